@@ -1,0 +1,232 @@
+"""What the adapters share: from the entries of a label file to a checked pair table."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqatune.datasets.files import FileFinder
+from iqatune.datasets.request import DatasetRequest
+from iqatune.datasets.table import Better, Pair, PairTable
+from iqatune.errors import InputError
+from iqatune.files import sha256_of_file
+from iqatune.suggestions import did_you_mean
+
+MINIMUM_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a person wants to know of a data set before using it."""
+
+    name: str
+    description: str
+    pairs: int | None
+    """None where it depends on the user's file."""
+    references: int | None
+    source: str
+    """Where the images come from: the home page of the set."""
+    labels: tuple[str, ...]
+    """Label files it offers, the usual one first."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One data set of the registry."""
+
+    info: DatasetInfo
+    load: Callable[[DatasetRequest], PairTable]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One pair as a label file states it; image names are relative to the data set's root."""
+
+    where: str
+    """Where in the label file, for error lines: 'line 12'."""
+    reference: str
+    distorted: str
+    reference_id: str
+    distortion: str
+    level: int | None
+    score: float
+
+
+@dataclass(frozen=True)
+class LabelList:
+    """A label file, read."""
+
+    name: str
+    sha256: str
+    source: str
+    """What error lines call it: its path."""
+    better: Better
+    entries: Sequence[Entry]
+    excluded: tuple[str, ...] = ()
+    """What the set's own rule left out, in words."""
+    simulated: bool = False
+
+
+ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
+"""From a label file's path to its entries and what the set's own rule left out, in words."""
+
+
+def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
+    """An adapter of a data set that is distributed as a folder with its label files at the top."""
+
+    def load(request: DatasetRequest) -> PairTable:
+        if request.pairs_file is not None:
+            raise InputError(f"--pairs {request.pairs_file}: only --dataset csv reads a pairs file; leave it out")
+        if request.better is not None:
+            raise InputError(f"--better: {info.name} says itself which score is better; leave it out")
+        finder = FileFinder(find_root(request, info))
+        name = chosen_label(request, info)
+        path = finder.find(name)
+        if path is None:
+            raise InputError(f"{finder.root / name}: no such label file; get it with {info.name} from {info.source}")
+        entries, excluded = read(path)
+        labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries, excluded)
+        return build_table(request, labels, finder)
+
+    return Adapter(info, load)
+
+
+def find_root(request: DatasetRequest, info: DatasetInfo) -> Path:
+    """The data set's folder: as asked, else $IQATUNE_DATA/<dataset>.
+
+    Raises:
+        InputError: when neither is given, or there is no such folder.
+    """
+    root, origin = request.root, "--data-root"
+    if root is None:
+        base = os.environ.get("IQATUNE_DATA")
+        if not base:
+            raise InputError(
+                f"--data-root: needed for {info.name} (or set IQATUNE_DATA to the folder that contains {info.name}/); "
+                f"the images come from {info.source}"
+            )
+        root, origin = Path(base) / info.name, "$IQATUNE_DATA"
+    if not root.is_dir():
+        raise InputError(f"{origin} {root}: no such folder; name the folder that holds {info.name}")
+    return root
+
+
+def chosen_label(request: DatasetRequest, info: DatasetInfo) -> str:
+    """The label file asked for, else the usual one.
+
+    Raises:
+        InputError: when the data set offers no such label file.
+    """
+    if request.label is None:
+        return info.labels[0]
+    for known in info.labels:
+        if known.lower() == request.label.lower():
+            return known
+    if not info.labels:
+        raise InputError(f"--label {request.label}: {info.name} offers no other labels; leave it out")
+    raise InputError(
+        f"--label {request.label}: no label file of {info.name}; {did_you_mean(request.label, info.labels)}"
+    )
+
+
+def read_text(path: Path) -> str:
+    """A label file's text.
+
+    Raises:
+        InputError: when it cannot be read as UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable UTF-8 text file ({error})") from error
+
+
+def parse_score(value: object, path: Path, where: str) -> float:
+    """A finite score.
+
+    Raises:
+        InputError: naming file and place, when it is empty, no number, NaN or infinite.
+    """
+    text = "" if value is None else str(value).strip()
+    if not text:
+        raise InputError(f"{path}: {where} has no score; fill it in or remove the entry")
+    try:
+        score = float(text)
+    except ValueError as error:
+        raise InputError(f"{path}: {where} has the score '{text}', which is no number; correct it") from error
+    if not math.isfinite(score):
+        raise InputError(f"{path}: {where} has the score {text}; correct it or remove the entry")
+    return score
+
+
+def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) -> PairTable:
+    """Find the images of every entry that is not excluded, orient the scores and check what is left.
+
+    Raises:
+        InputError: for an unknown distortion to exclude, an absent image (unless allowed), fewer than three pairs,
+            or scores that are all equal.
+    """
+    entries, excluded = _without(labels.entries, request)
+    sign = 1.0 if labels.better == "higher" else -1.0
+    pairs: list[Pair] = []
+    absent: dict[str, str] = {}  # image name -> where it is first named
+    # two spellings of one reference file in a CSV are one reference
+    ids: dict[Path, str] = {}
+    for entry in entries:
+        reference, distorted = finder.find(entry.reference), finder.find(entry.distorted)
+        if reference is None:
+            absent.setdefault(entry.reference, entry.where)
+        if distorted is None:
+            absent.setdefault(entry.distorted, entry.where)
+        if reference is not None and distorted is not None:
+            reference_id = ids.setdefault(reference, entry.reference_id)
+            quality = sign * entry.score
+            pairs.append(Pair(reference, distorted, reference_id, entry.distortion, entry.level, entry.score, quality))
+    if absent and not request.allow_missing:
+        name, where = next(iter(absent.items()))
+        raise InputError(
+            f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
+            f"({_absent(len(absent))}); "
+            "complete the data set, or work on what is there with --allow-missing"
+        )
+    _check(pairs, len(entries), labels.source)
+    return PairTable(
+        dataset=request.dataset,
+        pairs=tuple(pairs),
+        label=labels.name,
+        label_sha256=labels.sha256,
+        better=labels.better,
+        excluded=labels.excluded + excluded,
+        missing=len(entries) - len(pairs),
+        simulated=labels.simulated,
+    )
+
+
+def _without(entries: Sequence[Entry], request: DatasetRequest) -> tuple[list[Entry], tuple[str, ...]]:
+    """The entries but for the excluded distortions, and what was left out, in words."""
+    counts = Counter(entry.distortion for entry in entries)
+    excluded = {_known_distortion(name, counts, request.dataset): None for name in request.exclude}
+    kept = [entry for entry in entries if entry.distortion not in excluded]
+    return kept, tuple(f"distortion {name} ({counts[name]} pairs)" for name in excluded)
+
+
+def _known_distortion(name: str, known: Iterable[str], dataset: str) -> str:
+    for distortion in known:
+        if distortion.casefold() == name.strip().casefold():
+            return distortion
+    raise InputError(f"--exclude {name}: no distortion of {dataset}; {did_you_mean(name, known)}")
+
+
+def _check(pairs: Sequence[Pair], labelled: int, source: str) -> None:
+    if len(pairs) < MINIMUM_PAIRS:
+        raise InputError(
+            f"{source}: {len(pairs)} usable pairs of {labelled}; a rank correlation needs at least {MINIMUM_PAIRS}"
+        )
+    if len({pair.score for pair in pairs}) == 1:
+        raise InputError(f"{source}: every score is {pairs[0].score:g}; scores that do not differ cannot be predicted")
+
+
+def _absent(count: int) -> str:
+    return "1 image is absent" if count == 1 else f"{count} images are absent"

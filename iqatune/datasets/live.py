@@ -1,0 +1,82 @@
+"""LIVE Image Quality Assessment Database, Release 2: 29 references, 5 distortions; DMOS, higher is WORSE.
+
+Sheikh, Sabir, Bovik 2006, 'A Statistical Evaluation of Recent Full Reference Image Quality Assessment Algorithms'.
+"""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set
+from iqatune.datasets.files import FileFinder
+from iqatune.errors import InputError
+
+FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
+"""Images in each folder, img1.bmp and up; the label files list the folders in this order."""
+
+SCORES = {"dmos_realigned.mat": "dmos_new", "dmos.mat": "dmos"}
+"""The variable that holds the scores in each label file: the realigned DMOS and the older ones."""
+
+REFERENCES_FILE = "refnames_all.mat"
+
+
+def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
+    """Entries of dmos_realigned.mat or dmos.mat, with the references named in refnames_all.mat beside it.
+
+    `orgs` marks the copies of references among the images: their score is 0 by definition, so they are left out.
+    """
+    names_path = FileFinder(path.parent).find(REFERENCES_FILE)
+    if names_path is None:
+        raise InputError(f"{path.parent / REFERENCES_FILE}: no such file; it names the reference of every image")
+    scores, copies = _variables(path, SCORES[path.name.lower()], "orgs")
+    (references,) = _variables(names_path, "refnames_all")
+    images = [(folder, number) for folder, count in FOLDERS.items() for number in range(1, count + 1)]
+    entries = [
+        Entry(
+            where=f"entry {place}",
+            reference=f"refimgs/{reference}",
+            distorted=f"{folder}/img{number}.bmp",
+            reference_id=Path(str(reference)).stem,
+            distortion=folder,
+            level=None,
+            score=parse_score(score, path, f"entry {place}"),
+        )
+        for place, ((folder, number), reference, score, copy) in enumerate(
+            zip(images, references, scores, copies, strict=True), 1
+        )
+        if not copy
+    ]
+    return entries, (f"copies of references, orgs = 1 ({len(images) - len(entries)} images)",)
+
+
+def _variables(path: Path, *names: str) -> list[list[Any]]:
+    # imported here: scipy.io is slow to load, and no other data set needs it
+    from scipy.io import loadmat
+
+    expected = sum(FOLDERS.values())
+    try:
+        contents = loadmat(path, squeeze_me=True, chars_as_strings=True)
+        variables = [contents[name].tolist() for name in names]
+    except KeyError as error:
+        raise InputError(f"{path}: no variable {error} in it; restore the set's own file") from error
+    except (OSError, ValueError, TypeError, NotImplementedError, EOFError, zlib.error, AttributeError) as error:
+        raise InputError(f"{path}: not a readable MATLAB file ({error}); restore the set's own file") from error
+    for name, values in zip(names, variables, strict=True):
+        length = len(values) if isinstance(values, list) else 1
+        if length != expected:
+            raise InputError(f"{path}: {name} has {length} entries, not {expected}; restore the set's own file")
+    return variables
+
+
+ADAPTER = published_set(
+    DatasetInfo(
+        name="live",
+        description="LIVE release 2: JPEG2000, JPEG, white noise, blur, fast fading, realigned DMOS (lower is better)",
+        pairs=779,
+        references=29,
+        source="https://live.ece.utexas.edu/research/quality/subjective.htm",
+        labels=tuple(SCORES),
+    ),
+    better="lower",
+    read=read,
+)

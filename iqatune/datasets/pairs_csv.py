@@ -1,0 +1,87 @@
+"""Any data set, from a CSV file with the columns reference, distorted, score and optionally distortion, level."""
+
+import posixpath
+from pathlib import Path
+
+from iqatune.datasets.adapter import (
+    Adapter,
+    DatasetInfo,
+    Entry,
+    LabelList,
+    build_table,
+    chosen_label,
+    find_root,
+    parse_score,
+)
+from iqatune.datasets.columns import read_columns
+from iqatune.datasets.files import FileFinder
+from iqatune.datasets.request import DatasetRequest
+from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
+from iqatune.files import sha256_of_file
+
+UNNAMED = "unnamed"
+"""The distortion of every pair where the file has no such column."""
+
+INFO = DatasetInfo(
+    name="csv",
+    description="your own pairs: --pairs FILE.csv (reference, distorted, score[, distortion, level]) and --better",
+    pairs=None,
+    references=None,
+    source="your own images",
+    labels=(),
+)
+
+
+def load(request: DatasetRequest) -> PairTable:
+    """Read the pairs file; image paths are relative to the data root, else to the file's own folder.
+
+    Raises:
+        InputError: for anything missing or wrong, with the row's number.
+    """
+    path = request.pairs_file
+    if path is None:
+        raise InputError("--pairs: needed with --dataset csv; name a CSV file with columns reference, distorted, score")
+    if request.better is None:
+        raise InputError("--better: needed with --dataset csv; say whether the higher or the lower score is better")
+    if request.label is not None:
+        chosen_label(request, INFO)
+    if not path.is_file():
+        raise InputError(f"--pairs {path}: no such file")
+    root = path.parent if request.root is None else find_root(request, INFO)
+    entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
+    labels = LabelList(path.name, sha256_of_file(path), str(path), request.better, entries)
+    return build_table(request, labels, FileFinder(root))
+
+
+def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
+    for column in ("reference", "distorted"):
+        if not cells[column]:
+            raise InputError(f"{path}: {where} has no {column}; fill it in or remove the row")
+    reference = _image_name(cells["reference"])
+    return Entry(
+        where=where,
+        reference=reference,
+        distorted=_image_name(cells["distorted"]),
+        reference_id=reference,
+        distortion=cells.get("distortion") or UNNAMED,
+        level=_level(cells.get("level", ""), path, where),
+        score=parse_score(cells["score"], path, where),
+    )
+
+
+def _image_name(text: str) -> str:
+    """One spelling for one file, also where the CSV was written on Windows."""
+    return posixpath.normpath(text.replace("\\", "/"))
+
+
+def _level(text: str, path: Path, where: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(f"{path}: {where} has the level '{text}', no whole number; correct it") from error
+
+
+ADAPTER = Adapter(INFO, load)

@@ -1,0 +1,68 @@
+"""The pair table: what every data set is read into."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Better = Literal["higher", "lower"]
+"""Which published score is the better quality."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference image and one distorted version of it, with its human score."""
+
+    reference: Path
+    """Absolute path of the reference image."""
+    distorted: Path
+    """Absolute path of the distorted image."""
+    reference_id: str
+    """The same for all pairs of one reference, different for different references."""
+    distortion: str
+    """The kind of damage, as the data set names it."""
+    level: int | None
+    """The strength of the damage, 1 the weakest; None where the data set does not grade it."""
+    score: float
+    """The human score as published."""
+    quality: float
+    """The score oriented so that higher is better: `score` or `-score`."""
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """All pairs of one data set, in the order of its label file."""
+
+    dataset: str
+    pairs: tuple[Pair, ...]
+    label: str
+    """Name of the label file."""
+    label_sha256: str
+    """SHA-256 of the label file; of the generator's parameters where the scores are simulated."""
+    better: Better
+    excluded: tuple[str, ...] = ()
+    """What the request or the set's own rule left out, in words."""
+    missing: int = 0
+    """Pairs left out because an image is absent (only when that was allowed)."""
+    simulated: bool = False
+    """True where the scores come from simulated observers, not from people."""
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def quality(self) -> NDArray[np.float64]:
+        """Quality of every pair, shape (N,), higher is better, on the data set's own scale."""
+        return np.array([pair.quality for pair in self.pairs], dtype=np.float64)
+
+    @property
+    def reference_ids(self) -> tuple[str, ...]:
+        """The reference of every pair, N names."""
+        return tuple(pair.reference_id for pair in self.pairs)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The different references, in the order in which they first appear."""
+        return tuple(dict.fromkeys(self.reference_ids))
