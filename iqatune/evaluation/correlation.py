@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _LOGISTIC_PARAMETERS = 5
-_SLOPES = (1.0, 200.0)  # of the logistic over the prediction's range: from almost straight to almost a step
+_SLOPES = (0.1, 1e4)  # of the logistic over the prediction's range: from almost straight to almost a step
 _CENTRES = (-1.0, 2.0)  # in units of the prediction's range, which is 0 to 1
 
 
@@ -94,7 +94,7 @@ def logistic_fit(quality: ArrayLike, prediction: ArrayLike) -> Floats:
     The function of Sheikh, Sabir and Bovik 2006, 'A statistical evaluation of recent full reference image quality
     assessment algorithms', equation 11. Fitted by least squares. b1, b4 and b5 enter linearly and are solved for
     exactly (variable projection, Golub and Pereyra 1973), so that the search is over slope b2 and centre b3 alone;
-    both are bounded (b2 from 1 to 200 over the prediction's range, b3 within one range of it), so that a best fit
+    both are bounded (b2 from 0.1 to 10000 over the prediction's range, b3 within one range of it), so that a best fit
     always exists, and it starts at the best point of a fixed grid: nothing can fail to converge, the same input gives
     the same fit in any order, and no fit is worse than a straight line.
 
@@ -131,12 +131,12 @@ def logistic_fit(quality: ArrayLike, prediction: ArrayLike) -> Floats:
 
     low, high = (np.log(_SLOPES[0]), _CENTRES[0]), (np.log(_SLOPES[1]), _CENTRES[1])
     centres = np.unique(np.concatenate([np.quantile(u, [0.1, 0.3, 0.5, 0.7, 0.9]), [-0.5, 0.0, 1.0, 1.5]]))
-    grid = [np.array([np.log(slope), centre]) for slope in (2.0, 5.0, 12.0, 30.0, 80.0) for centre in centres]
+    grid = [np.array([np.log(slope), centre]) for slope in np.geomspace(1.0, 3e3, 9) for centre in centres]
     start = max(grid, key=lambda point: float(np.sum(explained(point) ** 2)))
     found = least_squares(lambda point: bent - explained(point), start, bounds=(low, high), max_nfev=100)
 
     fitted = np.empty_like(v)
-    fitted[order] = v - bent + explained(max((start, found.x), key=lambda point: float(np.sum(explained(point) ** 2))))
+    fitted[order] = v - bent + explained(found.x)
     return np.asarray(y.min() + fitted * (y.max() - y.min()))
 
 
