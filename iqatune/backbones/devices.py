@@ -1,0 +1,26 @@
+"""Where the CNN runs."""
+
+import torch
+
+from iqatune.errors import InputError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `--device auto|cpu|cuda|cuda:N` means on this machine; `auto` prefers a GPU.
+
+    Raises:
+        InputError: for another word, or a GPU that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
+        raise InputError(f"--device {name}: unknown device; give auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        raise InputError(f"--device {name}: no CUDA GPU can be used here; give --device cpu or auto")
+    if index and int(index) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise InputError(f"--device {name}: there is no such GPU; the last one here is cuda:{last}")
+    return torch.device(name)

@@ -1,0 +1,127 @@
+"""The backbone: from images to the maps of every stage."""
+
+from bisect import bisect_left
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from iqatune.backbones import parameters
+from iqatune.backbones.pooling import replace_max_pooling
+from iqatune.backbones.sources import Cnn, build_cnn
+from iqatune.backbones.zoo import find
+from iqatune.errors import InputError
+
+_LARGEST_PROBE = 1024
+Pooling = Literal["native", "l2"]
+
+
+class Backbone(nn.Module):
+    """A CNN up to its last tap, in eval mode, without gradients of its parameters.
+
+    Attributes:
+        name: the backbone's name as given.
+        weights: where its parameters come from: "pretrained", "random" or a file's name.
+        pooling: "native" or "l2".
+        mean, std: what images in [0, 1] are normalised with, before stage 1 only.
+        channels: of every stage; stage 0, the image with its 3, comes first.
+        parameters_sha256: of the tensors of the part of the CNN that is used.
+    """
+
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(self, name: str, weights: str, pooling: Pooling, cnn: Cnn) -> None:
+        super().__init__()
+        self.name = name
+        self.weights = weights
+        self.pooling = pooling
+        self.mean = cnn.mean
+        self.std = cnn.std
+        self.channels = (3, *cnn.channels)
+        self.parameters_sha256 = parameters.parameters_sha256(cnn.network)
+        self._channels_last = cnn.channels_last
+        self._network = cnn.network
+        self.register_buffer("_mean", torch.tensor(cnn.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(cnn.std).view(1, 3, 1, 1), persistent=False)
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Every stage of `images` (B, 3, H, W) in [0, 1]: the images as they are, then the maps (B, C_i, H_i, W_i).
+
+        Raises:
+            InputError: when the CNN cannot take images of this size.
+        """
+        height, width = images.shape[-2:]
+        try:
+            return [images, *self._maps((images - self._mean) / self._std)]
+        except AssertionError as error:  # how timm's models refuse a size
+            raise InputError(
+                f"--backbone {self.name}: cannot take images of {height} x {width} pixels ({error}); "
+                "give images of a size that it takes, or choose another backbone"
+            ) from error
+        except RuntimeError as error:
+            if min(height, width) >= self.minimum_size:
+                raise
+            raise InputError(
+                f"--backbone {self.name}: images of {height} x {width} pixels are too small, it needs "
+                f"{self.minimum_size} x {self.minimum_size}; give larger images or choose another backbone"
+            ) from error
+
+    @cached_property
+    def minimum_size(self) -> int:
+        """The smallest side of an image that the CNN can take, in pixels, found by trying."""
+        largest = 1
+        while not self._takes(largest):
+            largest *= 2
+            if largest > _LARGEST_PROBE:
+                raise InputError(f"--backbone {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
+        return bisect_left(range(largest), True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
+
+    def _takes(self, side: int) -> bool:
+        image = torch.zeros(1, 3, side, side, dtype=self._mean.dtype, device=self._mean.device)
+        try:
+            with torch.no_grad():
+                self._maps(image)
+        except (RuntimeError, AssertionError):
+            return False
+        return True
+
+    def _maps(self, normalised: Tensor) -> list[Tensor]:
+        maps = self._network(normalised)
+        maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
+        return [stage.permute(0, 3, 1, 2).contiguous() for stage in maps] if self._channels_last else maps
+
+
+def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto", seed: int = 0) -> Backbone:
+    """Build a backbone on the CPU, ready to be moved and called.
+
+    Args:
+        name: one of `zoo.available()`, or timm:NAME.
+        weights: "pretrained" (downloaded by torchvision or timm), "random" (initialised from `seed`) or the path of a
+            state dict (.pt, .pth, .safetensors) under the library's own names; the classifier may be absent.
+        pooling: "native", "l2" (DISTS's pooling in the place of every max pooling) or "auto" (the zoo's choice).
+        seed: of the random initialisation; the global random state is left alone.
+
+    Raises:
+        InputError: for an unknown name or pooling, and parameters that cannot be had or do not fit.
+    """
+    info = find(name)
+    if pooling not in ("auto", "native", "l2"):
+        raise InputError(f"--pooling {pooling}: unknown pooling; give auto, native or l2")
+    cnn = build_cnn(info, weights, seed)
+    _write_out_of_place(cnn.network)
+    resolved: Pooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
+    if resolved == "l2" and replace_max_pooling(cnn.network) == 0:
+        raise InputError(f"--pooling l2: {name} has no max pooling that it could replace; give --pooling native")
+    from_file = weights not in (parameters.PRETRAINED, parameters.RANDOM)
+    return Backbone(name, Path(weights).name if from_file else weights, resolved, cnn)
+
+
+def _write_out_of_place(network: nn.Module) -> None:
+    """Let no activation overwrite its input: that may be the map of a tap."""
+    for module in network.modules():
+        if getattr(module, "inplace", False) is True:
+            setattr(module, "inplace", False)  # noqa: B010 - mypy takes a module's attributes for tensors
