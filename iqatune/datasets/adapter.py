@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from iqatune.datasets.files import FileFinder
@@ -172,8 +173,9 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
     sign = 1.0 if labels.better == "higher" else -1.0
     pairs: list[Pair] = []
     absent: dict[str, str] = {}  # image name -> where it is first named
-    # two spellings of one reference file in a CSV are one reference
-    ids: dict[Path, str] = {}
+    # a reference that a CSV spells in two ways is still one, else it would stand on both sides of a fold
+    real = cache(Path.resolve)
+    first_spelling: dict[Path, tuple[Path, str]] = {}
     for entry in entries:
         reference, distorted = finder.find(entry.reference), finder.find(entry.distorted)
         if reference is None:
@@ -181,7 +183,7 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
         if distorted is None:
             absent.setdefault(entry.distorted, entry.where)
         if reference is not None and distorted is not None:
-            reference_id = ids.setdefault(reference, entry.reference_id)
+            reference, reference_id = first_spelling.setdefault(real(reference), (reference, entry.reference_id))
             quality = sign * entry.score
             pairs.append(Pair(reference, distorted, reference_id, entry.distortion, entry.level, entry.score, quality))
     if absent and not request.allow_missing:

@@ -3,11 +3,12 @@
 Larson and Chandler 2010, 'Most apparent distortion: full-reference image quality assessment and the role of strategy'.
 """
 
-import zipfile
 import zlib
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set
 from iqatune.errors import InputError
@@ -25,6 +26,9 @@ DISTORTIONS = {
     "contrast": "contrast",
 }
 """The sheet's dst_type, without blanks and case, to the folder below dst_imgs; the folder names the distortion."""
+
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, SyntaxError, BadZipFile, zlib.error)
+"""What openpyxl raises for truncated files and other formats (damaged XML is a SyntaxError)."""
 
 
 def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
@@ -80,14 +84,12 @@ def _rows(path: Path) -> Iterable[tuple[Any, ...]]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
-        if SHEET not in workbook.sheetnames:
-            raise InputError(f"{path}: no sheet {SHEET} in it; restore the set's own file")
-        rows = list(workbook[SHEET].iter_rows(values_only=True))
-        workbook.close()
-    except (InvalidFileException, zipfile.BadZipFile, zlib.error, OSError, KeyError, ValueError, EOFError) as error:
+        with closing(load_workbook(path, read_only=True, data_only=True)) as workbook:
+            if SHEET not in workbook.sheetnames:
+                raise InputError(f"{path}: no sheet {SHEET} in it; restore the set's own file")
+            return list(workbook[SHEET].iter_rows(values_only=True))
+    except (*_UNREADABLE, InvalidFileException) as error:
         raise InputError(f"{path}: not a readable Excel file ({error}); restore the set's own file") from error
-    return rows
 
 
 ADAPTER = published_set(

@@ -2,6 +2,8 @@
 
 from pathlib import Path, PurePosixPath
 
+from iqatune.errors import InputError
+
 
 class FileFinder:
     """Finds files below `root` by relative name, ignoring case.
@@ -20,6 +22,9 @@ class FileFinder:
         """The file's absolute path, None where there is none.
 
         A PNG is accepted in place of a BMP of the same stem: many copies of the data sets have been converted.
+
+        Raises:
+            InputError: when a folder cannot be listed.
         """
         relative = PurePosixPath(name)
         folder = self._folder(relative.parent)
@@ -47,9 +52,9 @@ class FileFinder:
             if exact.is_dir():
                 folder = exact
                 continue
-            if not folder.is_dir():
-                return None
-            alike = [entry for entry in folder.iterdir() if entry.name.casefold() == part.casefold() and entry.is_dir()]
+            alike = [
+                entry for entry in _contents(folder) if entry.name.casefold() == part.casefold() and entry.is_dir()
+            ]
             if not alike:
                 return None
             folder = min(alike)
@@ -58,10 +63,19 @@ class FileFinder:
     def _listing(self, folder: Path) -> dict[str, Path]:
         """Files of a folder by name and by name without case; an exact name is never hidden by another's lower case."""
         if folder not in self._files:
-            files = sorted(entry for entry in folder.iterdir() if entry.is_file()) if folder.is_dir() else []
+            files = sorted(entry for entry in _contents(folder) if entry.is_file())
             by_name: dict[str, Path] = {}
             for file in files:
                 by_name.setdefault(file.name.casefold(), file)
             by_name.update({file.name: file for file in files})
             self._files[folder] = by_name
         return self._files[folder]
+
+
+def _contents(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from error

@@ -19,6 +19,9 @@ SCORES = {"dmos_realigned.mat": "dmos_new", "dmos.mat": "dmos"}
 
 REFERENCES_FILE = "refnames_all.mat"
 
+_UNREADABLE = (OSError, ValueError, TypeError, NotImplementedError, EOFError, AttributeError, IndexError, zlib.error)
+"""What scipy raises for truncated files, other formats and variables of another kind, besides its own MatReadError."""
+
 
 def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
     """Entries of dmos_realigned.mat or dmos.mat, with the references named in refnames_all.mat beside it.
@@ -52,6 +55,7 @@ def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
 def _variables(path: Path, *names: str) -> list[list[Any]]:
     # imported here: scipy.io is slow to load, and no other data set needs it
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     expected = sum(FOLDERS.values())
     try:
@@ -59,7 +63,7 @@ def _variables(path: Path, *names: str) -> list[list[Any]]:
         variables = [contents[name].tolist() for name in names]
     except KeyError as error:
         raise InputError(f"{path}: no variable {error} in it; restore the set's own file") from error
-    except (OSError, ValueError, TypeError, NotImplementedError, EOFError, zlib.error, AttributeError) as error:
+    except (*_UNREADABLE, MatReadError) as error:
         raise InputError(f"{path}: not a readable MATLAB file ({error}); restore the set's own file") from error
     for name, values in zip(names, variables, strict=True):
         length = len(values) if isinstance(values, list) else 1

@@ -1,0 +1,121 @@
+"""The demo set: made here, the same everywhere, safe with two processes at once."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import spearmanr
+
+from iqatune.datasets import DatasetRequest, PairTable, demo, load_pairs
+from iqatune.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def table(root) -> PairTable:
+    return load_pairs(DatasetRequest("demo", root))
+
+
+def test_size_and_words(table):
+    assert (len(table), len(table.references)) == (280, 8)
+    assert (demo.INFO.pairs, demo.INFO.references) == (280, 8)
+    assert table.simulated
+    assert "simulated" in table.label
+    assert len({(pair.reference_id, pair.distortion, pair.level) for pair in table.pairs}) == 280
+    assert {pair.level for pair in table.pairs} == {1, 2, 3, 4, 5}
+    assert table.label_sha256 == demo.parameters_sha256()
+
+
+def test_images_are_small_photographs_of_one_size(table):
+    for pair in table.pairs:
+        for path in (pair.reference, pair.distorted):
+            with Image.open(path) as image:
+                image.load()
+                assert (image.size, image.mode) == ((192, 144), "RGB")
+
+
+def test_damage_grows_with_the_level(table):
+    """Every distortion really does more harm at every level, on every reference."""
+    images = {
+        path: np.asarray(Image.open(path), float) for pair in table.pairs for path in (pair.reference, pair.distorted)
+    }
+    errors = {
+        (pair.reference_id, pair.distortion, pair.level): np.mean(
+            (images[pair.distorted] - images[pair.reference]) ** 2
+        )
+        for pair in table.pairs
+    }
+    for reference in table.references:
+        for distortion in demo.DISTORTIONS:
+            growing = [errors[reference, distortion, level] for level in range(1, 6)]
+            assert growing[0] > 0
+            assert growing == sorted(growing), (reference, distortion)
+
+
+def test_simulated_scores_are_a_scale_of_five_that_falls_with_the_level(table):
+    scores = demo.simulated_scores()
+    assert scores.shape == (8, 7, 5)
+    assert scores.min() >= 1
+    assert scores.max() <= 5
+    mean = scores.mean(axis=0)
+    assert (np.diff(mean, axis=1) < 0).all()
+    levels = [pair.level for pair in table.pairs]
+    assert -0.97 < spearmanr(table.quality, levels).statistic < -0.7  # by level, but not by level alone
+    np.testing.assert_array_equal(table.quality, scores.ravel())
+
+
+def test_it_is_the_same_everywhere(table, tmp_path):
+    again = load_pairs(DatasetRequest("demo", tmp_path))
+    assert [pair.quality for pair in again.pairs] == [pair.quality for pair in table.pairs]
+    for one, other in zip(table.pairs[::17], again.pairs[::17], strict=True):
+        assert one.distorted.read_bytes() == other.distorted.read_bytes()
+
+
+def test_complete_images_are_reused_and_lost_ones_made_again(table, root, monkeypatch):
+    before = {pair.distorted: pair.distorted.stat().st_mtime_ns for pair in table.pairs}
+    load_pairs(DatasetRequest("demo", root))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    lost, emptied = table.pairs[3].distorted, table.pairs[8].distorted
+    content = lost.read_bytes()
+    lost.unlink()
+    emptied.write_bytes(b"")
+    load_pairs(DatasetRequest("demo", root))
+    assert lost.read_bytes() == content
+    assert emptied.stat().st_size > 0
+    assert [path.name for path in root.iterdir()] == [lost.parent.name]  # no working folder stays
+
+
+def test_two_at_once(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        tables = list(pool.map(load_pairs, [DatasetRequest("demo", tmp_path)] * 2))
+    assert tables[0] == tables[1]
+    for pair in tables[0].pairs:
+        Image.open(pair.distorted).load()
+
+
+def test_without_a_root_it_goes_to_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("IQATUNE_DATA", str(tmp_path / "elsewhere"))
+    table = load_pairs(DatasetRequest("demo"))
+    assert table.pairs[0].distorted.is_relative_to(tmp_path / "cache")
+    assert load_pairs(DatasetRequest("demo", exclude=("jpeg",))).excluded == ("distortion jpeg (40 pairs)",)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="--data-root"):
+        load_pairs(DatasetRequest("demo", tmp_path / "file"))
+
+
+def test_the_room_needs_no_heavy_library():
+    code = "import sys, iqatune.datasets; print({'torch', 'ray', 'scipy', 'openpyxl', 'skimage'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
