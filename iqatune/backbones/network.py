@@ -14,7 +14,7 @@ from iqatune.backbones.sources import Cnn, build_cnn
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 
-_LARGEST_PROBE = 1024
+_LARGEST_PROBE = 512
 Pooling = Literal["native", "l2"]
 
 
@@ -42,6 +42,7 @@ class Backbone(nn.Module):
         self.std = cnn.std
         self.channels = (3, *cnn.channels)
         self.parameters_sha256 = parameters.parameters_sha256(cnn.network)
+        self._made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
         self.register_buffer("_mean", torch.tensor(cnn.mean).view(1, 3, 1, 1), persistent=False)
@@ -57,16 +58,19 @@ class Backbone(nn.Module):
         height, width = images.shape[-2:]
         try:
             return [images, *self._maps((images - self._mean) / self._std)]
-        except AssertionError as error:  # how timm's models refuse a size
-            raise InputError(
-                f"--backbone {self.name}: cannot take images of {height} x {width} pixels ({error}); "
-                "give images of a size that it takes, or choose another backbone"
-            ) from error
-        except RuntimeError as error:
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError) as error:  # an assertion is how timm's models refuse a size
+            size = f"{height} x {width} pixels"
+            if isinstance(error, AssertionError) or (self._made_for and (height, width) != (self._made_for,) * 2):
+                made_for = f", it is made for {self._made_for} x {self._made_for}" if self._made_for else ""
+                raise InputError(
+                    f"--backbone {self.name}: cannot take images of {size}{made_for} ({error}); choose another backbone"
+                ) from error
             if min(height, width) >= self.minimum_size:
                 raise
             raise InputError(
-                f"--backbone {self.name}: images of {height} x {width} pixels are too small, it needs "
+                f"--backbone {self.name}: images of {size} are too small, it needs "
                 f"{self.minimum_size} x {self.minimum_size}; give larger images or choose another backbone"
             ) from error
 
@@ -77,6 +81,8 @@ class Backbone(nn.Module):
         while not self._takes(largest):
             largest *= 2
             if largest > _LARGEST_PROBE:
+                if self._made_for:
+                    return self._made_for
                 raise InputError(f"--backbone {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
         return bisect_left(range(largest), True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
 

@@ -29,6 +29,7 @@ class Cnn:
     """A CNN up to its last tap, holding its parameters.
 
     `network` takes normalised images (B, 3, H, W) and gives the maps as a list, or as a dict in the order of the taps.
+    `made_for` is the side in pixels of the only images that some timm models take; others may refuse them.
     """
 
     network: nn.Module
@@ -36,6 +37,7 @@ class Cnn:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     channels_last: bool = False
+    made_for: int | None = None
 
 
 def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
@@ -86,6 +88,7 @@ def _from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         info.mean or tuple(config["mean"]),
         info.std or tuple(config["std"]),
         channels_last=getattr(network, "output_fmt", "NCHW") == "NHWC",
+        made_for=int(config["input_size"][-1]) if network.pretrained_cfg.get("fixed_input_size") else None,
     )
 
 
