@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqatune.datasets.files import FileFinder
@@ -50,6 +50,7 @@ def test_relative_root_gives_absolute_paths(tmp_path, monkeypatch):
     assert FileFinder(Path("sub")).find("A.png") == tmp_path / "sub" / "a.png"
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.booleans(), min_size=24, max_size=24))
 def test_any_mixture_of_case(tmp_path_factory, upper):
     root = tmp_path_factory.getbasetemp() / "mixture"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqatune.datasets import DatasetRequest, load_pairs
@@ -121,6 +121,7 @@ def test_bad_options(folder):
 cells = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12).map(str.strip)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
 def test_cells_survive_as_any_csv_writer_writes_them(tmp_path_factory, rows):
     kept = [row for row in rows if any(row)]

@@ -1,0 +1,123 @@
+"""`iqatune`: finds the verb, and turns every way to fail into a line and an exit code.
+
+Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad input; 70 a defect of iqatune itself;
+130 interrupted, with what was done kept.
+"""
+
+import importlib
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from iqatune.errors import InputError
+from iqatune.suggestions import did_you_mean
+from iqatune.version import __version__
+
+ANSWER_IS_NO = 1
+BAD_INPUT = 2
+DEFECT = 70
+INTERRUPTED = 130
+
+# a verb's module is imported when the verb is used: `iqatune --help` stays quick
+VERBS = {
+    "search": "Tune a metric's weights to human scores.",
+    "evaluate": "Score tuned metrics on a data set.",
+    "extract": "Compute and keep the statistics of a data set.",
+    "list": "List data sets, backbones or searchers.",
+}
+
+EXAMPLES = """\b
+Examples:
+  iqatune search --dataset demo --backbone squeezenet --backbone-weights random --searcher random
+  iqatune search --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg19 --searcher bohb
+  iqatune evaluate runs/tid2013/vgg19/bohb-stage-s0/result.json --dataset csiq --data-root ~/data/csiq
+"""
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"iqatune.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise InputError(f"no verb is called '{args[0]}'; {did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="iqatune")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def cli() -> None:
+    """Tune image quality metrics of the DISTS family to human scores.
+
+    A metric compares a reference image with a distorted one in the feature maps of a pretrained CNN. iqatune
+    precomputes the statistics of every image pair once, and has a search algorithm find the metric's weights that
+    agree best with the human scores.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
+    except InputError as error:
+        return _fail(str(error), BAD_INPUT, debug)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return BAD_INPUT
+    except click.ClickException as error:
+        return _fail(_one_line(error), BAD_INPUT, debug)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted; what was done is kept", INTERRUPTED, debug)
+    except BrokenPipeError:
+        # the reader of a pipe has gone (as in `iqatune list backbones | head -1`): nothing is wrong
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
+        return _fail(f"internal error ({type(error).__name__}: {error}); --debug shows where", DEFECT, debug)
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    line = " ".join(error.format_message().split())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        line = line.rstrip(".") + f"; see '{error.ctx.command_path} --help'"
+    return line
+
+
+def _fail(line: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"iqatune: {line}", file=sys.stderr, flush=True)
+    return code
+
+
+def script() -> None:
+    """The console script."""
+    # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,1 @@
+"""The metric: similarities, weights, the spaces that searchers see, and the module that scores images."""

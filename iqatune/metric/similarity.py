@@ -1,0 +1,33 @@
+"""The two similarities of DISTS, from moments.
+
+Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Texture Similarity (2020), equations 5
+and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch tensors (scoring, training).
+"""
+
+from typing import Any, Literal, TypeVar
+
+Structure = Literal["covariance", "stddev"]
+"""How s compares: by the covariance (DISTS), or by the product of standard deviations (Mady et al. 2024)."""
+
+C1 = 1e-6
+C2 = 1e-6
+
+Array = TypeVar("Array", bound=Any)
+
+
+def l_similarity(mean_x: Array, mean_y: Array, c1: float = C1) -> Array:
+    """Texture similarity of spatial means, any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""
+    return (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+
+
+def s_similarity(
+    var_x: Array, var_y: Array, cov: Array, c2: float = C2, structure: Structure = "covariance"
+) -> Array:
+    """Structure similarity of population moments, any matching shapes, in [-1, 1].
+
+    (2 cov + c2) / (vx + vy + c2); with `stddev`, sqrt(vx vy) stands in the covariance's place, as the comparative
+    study prints it: that form compares contrast alone.
+    """
+    # var ** .5 has no finite gradient at 0, hence `stddev` is for tuning and scoring; the loss uses the covariance
+    shared = cov if structure == "covariance" else (var_x * var_y) ** 0.5
+    return (2 * shared + c2) / (var_x + var_y + c2)

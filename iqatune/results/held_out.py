@@ -1,0 +1,104 @@
+"""SRCC on references never seen: the same search on each fold's other references, beside the main search."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.evaluation.correlation import srcc
+from iqatune.evaluation.folds import reference_folds
+from iqatune.metric.weights import Floats
+from iqatune.results.record import Fold, HeldOut
+from iqatune.search.loop import Trial
+from iqatune.search.objective import Objective
+from iqatune.search.searchers.registry import find
+from iqatune.search.task import Task, best_or_none
+
+IN_PROCESS_S = 5.0
+"""A search expected to take less than this is over before a worker process has started."""
+
+FoldTrials = Callable[[], list[Trial | None]]
+"""Waits for the folds' searches: the best trial of each."""
+
+
+def possible_folds(references: int, wanted: int) -> int:
+    """The largest number of folds up to `wanted` that leaves 2 references to tune on; 0 where there is none."""
+    return 0 if wanted == 0 or references < 3 else min(wanted, references)
+
+
+def masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
+    """For every fold the (N,) mask of its held-out pairs; the split is the seed's."""
+    return reference_folds(task.reference_ids, folds, task.seed)
+
+
+@contextmanager
+def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: int) -> Iterator[FoldTrials]:
+    """Start the folds' searches in worker processes; quick ones are done in this process when they are asked for."""
+    tasks = [task.of_rows(~mask) for mask in held_out]
+    expected = find(task.searcher).expected_seconds(task.problem())
+    if not tasks or expected is None or expected < IN_PROCESS_S:
+        yield lambda: [_best(one) for one in tasks]
+        return
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
+    try:
+        futures = [pool.submit(_best, one) for one in tasks]
+        yield lambda: [future.result() for future in futures]
+    except BaseException:
+        # an interrupt or an error: nobody waits for the folds any more
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def summarise(
+    task: Task,
+    held_out: Sequence[NDArray[np.bool_]],
+    trials: Sequence[Trial | None],
+    uniform: Floats,
+    tuned_srcc: float,
+) -> HeldOut:
+    """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
+
+    Args:
+        trials: the best trial of every fold.
+        uniform: (N,) distances of all pairs under the uniform weights.
+        tuned_srcc: of the main search, from which the optimism is reckoned.
+    """
+    folds = []
+    for mask, trial in zip(held_out, trials, strict=True):
+        fold = task.of_rows(mask)
+        objective = Objective(fold.space, fold.features, fold.quality)
+        tuned = float("nan") if trial is None else objective(trial.parameters)
+        folds.append(
+            Fold(
+                references=tuple(dict.fromkeys(fold.reference_ids)),
+                pairs=len(fold.quality),
+                tuned_srcc=float("nan") if trial is None else trial.srcc,
+                srcc=tuned,
+                uniform_srcc=srcc(fold.quality, -uniform[mask]),
+            )
+        )
+    mean = float(np.mean([fold.srcc for fold in folds]))
+    return HeldOut(
+        folds=len(folds),
+        srcc_mean=mean,
+        srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
+        per_fold=tuple(folds),
+        uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
+        optimism=tuned_srcc - mean,
+    )
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches the whole process group; the main process ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _best(task: Task) -> Trial | None:
+    return best_or_none(task.run()[1])

@@ -1,0 +1,145 @@
+"""From options to what searches and evaluations work on: pairs, moments, protocol."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iqatune.datasets.registry import load_pairs
+from iqatune.datasets.request import DatasetRequest
+from iqatune.datasets.table import PairTable
+from iqatune.metric.similarity import Structure
+from iqatune.metric.spaces import Space, make_space, tilts_of
+from iqatune.metric.weights import Floats, Weights
+from iqatune.progress import Progress
+from iqatune.results.record import BackboneOptions, DataOptions, Protocol
+from iqatune.statistics import distances as measured
+from iqatune.statistics.store import Moments
+
+INTERPOLATION = "pil-bilinear-antialias"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set seen through a backbone.
+
+    Attributes:
+        table: the pairs.
+        channels: of every stage of the backbone, the image's 3 first.
+        moments: (N, 5, C) moments of the pairs.
+        protocol: everything that changes a number without changing the method.
+        device: name of what the backbone ran, or would have run, on.
+        seconds: that loading and extraction took.
+        computed: pairs that passed the backbone now.
+    """
+
+    table: PairTable
+    channels: tuple[int, ...]
+    moments: Moments
+    protocol: Protocol
+    device: str
+    seconds: float
+    computed: int
+
+    def space(self, name: str) -> Space:
+        """The space of that name over this backbone's channels."""
+        descriptors = None
+        if tilts_of(name):
+            first_rows = list({reference: row for row, reference in enumerate(self.table.reference_ids)}.values())
+            descriptors = measured.channel_descriptors(self.moments, sorted(first_rows))
+        return make_space(name, self.channels, descriptors)
+
+    def features(self, space: Space) -> Floats:
+        """(N, F) features of the pairs in a space."""
+        return measured.feature_table(self.moments, space, self.protocol.structure)
+
+    def distances(self, weights: Weights) -> Floats:
+        """(N,) distances D of the pairs under given weights."""
+        return measured.distances(self.moments, weights, self.protocol.structure)
+
+
+def prepare(
+    data: DataOptions,
+    features: BackboneOptions,
+    structure: Structure,
+    cache_dir: Path,
+    progress: Progress,
+    table: PairTable | None = None,
+) -> Prepared:
+    """Load the pairs, build the backbone and get the moments of every pair, from the cache where they are.
+
+    Args:
+        table: the pairs, when they have been loaded already.
+
+    Raises:
+        InputError: for everything that is wrong with the options, the labels, the images or the parameters.
+    """
+    started = time.perf_counter()
+    table = table or load_table(data)
+
+    # here, not above: torch takes seconds to import, and a wrong data set should be told at once
+    from iqatune.backbones.devices import resolve_device
+    from iqatune.backbones.network import build_backbone
+    from iqatune.statistics.extract import extract
+
+    device = resolve_device(features.device)
+    backbone = build_backbone(features.backbone, features.backbone_weights, features.pooling)
+    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
+    images = [(found.image_digests[pair.reference], found.image_digests[pair.distorted]) for pair in table.pairs]
+    protocol = Protocol(
+        pairs=len(table),
+        references=len(table.references),
+        label=table.label,
+        better=table.better,
+        excluded=table.excluded,
+        missing=table.missing,
+        simulated=table.simulated,
+        resize=features.resize,
+        interpolation=INTERPOLATION if features.resize else None,
+        pooling=backbone.pooling,
+        structure=structure,
+        precision=features.precision,
+        dataset_sha256=_dataset_sha256(table, images),
+        backbone_weights=backbone.weights,
+        backbone_sha256=backbone.parameters_sha256,
+    )
+    return Prepared(
+        table,
+        found.channels,
+        found.moments,
+        protocol,
+        _device_name(str(device)),
+        time.perf_counter() - started,
+        found.computed,
+    )
+
+
+def load_table(data: DataOptions) -> PairTable:
+    """The pairs that the data options name."""
+    return load_pairs(
+        DatasetRequest(
+            dataset=data.dataset,
+            root=Path(data.data_root) if data.data_root else None,
+            pairs_file=Path(data.pairs) if data.pairs else None,
+            better=data.better,
+            label=data.label,
+            exclude=data.exclude,
+            allow_missing=data.allow_missing,
+        )
+    )
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    return device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def _dataset_sha256(table: PairTable, images: list[tuple[str, str]]) -> str:
+    """Hash of the pairs as they are scored: image contents and human scores, in order."""
+    scores = np.array([pair.score for pair in table.pairs]).tolist()
+    content = json.dumps([table.label_sha256, images, scores])
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,280 @@
+"""One search from options to record: `result.json` and `trials.jsonl`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from iqatune.backbones.zoo import find as find_backbone
+from iqatune.errors import InputError
+from iqatune.files import check_writable
+from iqatune.metric.spaces import tilts_of
+from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.progress import Progress
+from iqatune.results.environment import cpu_count, environment
+from iqatune.results.held_out import fold_searches, masks, possible_folds, summarise
+from iqatune.results.prepare import Prepared, load_table, prepare
+from iqatune.results.record import (
+    RESULT_FILE,
+    TRIALS_FILE,
+    Baselines,
+    Best,
+    Result,
+    Run,
+    Strategy,
+    Timing,
+    floats,
+    read_result,
+    write_result,
+)
+from iqatune.results.scores import confidence, correlation
+from iqatune.results.trials import append_trial, read_trials
+from iqatune.search.loop import OtherSearch, Trial
+from iqatune.search.searchers.base import Searcher
+from iqatune.search.searchers.registry import find as find_searcher
+from iqatune.search.task import Task, best_or_none
+
+# options that decide how a run is computed and not what it finds, so a change of them continues the same run
+INCIDENTAL = {"data_root", "pairs", "device", "address"}
+
+
+def run_folder(output: Path, run: Run) -> Path:
+    """Where a run's files go."""
+    backbone = run.backbone.replace(":", "_").replace("/", "_")
+    return output / run.dataset / backbone / f"{run.searcher}-{run.space}-s{run.seed}"
+
+
+def check_run(run: Run) -> None:
+    """Refuse what is known to be wrong before any work is done.
+
+    Raises:
+        InputError: for a name that is unknown or a number that is out of range.
+    """
+    find_searcher(run.searcher)
+    find_backbone(run.backbone)
+    tilts_of(run.space)
+    if run.samples < 1:
+        raise InputError(f"--samples {run.samples}: a search needs at least one sample")
+    if run.seed < 0:
+        raise InputError(f"--seed {run.seed}: must be 0 or more")
+    if run.folds < 0 or run.folds == 1:
+        raise InputError(f"--folds {run.folds}: give 0 for none, or 2 and more")
+    if run.concurrency < 1:
+        raise InputError(f"--concurrency {run.concurrency}: must be 1 or more")
+    if run.engine == "local" and (run.address or run.concurrency > 1):
+        raise InputError("--address and --concurrency are of --engine ray; leave them out, or add it")
+
+
+def run_search(run: Run, output: Path, cache_dir: Path, progress: Progress, strict: bool = False) -> Result:
+    """Search, score and record one run; goes on where an interrupted one stopped.
+
+    A complete run of the same options is returned as it is recorded.
+
+    Raises:
+        InputError: for bad input, and under `strict` where the searcher could not act as its name says.
+        KeyboardInterrupt: after what was done has been recorded.
+    """
+    check_run(run)
+    folder = run_folder(output, run)
+    check_writable(folder, "--output")
+    table = load_table(run)
+    prepared = prepare(run, run, run.structure, cache_dir, progress, table)
+    return search_prepared(run, prepared, folder, progress, strict)
+
+
+def search_prepared(run: Run, prepared: Prepared, folder: Path, progress: Progress, strict: bool = False) -> Result:
+    """`run_search` from statistics at hand; writes into `folder`."""
+    started = time.perf_counter()
+    space = prepared.space(run.space)
+    table = prepared.table
+    task = Task(
+        run.searcher,
+        run.samples,
+        run.seed,
+        space,
+        prepared.features(space),
+        table.quality,
+        table.reference_ids,
+    )
+    warnings = _advise(run, task, progress, strict)
+    folds = possible_folds(len(table.references), run.folds)
+    if folds != run.folds:
+        line = f"{len(table.references)} references allow {folds or 'no'} folds, not {run.folds}"
+        progress.warn(line)
+        warnings = (*warnings, line)
+
+    uniform = prepared.distances(uniform_weights(prepared.channels))
+    result = Result(
+        status="running",
+        run=run,
+        protocol=prepared.protocol.model_copy(update={"split_seed": run.seed if folds else None}),
+        channels=prepared.channels,
+        baselines=Baselines(uniform=correlation(table.quality, uniform)),
+        strategy=Strategy(evaluations={}, warnings=warnings),
+        timing=Timing(extraction=prepared.seconds, pairs_extracted=prepared.computed, search=0, total=0),
+        environment=environment(prepared.device),
+    )
+    earlier = _earlier(folder, result, progress)
+    if earlier is not None and earlier.status == "complete":
+        progress.say(f"{folder / RESULT_FILE}: this run is complete; delete it to search anew")
+        return earlier
+    write_result(folder / RESULT_FILE, result)
+    return _searched(task, prepared, result, folds, uniform, folder, progress, started)
+
+
+def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str, ...]:
+    """Say before the run what will keep the searcher from acting as its name says, and how long it will take."""
+    searcher = find_searcher(run.searcher)
+    problem = task.problem()
+    warning = searcher.degenerate(problem)
+    if warning is not None and strict:
+        raise InputError(f"--strict: {warning}")
+    if warning is not None:
+        progress.warn(warning)
+    seconds = searcher.expected_seconds(problem)
+    if seconds is not None:
+        progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
+    return (warning,) if warning is not None else ()
+
+
+def _earlier(folder: Path, result: Result, progress: Progress) -> Result | None:
+    """The record of this very run from before; a record of another run is cleared away, and said so."""
+    path = folder / RESULT_FILE
+    if not path.exists():
+        (folder / TRIALS_FILE).unlink(missing_ok=True)
+        return None
+    earlier = read_result(path)
+    if _identity(earlier) == _identity(result):
+        return earlier
+    progress.warn(f"{folder}: holds a run with other options or data, which this one replaces")
+    (folder / TRIALS_FILE).unlink(missing_ok=True)
+    return None
+
+
+def _identity(result: Result) -> tuple[dict[str, object], dict[str, object]]:
+    return result.run.model_dump(exclude=INCIDENTAL), result.protocol.model_dump()
+
+
+def _searched(
+    task: Task,
+    prepared: Prepared,
+    result: Result,
+    folds: int,
+    uniform: Floats,
+    folder: Path,
+    progress: Progress,
+    started: float,
+) -> Result:
+    path = folder / TRIALS_FILE
+    names = task.space.names
+    recorded = read_trials(path, names)
+    trials = list(recorded)
+    run = result.run
+
+    def timing(search: float, fold_seconds: float | None) -> Timing:
+        total = prepared.seconds + time.perf_counter() - started
+        return result.timing.model_copy(update={"search": search, "folds": fold_seconds, "total": total})
+
+    held_out_masks = masks(task, folds) if folds else ()
+    with _recording_interrupts(task, prepared, result, trials, folder):
+        with fold_searches(task, held_out_masks, cpu_count()) as fold_trials:
+            before = time.perf_counter()
+            seen = {trial.sample for trial in recorded}
+            with progress.track(f"searching ({run.searcher})", run.samples, "samples", len(seen)) as advance:
+
+                def keep(trial: Trial) -> None:
+                    append_trial(path, names, trial)
+                    trials.append(trial)
+                    advance(int(trial.sample not in seen))
+                    seen.add(trial.sample)
+
+                try:
+                    searcher, found = _run_engine(run, task, recorded, keep)
+                except OtherSearch as error:
+                    raise InputError(f"{path}: {error}; delete the folder to search anew") from error
+            search_seconds = time.perf_counter() - before
+            before = time.perf_counter()
+            fold_best = fold_trials()
+            fold_seconds = time.perf_counter() - before if folds else None
+        best = _best(task, prepared, found)
+        held_out = None
+        if folds:
+            tuned = best.srcc if best is not None else float("nan")
+            held_out = summarise(task, held_out_masks, fold_best, uniform, tuned)
+        weights = result.model_copy(update={"best": best}).weights() if best is not None else None
+        intervals = (
+            confidence(task.quality, prepared.distances(weights), task.reference_ids)
+            if weights is not None
+            else None
+        )
+        complete = result.model_copy(
+            update={
+                "status": "complete",
+                "best": best,
+                "held_out": held_out,
+                "confidence": intervals,
+                "strategy": _strategy(searcher, found, result.strategy.warnings),
+                "timing": timing(search_seconds, fold_seconds),
+            }
+        )
+        write_result(folder / RESULT_FILE, complete)
+    return complete
+
+
+def _run_engine(
+    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
+) -> tuple[Searcher, list[Trial]]:
+    return task.run(recorded, keep)
+
+
+@contextmanager
+def _recording_interrupts(
+    task: Task, prepared: Prepared, result: Result, trials: Sequence[Trial], folder: Path
+) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        best = _best(task, prepared, trials)
+        strategy = result.strategy.model_copy(update=_counts(trials))
+        update = {"status": "interrupted", "best": best, "strategy": strategy}
+        write_result(folder / RESULT_FILE, result.model_copy(update=update))
+        raise
+
+
+def _best(task: Task, prepared: Prepared, trials: Sequence[Trial]) -> Best | None:
+    trial = best_or_none(trials)
+    if trial is None:
+        return None
+    weights = task.space.weights(trial.parameters)
+    agreement = correlation(task.quality, prepared.distances(weights))
+    return Best(
+        **agreement.model_dump(),
+        sample=trial.sample,
+        parameters=dict(zip(task.space.names, trial.parameters.tolist(), strict=True)),
+        alpha=floats(weights.alpha),
+        beta=floats(weights.beta),
+    )
+
+
+def _strategy(searcher: Searcher, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:
+    return Strategy(
+        **_counts(trials), repeatable=searcher.repeatable, details=dict(searcher.details), warnings=warnings
+    )
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, Any]:
+    chosen = {trial.sample: trial.chosen_by for trial in trials}
+    counts = Counter(chosen.values())
+    first_model = next((place for place, sample in enumerate(chosen) if chosen[sample] == "model"), None)
+    budgets = Counter(trial.budget for trial in trials)
+    return {
+        **{kind: counts[kind] for kind in ("random", "initial", "model", "local")},
+        "samples_since_first_model": None if first_model is None else len(chosen) - first_model,
+        "evaluations": {f"{budget:.6g}": budgets[budget] for budget in sorted(budgets)},
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

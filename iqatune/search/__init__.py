@@ -1,0 +1,1 @@
+"""Search: the objective, the ask-and-tell loop and the searchers."""

@@ -1,0 +1,121 @@
+"""The search itself: ask a searcher, evaluate, tell it; and replay what an interrupted search had done."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.search.searchers.base import ChosenBy, Proposal, Searcher, SearchExhausted
+
+
+class Objective(Protocol):
+    """What is maximised: the SRCC of parameters (P,) on the references of a budget (an index); NaN if undefined."""
+
+    def __call__(self, parameters: NDArray[np.float64], budget: int) -> float: ...
+
+
+class OtherSearch(Exception):
+    """Recorded trials are not those of this search: other arguments, or another version of a library."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluated configuration.
+
+    Attributes:
+        sample: the configuration's number from 0.
+        trial_id: names the evaluation, unique in its search.
+        parameters: (P,) float64 in [0, 1].
+        srcc: in [-1, 1], on the references of its budget; NaN where undefined (a constant prediction).
+        budget: the fraction of the references it was computed on; 1.0 is all.
+        chosen_by: how the searcher came to the configuration.
+        seconds: of the searcher and the objective together.
+    """
+
+    sample: int
+    trial_id: str
+    parameters: NDArray[np.float64]
+    srcc: float
+    budget: float
+    chosen_by: ChosenBy
+    seconds: float
+
+
+def search(
+    searcher: Searcher,
+    objective: Objective,
+    recorded: Sequence[Trial] = (),
+    keep: Callable[[Trial], object] = lambda trial: None,
+) -> list[Trial]:
+    """Run a searcher to its end, or on from where an interrupted search stopped.
+
+    Recorded trials are proposed by the searcher again and observed with their recorded SRCC, without evaluating them,
+    which puts it into the state it had; the result is that of an uninterrupted search. An undefined SRCC (NaN) is
+    recorded as such, told to the searcher as the worst seen so far (-1 if it is the first), and never wins.
+
+    Args:
+        searcher: a fresh one.
+        objective: evaluates parameters at a budget.
+        recorded: the trials of an interrupted search, in order.
+        keep: called with every new trial as soon as it is known, such as to write it down.
+
+    Returns:
+        every trial, recorded and new, in order.
+
+    Raises:
+        OtherSearch: the searcher proposes something else than was recorded.
+    """
+    trials: list[Trial] = []
+    for trial in recorded:
+        searcher.observe(_proposed_again(searcher, trial), trial.srcc)
+        trials.append(trial)
+    while True:
+        started = time.perf_counter()
+        try:
+            proposal = searcher.propose()
+        except SearchExhausted:
+            return trials
+        srcc = objective(proposal.parameters, proposal.budget)
+        searcher.observe(proposal, srcc)
+        trial = Trial(
+            sample=proposal.sample,
+            trial_id=proposal.trial_id,
+            parameters=proposal.parameters,
+            srcc=srcc,
+            budget=searcher.problem.budgets[proposal.budget],
+            chosen_by=proposal.chosen_by,
+            seconds=time.perf_counter() - started,
+        )
+        trials.append(trial)
+        keep(trial)
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial:
+    """The trial of highest SRCC on all references; the first of equals.
+
+    Raises:
+        ValueError: no trial has a defined SRCC on all references.
+    """
+    complete = [trial for trial in trials if trial.budget == 1.0 and not math.isnan(trial.srcc)]
+    if not complete:
+        raise ValueError("no sample has a defined SRCC on all references")
+    return max(complete, key=lambda trial: trial.srcc)
+
+
+def _proposed_again(searcher: Searcher, trial: Trial) -> Proposal:
+    try:
+        proposal = searcher.propose()
+    except SearchExhausted as exhausted:
+        raise OtherSearch(f"sample {trial.sample} is recorded, but this search ends before it: {exhausted}") from None
+    same = (
+        proposal.trial_id == trial.trial_id
+        and searcher.problem.budgets[proposal.budget] == trial.budget
+        and np.array_equal(proposal.parameters, trial.parameters)
+    )
+    if not same:
+        raise OtherSearch(f"recorded sample {trial.sample} is not what this search proposes (as {proposal.trial_id})")
+    return proposal

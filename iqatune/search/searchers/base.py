@@ -1,0 +1,181 @@
+"""What every searcher is: it proposes configurations and observes their SRCC."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.search.threads import Isolation
+
+if TYPE_CHECKING:
+    from ray.tune.search import Searcher as RaySearcher
+
+METRIC = "srcc"
+MODE = "max"
+WORST = -1.0
+"""The lowest SRCC there is: what a searcher is told for an undefined one before it has seen any other."""
+ASKS = 100
+"""How often a library that answers "nothing now" is asked again for one sample."""
+
+ChosenBy = Literal["random", "initial", "model", "local"]
+"""Where a configuration came from: drawn blindly; a fixed start point or design (Sobol); a model of all results so
+far; a step from the best results so far."""
+
+
+class SearchExhausted(Exception):
+    """There is no further configuration: all samples are proposed, or the library has none left (it says which)."""
+
+
+class AwaitingResults(Exception):
+    """The next configuration depends on results that are still out; observe one and ask again."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a searcher is to solve: maximise the SRCC over the unit cube.
+
+    Attributes:
+        names: P parameter names, each ranging over [0, 1].
+        samples: configurations to propose, at least 1.
+        seed: any integer >= 0; the same problem gives the same configurations, bit for bit.
+        budgets: ascending fractions of the reference images an SRCC may be computed on; the last is 1.0.
+    """
+
+    names: tuple[str, ...]
+    samples: int
+    seed: int = 0
+    budgets: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One evaluation a searcher asks for.
+
+    Attributes:
+        trial_id: names this evaluation, unique in its search.
+        sample: the configuration's number from 0; a configuration promoted to a larger budget keeps it.
+        parameters: (P,) float64 in [0, 1], in the order of Problem.names.
+        chosen_by: how the configuration came about.
+        budget: index into Problem.budgets.
+    """
+
+    trial_id: str
+    sample: int
+    parameters: NDArray[np.float64]
+    chosen_by: ChosenBy
+    budget: int
+
+
+class Searcher(ABC):
+    """Proposes configurations for one problem, told the SRCC of those before."""
+
+    name: ClassVar[str]
+    wants_budgets: ClassVar[bool] = False
+    """Whether it makes use of budgets below 1.0."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.details: dict[str, str] = {}
+        """What else the record should say about this search, such as the algorithm a portfolio picked."""
+        self.repeatable = True
+        """Whether the same problem gives the same configurations, bit for bit."""
+
+    @abstractmethod
+    def propose(self) -> Proposal:
+        """The next evaluation wanted.
+
+        Raises:
+            SearchExhausted: there is none left.
+            AwaitingResults: there is none until an earlier proposal is observed.
+        """
+
+    @abstractmethod
+    def observe(self, proposal: Proposal, srcc: float) -> None:
+        """Tell the SRCC of a proposal. An undefined one (NaN) counts as the worst SRCC seen so far, -1 if none was."""
+
+    @classmethod
+    def degenerate(cls, problem: Problem) -> str | None:
+        """One line if the searcher cannot act as its name says on this problem: what is wrong and what would work."""
+        return None
+
+    @classmethod
+    def expected_seconds(cls, problem: Problem) -> float | None:
+        """About how long the searcher itself will compute for all samples, where that is worth knowing beforehand."""
+        return None
+
+
+class WorstSeen:
+    """Stands a number in for an undefined SRCC, since the libraries choke on NaN or drop the sample."""
+
+    def __init__(self) -> None:
+        self._worst: float | None = None
+
+    def __call__(self, srcc: float) -> float:
+        """`srcc` itself, or for NaN the lowest defined one so far (-1 if there was none)."""
+        if math.isnan(srcc):
+            return WORST if self._worst is None else self._worst
+        self._worst = srcc if self._worst is None else min(srcc, self._worst)
+        return srcc
+
+
+class TuneSearcher(Searcher):
+    """Drives a `ray.tune.search.Searcher` in process, by its suggest() and on_trial_complete().
+
+    A subclass builds the object and tells how each suggestion came about; both run isolated (see Isolation).
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._isolation = Isolation(problem.seed)
+        self._defined = WorstSeen()
+        self._samples = 0
+        self._out: set[str] = set()
+        with self._isolation:
+            self._tune = self._build()
+
+    @abstractmethod
+    def _build(self) -> "RaySearcher":
+        """The library's searcher for `self.problem`, with metric METRIC and mode MODE."""
+
+    @abstractmethod
+    def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
+        """How the suggestion just made under `trial_id` came about, from the library's own record."""
+
+    def propose(self) -> Proposal:
+        if self._samples >= self.problem.samples:
+            raise SearchExhausted(f"all {self.problem.samples} samples are proposed")
+        sample = self._samples
+        trial_id = f"{sample:05d}"
+        with self._isolation:
+            config = self._suggest(trial_id)
+            chosen_by = self._chosen_by(trial_id, config)
+        self._samples += 1
+        self._out.add(trial_id)
+        return Proposal(trial_id, sample, self._vector(config), chosen_by, len(self.problem.budgets) - 1)
+
+    def observe(self, proposal: Proposal, srcc: float) -> None:
+        config = dict(zip(self.problem.names, proposal.parameters.tolist(), strict=True))
+        with self._isolation:
+            self._complete(proposal, {METRIC: self._defined(srcc), "config": config, "training_iteration": 1})
+        self._out.discard(proposal.trial_id)
+
+    def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
+        self._tune.on_trial_complete(proposal.trial_id, result)
+
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        for _ in range(ASKS):
+            config = self._tune.suggest(trial_id)
+            if isinstance(config, dict):
+                return config
+            if config is not None:  # Searcher.FINISHED
+                break
+        if self._out:
+            raise AwaitingResults(f"{self.name} has no configuration before one of {len(self._out)} results is in")
+        self.details["stopped_early"] = f"the library had no configuration left after {self._samples} samples"
+        raise SearchExhausted(f"{self.name} has no configuration left after {self._samples} samples")
+
+    def _vector(self, config: dict[str, float]) -> NDArray[np.float64]:
+        return np.array([config[name] for name in self.problem.names], dtype=np.float64)

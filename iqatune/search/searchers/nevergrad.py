@@ -1,0 +1,102 @@
+"""Nevergrad: NGOpt, Meta's portfolio that picks an algorithm by dimension and number of samples."""
+
+import threading
+import time
+import warnings
+from typing import Any
+
+import nevergrad as ng
+import numpy as np
+from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
+from nevergrad.optimization import metamodel
+from ray.tune.search.nevergrad import NevergradSearch
+
+from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+
+# nevergrad 1.0.12 calls float() on an array of one element, which numpy 2.4 no longer allows
+metamodel.float = lambda value: np.asarray(value, dtype=np.float64).item()
+
+
+class Nevergrad(TuneSearcher):
+    """ray.tune's NevergradSearch with NGOpt on one array of all parameters, started from the centre of the cube.
+
+    `details["algorithm"]` names what NGOpt picked. Up to 50 samples a parameter that is Cobyla, which draws nothing
+    at random: every seed gives the same samples.
+    """
+
+    name = "nevergrad"
+
+    def _build(self) -> NevergradSearch:
+        self._optimizer = _optimizer(self.problem)
+        self.details["algorithm"] = self._optimizer.optim.name
+        # CMA by cma.fmin seeds itself from the clock, and the metamodel's own search is limited by it
+        self.repeatable = "Fmin2" not in self._optimizer.optim.name and "MetaModel" not in self._optimizer.optim.name
+        self._converged = False
+        return NevergradSearch(optimizer=self._optimizer, space=list(self.problem.names), metric=METRIC, mode=MODE)
+
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            config = _in_daemon_thread(super()._suggest, trial_id)
+        self._converged = any(issubclass(warning.category, FinishedUnderlyingOptimizerWarning) for warning in caught)
+        return config
+
+    def _complete(self, proposal: Any, result: dict[str, Any]) -> None:
+        super()._complete(proposal, result)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the algorithm's own thread has computed its next point, so that it does so isolated too."""
+        messenger = getattr(self._optimizer.optim, "_messaging_thread", None)
+        while messenger is not None and messenger.is_alive() and messenger.messages_ask.empty():
+            time.sleep(1e-4)
+
+    def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
+        algorithm = self.details["algorithm"]
+        if self._converged:
+            return "random"
+        if algorithm == "Cobyla":
+            return "initial" if self._samples <= len(self.problem.names) else "local"
+        if self._samples == 0:
+            return "initial"
+        return "local" if "OnePlusOne" in algorithm else "model"
+
+    @classmethod
+    def degenerate(cls, problem: Problem) -> str | None:
+        dimension = len(problem.names)
+        if _optimizer(problem).optim.name == "Cobyla" and problem.samples <= dimension + 1:
+            return (
+                f"nevergrad's NGOpt becomes Cobyla here, whose first {dimension + 1} samples move one parameter at a "
+                f"time, so {problem.samples} samples never reach its first step; use --samples {2 * dimension} or more, "
+                "or a smaller --space"
+            )
+        return None
+
+
+def _optimizer(problem: Problem) -> Any:
+    parameters = ng.p.Array(shape=(len(problem.names),), lower=0.0, upper=1.0)
+    parameters.random_state = np.random.RandomState(problem.seed % 2**32)
+    return ng.optimizers.NGOpt(parameters, budget=problem.samples)
+
+
+def _in_daemon_thread(function: Any, *arguments: Any) -> Any:
+    """What `function` returns, called in a daemon thread.
+
+    The algorithms that are not ask-and-tell by nature live in a thread of their own, which waits for results. Started
+    from a daemon thread it is one too, and cannot keep the process from ending when a search stops early.
+    """
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            outcome.append(function(*arguments))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            failure.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

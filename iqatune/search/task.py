@@ -1,0 +1,75 @@
+"""A search as data: all that a process needs to run it, here, in a worker or on a cluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.metric.spaces import Space
+from iqatune.metric.weights import Floats
+from iqatune.search.fidelity import nested_subsets
+from iqatune.search.loop import Trial, best_trial, search
+from iqatune.search.objective import Objective
+from iqatune.search.searchers.base import Problem, Searcher
+from iqatune.search.searchers.registry import find, make_searcher
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search.
+
+    Attributes:
+        searcher: its name.
+        samples: configurations to try.
+        seed: of the searcher and of the subsets of references.
+        space: what turns parameters into weights.
+        features: (N, F) features of the pairs in that space.
+        quality: (N,) human scores, higher is better.
+        reference_ids: (N) which reference each pair is of.
+    """
+
+    searcher: str
+    samples: int
+    seed: int
+    space: Space
+    features: Floats
+    quality: Floats
+    reference_ids: tuple[str, ...]
+
+    def subsets(self) -> tuple[NDArray[np.intp], ...]:
+        """Rows of every budget, the last one all; a single budget unless the searcher makes use of more."""
+        if not find(self.searcher).wants_budgets:
+            return (np.arange(len(self.quality)),)
+        return nested_subsets(self.reference_ids, seed=self.seed)
+
+    def objective(self) -> Objective:
+        """The function to maximise."""
+        return Objective(self.space, self.features, self.quality, self.subsets())
+
+    def problem(self) -> Problem:
+        """What the searcher is told."""
+        ids = np.array(self.reference_ids)
+        everything = len(set(self.reference_ids))
+        budgets = tuple(len(set(ids[rows])) / everything for rows in self.subsets())
+        return Problem(self.space.names, self.samples, self.seed, budgets)
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
+        """The same search on some of the pairs."""
+        ids = tuple(identity for identity, chosen in zip(self.reference_ids, rows, strict=True) if chosen)
+        return replace(self, features=self.features[rows], quality=self.quality[rows], reference_ids=ids)
+
+    def run(
+        self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
+    ) -> tuple[Searcher, list[Trial]]:
+        """Search in this process; see `iqatune.search.loop.search`."""
+        searcher = make_searcher(self.searcher, self.problem())
+        return searcher, search(searcher, self.objective(), recorded, keep)
+
+
+def best_or_none(trials: Sequence[Trial]) -> Trial | None:
+    """The best trial on all references; None where no trial has a defined SRCC there."""
+    try:
+        return best_trial(trials)
+    except ValueError:
+        return None

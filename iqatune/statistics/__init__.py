@@ -1,0 +1,1 @@
+"""Statistics: the moments of every pair, computed once and kept."""

@@ -1,0 +1,62 @@
+"""Centred spatial moments of feature maps.
+
+The covariance is computed from centred maps: the one-pass form E[xy] - mx my cancels in float32 and is wrong by up to
+0.24 for a flat image compared with itself.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOMENTS = ("mean_x", "mean_y", "var_x", "var_y", "cov")
+"""The order of the moments in every array of them."""
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Maps less their spatial means: what of a reference is needed to compare others with it.
+
+    Attributes:
+        mean: (B, C) spatial means.
+        maps: (B, C, H, W) float32, each channel with mean 0.
+        variance: (B, C) population variances.
+    """
+
+    mean: Tensor
+    maps: Tensor
+    variance: Tensor
+
+
+def centre(maps: Tensor) -> Centred:
+    """Centre (B, C, H, W) maps of any floating type, in float32."""
+    maps = maps.float()
+    mean = maps.mean(dim=(2, 3))
+    centred = maps - mean[:, :, None, None]
+    return Centred(mean, centred, _mean_product(centred, centred))
+
+
+def moments(reference: Centred, distorted: Centred) -> Tensor:
+    """Moments of the distorted maps (B, C, H, W) against the reference's (1 or B, C, H, W): (B, 5, C) float32."""
+    covariance = _mean_product(reference.maps, distorted.maps)
+    size = distorted.mean.shape
+    return torch.stack(
+        (
+            reference.mean.expand(size),
+            distorted.mean,
+            reference.variance.expand(size),
+            distorted.variance,
+            covariance,
+        ),
+        dim=1,
+    )
+
+
+def stage_moments(reference: list[Centred], distorted: list[Tensor]) -> Tensor:
+    """Moments over all stages: the reference's centred maps and the distorted images' maps, (B, 5, C_all) float32."""
+    return torch.cat([moments(x, centre(y)) for x, y in zip(reference, distorted, strict=True)], dim=2)
+
+
+def _mean_product(first: Tensor, second: Tensor) -> Tensor:
+    # one function for variance and covariance: identical maps then have identical figures, and s(x, x) is 1 exactly
+    return (first * second).mean(dim=(2, 3))
