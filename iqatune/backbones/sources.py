@@ -54,7 +54,9 @@ def _from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     # on the meta device no time and memory go into parameters that are replaced or, as VGG's classifier, cut off
     with torch.device("meta"):
         whole = torchvision.models.get_model(info.model, weights=None).eval()
-    network = create_feature_extractor(whole, list(info.taps))
+    extractor = create_feature_extractor(whole, list(info.taps)).eval()
+    # the extractor switches between a training and an evaluation graph, and a copy of it loses the second
+    network = torch.fx.GraphModule(extractor, extractor.graph)
     if weights == parameters.RANDOM:
         parameters.initialise(network, seed)
     elif weights == parameters.PRETRAINED:

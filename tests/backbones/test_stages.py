@@ -1,5 +1,6 @@
 """The stages of every backbone: how many channels, and the very maps that the CNN itself computes on its way."""
 
+import copy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,6 +161,17 @@ def test_a_backbone_is_frozen_and_in_eval_mode_but_passes_gradients_to_the_image
     backbone(image)[-1].sum().backward()
     assert image.grad is not None
     assert image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["resnet50", "xception"])
+def test_a_copy_of_a_backbone_works_as_the_backbone_does(
+    name: str, random_backbone: Callable[..., Backbone], images: Tensor
+) -> None:
+    backbone = random_backbone(name)
+    copied = copy.deepcopy(backbone)
+    with torch.no_grad():
+        for mine, theirs in zip(backbone(images), copied(images), strict=True):
+            assert torch.equal(mine, theirs)
 
 
 def test_only_the_part_up_to_the_last_tap_is_kept(random_backbone: Callable[..., Backbone]) -> None:
