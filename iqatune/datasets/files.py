@@ -1,5 +1,6 @@
 """Where an image or label file really is, whatever the case of its name on disk."""
 
+import posixpath
 from pathlib import Path, PurePosixPath
 
 from iqatune.errors import InputError
@@ -15,8 +16,7 @@ class FileFinder:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._folders: dict[PurePosixPath, Path | None] = {}
-        self._files: dict[Path, dict[str, Path]] = {}
+        self._files: dict[str, dict[str, Path]] = {}
 
     def find(self, name: str) -> Path | None:
         """The file's absolute path, None where there is none.
@@ -26,28 +26,30 @@ class FileFinder:
         Raises:
             InputError: when a folder cannot be listed.
         """
-        relative = PurePosixPath(name)
-        folder = self._folder(relative.parent)
-        if folder is None:
-            return None
-        files = self._listing(folder)
-        candidates = [relative.name]
-        if relative.suffix.lower() == ".bmp":
-            candidates.append(f"{relative.stem}.png")
+        # plain strings rather than pure paths: this runs twice for every pair
+        parent, base = posixpath.split(name)
+        files = self._listing(parent)
+        stem, suffix = posixpath.splitext(base)
+        candidates = [base, f"{stem}.png"] if suffix.lower() == ".bmp" else [base]
         for candidate in candidates:
             found = files.get(candidate) or files.get(candidate.casefold())
             if found is not None:
                 return found
         return None
 
-    def _folder(self, relative: PurePosixPath) -> Path | None:
-        if relative not in self._folders:
-            self._folders[relative] = self._walk(relative)
-        return self._folders[relative]
+    def _listing(self, parent: str) -> dict[str, Path]:
+        """Files of a folder by name and by name without case; an exact name is never hidden by another's lower case."""
+        if parent not in self._files:
+            folder = self._folder(parent)
+            entries = [] if folder is None else _contents(folder)
+            files = {entry.name: entry for entry in entries if entry.is_file()}
+            without_case = {name.casefold(): files[name] for name in sorted(files, reverse=True)}
+            self._files[parent] = without_case | files
+        return self._files[parent]
 
-    def _walk(self, relative: PurePosixPath) -> Path | None:
+    def _folder(self, parent: str) -> Path | None:
         folder = self.root
-        for part in relative.parts:
+        for part in PurePosixPath(parent).parts:
             exact = folder / part
             if exact.is_dir():
                 folder = exact
@@ -59,17 +61,6 @@ class FileFinder:
                 return None
             folder = min(alike)
         return folder
-
-    def _listing(self, folder: Path) -> dict[str, Path]:
-        """Files of a folder by name and by name without case; an exact name is never hidden by another's lower case."""
-        if folder not in self._files:
-            files = sorted(entry for entry in _contents(folder) if entry.is_file())
-            by_name: dict[str, Path] = {}
-            for file in files:
-                by_name.setdefault(file.name.casefold(), file)
-            by_name.update({file.name: file for file in files})
-            self._files[folder] = by_name
-        return self._files[folder]
 
 
 def _contents(folder: Path) -> list[Path]:
