@@ -1,21 +1,21 @@
 """Ax: a Sobol design, then a Gaussian process with expected improvement, by ray's AxSearch and Meta's ax-platform."""
 
-import logging
-import warnings
+from typing import Any
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # deprecations inside the library's own imports
+from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+from iqatune.search.searchers.quiet import quiet
+
+with quiet():
     from ax.service.ax_client import AxClient
     from ax.service.utils.instantiation import ObjectiveProperties
     from ray.tune.search.ax import AxSearch
 
-from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
 
-logging.getLogger("ax").setLevel(logging.ERROR)
-
-
-class _AxSearch(AxSearch):  # type: ignore[misc]  # ray has no types
+class _AxSearch(AxSearch):
     """AxSearch for ax-platform 1.3, whose Objective no longer has the attributes that ray reads the metric from."""
+
+    _space: Any
+    _metric: str
 
     def _setup_experiment(self) -> None:
         self._ax = AxClient(**self._ax_kwargs)
@@ -32,23 +32,16 @@ class Ax(TuneSearcher):
     name = "ax"
 
     def _build(self) -> AxSearch:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # AxClient announces its end with Ax 1.4
-            return _AxSearch(
-                [
-                    {"name": name, "type": "range", "bounds": [0.0, 1.0], "value_type": "float"}
-                    for name in self.problem.names
-                ],
-                metric=METRIC,
-                mode=MODE,
-                random_seed=self.problem.seed % 2**32,
-                verbose_logging=False,
-            )
-
-    def _suggest(self, trial_id: str) -> dict[str, float]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numerical notes of botorch's fits
-            return super()._suggest(trial_id)
+        return _AxSearch(
+            [
+                {"name": name, "type": "range", "bounds": [0.0, 1.0], "value_type": "float"}
+                for name in self.problem.names
+            ],
+            metric=METRIC,
+            mode=MODE,
+            random_seed=self.problem.seed % 2**32,
+            verbose_logging=False,
+        )
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         trial = self._tune._ax.experiment.trials[self._tune._live_trial_mapping[trial_id]]
@@ -59,8 +52,8 @@ class Ax(TuneSearcher):
         design = sobol_points(len(problem.names))
         if problem.samples <= design:
             return (
-                f"ax starts with {design} Sobol points for {len(problem.names)} parameters, so {problem.samples} samples "
-                f"never reach its model; use --samples {design + design // 2} or more, or a smaller --space"
+                f"ax starts with {design} Sobol points for {len(problem.names)} parameters, so {problem.samples} "
+                f"samples never reach its model; use --samples {design + design // 2} or more, or a smaller --space"
             )
         return None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.search.searchers.quiet import quiet
 from iqatune.search.threads import Isolation
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class TuneSearcher(Searcher):
         self._defined = WorstSeen()
         self._samples = 0
         self._out: set[str] = set()
-        with self._isolation:
-            self._tune = self._build()
+        with self._isolation, quiet():
+            self._tune: Any = self._build()
 
     @abstractmethod
     def _build(self) -> "RaySearcher":
@@ -149,7 +150,7 @@ class TuneSearcher(Searcher):
             raise SearchExhausted(f"all {self.problem.samples} samples are proposed")
         sample = self._samples
         trial_id = f"{sample:05d}"
-        with self._isolation:
+        with self._isolation, quiet():
             config = self._suggest(trial_id)
             chosen_by = self._chosen_by(trial_id, config)
         self._samples += 1
@@ -158,7 +159,7 @@ class TuneSearcher(Searcher):
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         config = dict(zip(self.problem.names, proposal.parameters.tolist(), strict=True))
-        with self._isolation:
+        with self._isolation, quiet():
             self._complete(proposal, {METRIC: self._defined(srcc), "config": config, "training_iteration": 1})
         self._out.discard(proposal.trial_id)
 

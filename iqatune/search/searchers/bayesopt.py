@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from ray.tune.search.bayesopt import BayesOptSearch
-
 from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+from iqatune.search.searchers.quiet import quiet
+
+with quiet():
+    from ray.tune.search.bayesopt import BayesOptSearch
 
 RANDOM_STEPS = 10
 """Random points before the first model: the default of ray's BayesOptSearch."""
 
 
-class _EachPointOnce(BayesOptSearch):  # type: ignore[misc]  # ray has no types
+class _EachPointOnce(BayesOptSearch):
     """Tells the package no point a second time, which it would refuse; its model has nothing to learn from that."""
 
-    def _register_result(self, params: dict[str, float], result: dict[str, Any]) -> None:
-        space = self.optimizer.space
+    def _register_result(self, params: Any, result: dict[str, Any]) -> None:
+        space = self.optimizer.space  # type: ignore[union-attr]
         if space.params_to_array(params) not in space:
             super()._register_result(params, result)
 

@@ -1,20 +1,13 @@
 """BlendSearch: local search from several starts, blended with Optuna's TPE as the global search, by flaml."""
 
-import logging
-import warnings
-
-import optuna
 from optuna.trial import TrialState
 from ray import tune
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # flaml mentions its AutoML, which is not wanted
-    from flaml.tune.searcher.blendsearch import BlendSearch as FlamlBlendSearch
-
 from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, TuneSearcher
+from iqatune.search.searchers.quiet import quiet
 
-logging.getLogger("flaml").setLevel(logging.ERROR)
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+with quiet():
+    from flaml.tune.searcher.blendsearch import BlendSearch as FlamlBlendSearch
 
 
 class BlendSearch(TuneSearcher):
@@ -31,11 +24,6 @@ class BlendSearch(TuneSearcher):
             num_samples=self.problem.samples,
             seed=self.problem.seed % 2**32,
         )
-
-    def _suggest(self, trial_id: str) -> dict[str, float]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that sampling thousands of parameters takes a while
-            return super()._suggest(trial_id)
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         if self._samples == 0:

@@ -1,15 +1,7 @@
-"""BOHB (Falkner et al. 2018): Hyperband over subsets of the references, its configurations drawn from density models."""
+"""BOHB (Falkner et al. 2018): Hyperband over subsets of the references, configurations drawn from density models."""
 
-import logging
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # deprecations inside the library's own imports
-    import ConfigSpace
-    from hpbandster.optimizers.config_generators.bohb import BOHB as DensityModels
-    from ray.tune.search.bohb import TuneBOHB
 
 from iqatune.search.searchers.base import (
     METRIC,
@@ -22,11 +14,15 @@ from iqatune.search.searchers.base import (
     TuneSearcher,
 )
 from iqatune.search.searchers.hyperband import Bracket, brackets, promoted
+from iqatune.search.searchers.quiet import quiet
 
-logging.getLogger("hpbandster").setLevel(logging.ERROR)
+with quiet():
+    import ConfigSpace
+    from hpbandster.optimizers.config_generators.bohb import BOHB
+    from ray.tune.search.bohb import TuneBOHB
 
 
-class _DensityModels(DensityModels):  # type: ignore[misc]  # hpbandster has no types
+class _DensityModels(BOHB):  # type: ignore[misc]  # hpbandster has no types
     """hpbandster's models, remembering whether the last configuration came from one."""
 
     model_based = False
@@ -37,9 +33,9 @@ class _DensityModels(DensityModels):  # type: ignore[misc]  # hpbandster has no 
         return config, info
 
 
-class _TuneBOHB(TuneBOHB):  # type: ignore[misc]  # ray has no types
+class _TuneBOHB(TuneBOHB):
     def _setup_bohb(self) -> None:
-        super()._setup_bohb()
+        super()._setup_bohb()  # type: ignore[no-untyped-call]
         self.bohber = _DensityModels(self._space)
 
 
@@ -121,8 +117,8 @@ class Bohb(TuneSearcher):
         dimension = len(problem.names)
         needed = points_for_a_model(dimension)
         return (
-            f"bohb needs {needed} results at one budget for a model of {dimension} parameters, so all {problem.samples} "
-            f"samples will be random; use --samples {2 * needed} or more, or a smaller --space"
+            f"bohb needs {needed} results at one budget for a model of {dimension} parameters, so all "
+            f"{problem.samples} samples will be random; use --samples {2 * needed} or more, or a smaller --space"
         )
 
 

@@ -5,13 +5,16 @@ import time
 import warnings
 from typing import Any
 
-import nevergrad as ng
 import numpy as np
-from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
-from nevergrad.optimization import metamodel
-from ray.tune.search.nevergrad import NevergradSearch
 
 from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+from iqatune.search.searchers.quiet import quiet
+
+with quiet():
+    import nevergrad as ng
+    from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
+    from nevergrad.optimization import metamodel
+    from ray.tune.search.nevergrad import NevergradSearch
 
 # nevergrad 1.0.12 calls float() on an array of one element, which numpy 2.4 no longer allows
 metamodel.float = lambda value: np.asarray(value, dtype=np.float64).item()
@@ -37,7 +40,7 @@ class Nevergrad(TuneSearcher):
     def _suggest(self, trial_id: str) -> dict[str, float]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            config = _in_daemon_thread(super()._suggest, trial_id)
+            config: dict[str, float] = _in_daemon_thread(super()._suggest, trial_id)
         self._converged = any(issubclass(warning.category, FinishedUnderlyingOptimizerWarning) for warning in caught)
         return config
 
@@ -67,8 +70,8 @@ class Nevergrad(TuneSearcher):
         if _optimizer(problem).optim.name == "Cobyla" and problem.samples <= dimension + 1:
             return (
                 f"nevergrad's NGOpt becomes Cobyla here, whose first {dimension + 1} samples move one parameter at a "
-                f"time, so {problem.samples} samples never reach its first step; use --samples {2 * dimension} or more, "
-                "or a smaller --space"
+                f"time, so {problem.samples} samples never reach its first step; use --samples {2 * dimension} or "
+                "more, or a smaller --space"
             )
         return None
 
