@@ -1,0 +1,60 @@
+"""The objective against scipy's Spearman correlation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from iqatune.metric.spaces import ChannelSpace, Space, StageSpace
+from iqatune.search.objective import Objective
+from scipy.stats import spearmanr
+
+CHANNELS = (3, 2)
+
+
+@given(
+    distances=arrays(np.float64, 12, elements=st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9])),
+    quality=arrays(np.float64, 12, elements=st.sampled_from([1.0, 2.0, 3.0, 4.5])),
+)
+def test_ties_and_sign_are_those_of_scipy(distances: np.ndarray, quality: np.ndarray) -> None:
+    space = StageSpace((3,))
+    objective = Objective(space, np.stack((distances, distances), axis=1), quality)
+    found = objective(np.array([0.5, 0.25]))
+    if np.ptp(distances) == 0 or np.ptp(quality) == 0:
+        assert np.isnan(found)
+    else:
+        assert found == pytest.approx(-spearmanr(quality, distances).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("space", [StageSpace(CHANNELS), ChannelSpace(CHANNELS)], ids=lambda space: space.name)
+def test_a_batch_is_its_samples_and_each_is_spearmans(space: Space) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.uniform(size=(200, len(space.names))).astype(space.feature_type)
+    quality = rng.normal(size=200)
+    objective = Objective(space, features, quality)
+    parameters = rng.uniform(size=(9, len(space.names)))
+    one_by_one = np.array([objective(row) for row in parameters])
+    np.testing.assert_allclose(objective.batch(parameters), one_by_one, atol=1e-9)
+    coefficients = space.coefficients(parameters).astype(space.feature_type)
+    expected = [-spearmanr(quality, features @ row).statistic for row in coefficients]
+    np.testing.assert_allclose(one_by_one, expected, atol=1e-12)
+
+
+def test_a_budget_looks_at_its_rows_only() -> None:
+    rng = np.random.default_rng(1)
+    space = StageSpace(CHANNELS)
+    features, quality = rng.uniform(size=(60, 4)), rng.normal(size=60)
+    rows = (np.arange(0, 60, 3), np.arange(60))
+    objective = Objective(space, features, quality, rows)
+    parameters = rng.uniform(size=4)
+    small = Objective(space, features[rows[0]], quality[rows[0]])
+    assert objective(parameters, 0) == small(parameters)
+    assert objective(parameters, 1) == objective(parameters) != objective(parameters, 0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_cannot_be_ranked_is_undefined(bad: float) -> None:
+    features = np.random.default_rng(2).uniform(size=(20, 2))
+    features[7, 0] = bad
+    objective = Objective(StageSpace((3,)), features, np.arange(20.0))
+    assert np.isnan(objective(np.array([0.5, 0.5])))

@@ -1,0 +1,222 @@
+"""Extraction: figures, the store, and every way in which files can be wrong."""
+
+import copy
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from iqatune.backbones.network import Backbone, build_backbone
+from iqatune.datasets.table import Pair, PairTable
+from iqatune.errors import InputError
+from iqatune.images import read_rgb
+from iqatune.metric.weights import uniform_weights
+from iqatune.progress import Progress
+from iqatune.statistics import extract as extraction
+from iqatune.statistics.distances import distances
+from iqatune.statistics.extract import Statistics, extract
+from PIL import Image
+
+MakeTable = Callable[..., PairTable]
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return build_backbone("squeezenet", "random")
+
+
+@pytest.fixture
+def make_table(tmp_path: Path) -> MakeTable:
+    """A table of noisy versions of small smooth images; the first "distorted" image is a copy of its reference."""
+
+    def make(references: int = 2, distorted: int = 6, size: tuple[int, int] = (72, 64), seed: int = 0) -> PairTable:
+        rng = np.random.default_rng(seed)
+        pairs = []
+        for r in range(references):
+            base = np.asarray(Image.fromarray(rng.integers(0, 255, (6, 6, 3), np.uint8)).resize(size, Image.BICUBIC))
+            reference = tmp_path / f"r{r}.png"
+            Image.fromarray(base).save(reference)
+            for d in range(distorted):
+                noisy = np.clip(base + rng.normal(0, 12 * d, base.shape), 0, 255).astype(np.uint8)
+                path = tmp_path / f"r{r}d{d}.png"
+                Image.fromarray(noisy).save(path)
+                pairs.append(Pair(reference, path, f"r{r}", "noise", d, float(d), -float(d)))
+        # not in the order of the references: rows must find their way back
+        return PairTable("csv", tuple(pairs[::-1]), "labels.csv", "", "lower")
+
+    return make
+
+
+def _extract(table: PairTable, backbone: Backbone, cache: Path, **settings: object) -> Statistics:
+    return extract(table, backbone, cache, torch.device("cpu"), progress=Progress(quiet=True), **settings)
+
+
+def test_figures_are_those_of_float64(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    found = _extract(table, backbone, tmp_path / "cache")
+    assert found.moments.shape == (12, 5, sum(backbone.channels))
+    assert found.computed == 12
+    exact = copy.deepcopy(backbone).double()
+    for row in (0, 5, 11):
+        x, y = (_maps(exact, path) for path in (table.pairs[row].reference, table.pairs[row].distorted))
+        centred = [[maps - maps.mean(1, keepdims=True) for maps in stages] for stages in (x, y)]
+        deviations = np.concatenate([a.std(1) * b.std(1) for a, b in zip(x, y, strict=True)])
+        covariance = np.concatenate([(a * b).mean(1) for a, b in zip(*centred, strict=True)])
+        # the network itself rounds in float32: the moments of given maps are held to 1e-5 in test_moments.py
+        near = {"rtol": 1e-3, "atol": 1e-5}
+        np.testing.assert_allclose(found.moments[row, 0], np.concatenate([a.mean(1) for a in x]), **near)
+        np.testing.assert_allclose(found.moments[row, 1], np.concatenate([a.mean(1) for a in y]), **near)
+        np.testing.assert_allclose(found.moments[row, 2], np.concatenate([a.var(1) for a in x]), **near)
+        np.testing.assert_allclose(found.moments[row, 3], np.concatenate([a.var(1) for a in y]), **near)
+        assert np.all(np.abs(found.moments[row, 4] - covariance) <= 1e-3 * deviations + 1e-5)
+
+
+def _maps(backbone: Backbone, path: Path) -> list[np.ndarray]:
+    image = torch.from_numpy(read_rgb(path)).permute(2, 0, 1)[None].double() / 255
+    with torch.inference_mode():
+        return [maps.numpy()[0].reshape(maps.shape[1], -1) for maps in backbone(image)]
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "resnet50"])
+def test_identical_files_are_at_distance_zero(name: str, make_table: MakeTable, tmp_path: Path) -> None:
+    # 7 distorted images do not fill whole batches: kernels that round by batch size would show here
+    table = make_table(references=1, distorted=7)
+    copy = build_backbone(name, "random")
+    found = _extract(table, copy, tmp_path / "cache")
+    measured = distances(found.moments, uniform_weights(found.channels))
+    identical = [pair.level == 0 for pair in table.pairs]
+    np.testing.assert_allclose(measured[identical], 0, atol=1e-6)
+    assert np.all(measured[np.logical_not(identical)] > 1e-4)
+
+
+def test_flat_black_and_noise_are_like_themselves(backbone: Backbone, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = {
+        "flat": np.full((64, 64, 3), 130, np.uint8),
+        "black": np.zeros((64, 64, 3), np.uint8),
+        "noise": rng.integers(0, 256, (64, 64, 3)).astype(np.uint8),
+    }
+    pairs = []
+    for name, image in images.items():
+        for role in ("reference", "distorted"):
+            Image.fromarray(image).save(tmp_path / f"{name}-{role}.png")
+        pairs.append(
+            Pair(tmp_path / f"{name}-reference.png", tmp_path / f"{name}-distorted.png", name, "none", None, 0, 0)
+        )
+    table = PairTable("csv", tuple(pairs), "labels.csv", "", "lower")
+    found = _extract(table, backbone, tmp_path / "cache")
+    np.testing.assert_allclose(distances(found.moments, uniform_weights(found.channels)), 0, atol=1e-6)
+
+
+def test_a_second_extraction_runs_no_cnn(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    first = _extract(table, backbone, tmp_path / "cache")
+    second = _extract(table, _Untouchable(backbone), tmp_path / "cache")  # type: ignore[arg-type]
+    assert second.computed == 0
+    np.testing.assert_array_equal(first.moments, second.moments)
+
+
+def test_what_changes_the_figures_is_another_file(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    _extract(table, backbone, tmp_path / "cache")
+    assert _extract(table, backbone, tmp_path / "cache", resize=48).computed == 12
+    assert _extract(table, build_backbone("squeezenet", "random", seed=1), tmp_path / "cache").computed == 12
+    assert _extract(table, build_backbone("squeezenet", "random", "l2"), tmp_path / "cache").computed == 12
+    Image.fromarray(np.full((64, 72, 3), 9, np.uint8)).save(table.pairs[0].distorted)
+    assert _extract(table, backbone, tmp_path / "cache").computed == 6  # its own reference's pairs
+    assert _extract(table, backbone, tmp_path / "cache").computed == 0
+
+
+def test_flipped_bits_are_found_and_computed_again(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = make_table()
+    first = _extract(table, backbone, tmp_path / "cache")
+    kept = sorted((tmp_path / "cache" / "statistics").rglob("*.safetensors"))
+    assert len(kept) == 2
+    damaged = bytearray(kept[0].read_bytes())
+    damaged[-100] ^= 0b100
+    kept[0].write_bytes(damaged)
+    kept[1].write_bytes(kept[1].read_bytes()[:50])
+    second = _extract(table, backbone, tmp_path / "cache")
+    assert second.computed == 12
+    assert capsys.readouterr().err.count("damaged cache file, computed again") == 2
+    np.testing.assert_array_equal(first.moments, second.moments)
+
+
+def test_a_damaged_memo_of_digests_is_made_anew(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    _extract(table, backbone, tmp_path / "cache")
+    for content in ("{", "[]", '{"a": 1}'):
+        (tmp_path / "cache" / "digests.json").write_text(content)
+        assert _extract(table, backbone, tmp_path / "cache").computed == 0
+
+
+def test_interrupted_extraction_resumes_at_the_next_reference(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_table(references=3)
+    write_group = extraction.write_group
+
+    def stop_after_one(path: Path, moments: np.ndarray) -> None:
+        write_group(path, moments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(extraction, "write_group", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        _extract(table, backbone, tmp_path / "cache")
+    monkeypatch.undo()
+    resumed = _extract(table, backbone, tmp_path / "cache")
+    assert resumed.computed == 12
+    undisturbed = _extract(table, backbone, tmp_path / "other")
+    np.testing.assert_array_equal(resumed.moments, undisturbed.moments)
+
+
+def _extract_in_process(table: PairTable, cache: Path) -> None:
+    torch.set_num_threads(1)
+    _extract(table, build_backbone("squeezenet", "random"), cache)
+
+
+def test_two_processes_may_fill_one_cache(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_extract_in_process, args=(table, tmp_path / "cache")) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    both = _extract(table, backbone, tmp_path / "cache")
+    assert both.computed == 0
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
+
+
+def test_sizes_that_differ_are_named(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    Image.new("RGB", (64, 64)).save(table.pairs[3].distorted)
+    with pytest.raises(InputError, match=rf"{table.pairs[3].distorted.name}: 64x64 differs .* \(72x64\)"):
+        _extract(table, backbone, tmp_path / "cache")
+
+
+def test_a_truncated_image_is_named(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table()
+    path = table.pairs[2].distorted
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=path.name):
+        _extract(table, backbone, tmp_path / "cache")
+
+
+def test_too_small_an_image_is_named(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    table = make_table(size=(8, 8))
+    with pytest.raises(InputError, match="too small for squeezenet"):
+        _extract(table, backbone, tmp_path / "cache")
+
+
+class _Untouchable:
+    """A backbone that must not be run: it has what decides the figures, and nothing that computes them."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.name, self.parameters_sha256 = backbone.name, backbone.parameters_sha256
+        self.pooling, self.channels, self.minimum_size = backbone.pooling, backbone.channels, backbone.minimum_size

@@ -1,0 +1,73 @@
+"""Moments and similarities against float64 NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
+from iqatune.statistics.distances import similarities
+from iqatune.statistics.moments import MOMENTS, centre, moments
+
+SHAPE = (1, 4, 37, 53)
+
+
+def _images() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    rows = np.linspace(0, 3, SHAPE[2])[:, None]
+    columns = np.linspace(0, 5, SHAPE[3])[None, :]
+    natural = np.stack([[np.sin(rows * k) * np.cos(columns) + 0.1 * k for k in range(1, SHAPE[1] + 1)]])
+    return {
+        "natural": natural.astype(np.float32),
+        "noise": rng.normal(size=SHAPE).astype(np.float32),
+        "bright": (100 + rng.normal(size=SHAPE)).astype(np.float32),
+        "flat": np.full(SHAPE, 0.7, dtype=np.float32),
+        "black": np.zeros(SHAPE, dtype=np.float32),
+    }
+
+
+def _reference_moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mean_x, mean_y = x.mean((2, 3)), y.mean((2, 3))
+    centred_x, centred_y = x - mean_x[..., None, None], y - mean_y[..., None, None]
+    products = [(a * b).mean((2, 3)) for a, b in ((centred_x,) * 2, (centred_y,) * 2, (centred_x, centred_y))]
+    return np.stack((mean_x, mean_y, *products), axis=1)
+
+
+@pytest.mark.parametrize("first", _images())
+@pytest.mark.parametrize("second", _images())
+def test_moments_agree_with_float64(first: str, second: str) -> None:
+    x, y = _images()[first], _images()[second]
+    found = moments(centre(torch.from_numpy(x)), centre(torch.from_numpy(y))).numpy()
+    expected = _reference_moments(x, y)
+    assert found.shape == (1, len(MOMENTS), SHAPE[1])
+    # a covariance can be small beside what it is summed from: its error is relative to the standard deviations
+    scale = np.abs(expected)
+    scale[:, 4] = np.maximum(scale[:, 4], np.sqrt(expected[:, 2] * expected[:, 3]))
+    assert np.all(np.abs(found - expected) <= 1e-5 * scale + 1e-11)
+
+
+@pytest.mark.parametrize("name", _images())
+@pytest.mark.parametrize("structure", ["covariance", "stddev"])
+def test_an_image_is_like_itself(name: str, structure: str) -> None:
+    x = centre(torch.from_numpy(_images()[name]))
+    l_values, s_values = similarities(moments(x, x).numpy(), structure)
+    np.testing.assert_allclose(l_values, 1, atol=1e-6)
+    np.testing.assert_allclose(s_values, 1, atol=1e-6)
+
+
+def test_one_reference_serves_a_batch() -> None:
+    images = _images()
+    batch = torch.from_numpy(np.concatenate((images["noise"], images["natural"])))
+    reference = centre(torch.from_numpy(images["bright"]))
+    together = moments(reference, centre(batch))
+    apart = torch.cat([moments(reference, centre(batch[row : row + 1])) for row in range(2)])
+    torch.testing.assert_close(together, apart, rtol=1e-6, atol=1e-9)
+
+
+def test_similarities_are_the_published_formulas() -> None:
+    rng = np.random.default_rng(5)
+    mx, my, cov = rng.normal(size=(3, 6))
+    vx, vy = rng.uniform(0.1, 2, size=(2, 6))
+    np.testing.assert_allclose(l_similarity(mx, my), (2 * mx * my + C1) / (mx**2 + my**2 + C1))
+    np.testing.assert_allclose(s_similarity(vx, vy, cov), (2 * cov + C2) / (vx + vy + C2))
+    stddev = (2 * np.sqrt(vx) * np.sqrt(vy) + C2) / (vx + vy + C2)
+    np.testing.assert_allclose(s_similarity(vx, vy, cov, structure="stddev"), stddev)
