@@ -87,7 +87,9 @@ def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
     yield advance
     if new:
         elapsed = time.monotonic() - started
-        print(f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s", file=sys.stderr, flush=True)
+        print(
+            f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s", file=sys.stderr, flush=True
+        )
 
 
 def _rate(count: int, seconds: float, unit: str) -> str:

@@ -50,9 +50,7 @@ Examples:
 @quiet_option
 @json_option
 @debug_option
-def command(
-    cache_dir: Path | None, output: Path, quiet: bool, as_json: bool, strict: bool, **options: Any
-) -> None:
+def command(cache_dir: Path | None, output: Path, quiet: bool, as_json: bool, strict: bool, **options: Any) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
     Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE-sSEED/ with result.json (the best alpha and beta, and how well they

@@ -1,19 +1,99 @@
-"""How sure is a correlation? Intervals from resampling whole references, exact and without loops over resamples.
+"""How sure is a correlation? Intervals from resampling whole references, without a loop over resamples.
 
 A resample draws as many references as there are, with replacement; all pairs of a reference come and go together,
 because their scores are not independent (on TID2013 intervals by image are half as wide, and wrong). A resample is its
-row of counts (how often each reference was drawn), and each correlation is computed from counts as if the pairs had
-been repeated that often.
+row of counts (how often each reference was drawn), and a correlation under counts is exactly that of the pairs repeated
+so often. All three correlations are covariance / sqrt(variance * variance) of something, and their derivatives by the
+counts give each resample its own standard error (the infinitesimal jackknife, Efron 1982), as the studentised
+bootstrap needs.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from iqatune.evaluation.correlation import Floats, direction, logistic_fit
+from iqatune.evaluation.correlation import Floats, checked_pairs, direction, logistic_fit
 
-_CHUNK = 2**20  # numbers in one working array: fits the cache of a core
+METHOD = "studentised bootstrap over references on Fisher's z"
+_CHUNK = 2**19  # numbers in one working array: what fits a core's cache
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Bounds (low, high) of each correlation at `level`; both NaN where a resample leaves it undefined."""
+
+    srcc: tuple[float, float]
+    krcc: tuple[float, float]
+    plcc: tuple[float, float]
+    level: float
+    resamples: int
+    method: str = METHOD
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A correlation in each of B resamples, and its standard error there: (B,) both, NaN where undefined."""
+
+    value: Floats
+    error: Floats
+
+
+def bootstrap(
+    quality: ArrayLike,
+    prediction: ArrayLike,
+    reference_ids: Sequence[str],
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Intervals:
+    """Intervals of SRCC, KRCC and PLCC by the studentised bootstrap on Fisher's z (Davison and Hinkley 1997, 5.2).
+
+    The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's correlation
+    is biased and skewed: 86 to 89 % instead of 95 % on planted data. Three references or fewer say next to nothing,
+    and their intervals are as wide as can be.
+
+    Args:
+        quality: human scores (N,), higher is better.
+        prediction: the metric's scores (N,), higher is better, finite.
+        reference_ids: the reference of each pair, (N,).
+        resamples: how many.
+        seed: of the draws.
+        level: the probability with which an interval is meant to cover the true value.
+
+    Returns:
+        The intervals; (NaN, NaN) for a correlation that is undefined for the sample or for a resample (constant scores,
+        a single reference, fewer than 6 pairs for PLCC).
+
+    Raises:
+        ValueError: NaN, infinite values, lengths that differ, fewer than 2 pairs, or a level outside (0, 1).
+    """
+    y, x, references = _by_reference(quality, [prediction], reference_ids)
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    drawn = resample_counts(reference_ids, resamples, seed)
+    counts = np.concatenate([np.ones((1, drawn.shape[1])), drawn])
+    return Intervals(
+        srcc=_interval(resampled_srcc(y, x, references, counts)[0], level),
+        krcc=_interval(resampled_krcc(y, x[0], references, counts), level),
+        plcc=_interval(resampled_plcc(y, x[0], references, counts), level),
+        level=level,
+        resamples=resamples,
+    )
+
+
+def bootstrap_srcc(
+    quality: ArrayLike,
+    predictions: ArrayLike,
+    reference_ids: Sequence[str],
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Floats:
+    """SRCC of every prediction (M, N) in the same resamples: (M, B), for paired comparisons; NaN where undefined."""
+    y, x, references = _by_reference(quality, predictions, reference_ids)
+    counts = resample_counts(reference_ids, resamples, seed)
+    return np.stack([resampled.value for resampled in resampled_srcc(y, x, references, counts)])
 
 
 def resample_counts(reference_ids: Sequence[str], resamples: int, seed: int) -> Floats:
@@ -23,84 +103,147 @@ def resample_counts(reference_ids: Sequence[str], resamples: int, seed: int) -> 
     return draws.astype(np.float64)
 
 
-def resampled_srcc(quality: Floats, predictions: Floats, reference_of_pair: NDArray[np.intp], counts: Floats) -> Floats:
-    """SRCC of each prediction (M, N) in each resample (B, R): (M, B), NaN where it is undefined."""
-    of_quality, of_predictions = _Ranking(quality), [_Ranking(prediction) for prediction in predictions]
-    result = np.empty((len(predictions), len(counts)))
+def resampled_srcc(
+    quality: Floats, predictions: Floats, references: NDArray[np.intp], counts: Floats
+) -> list[Resampled]:
+    """SRCC of each prediction (M, N) under counts (B, R), exact; references (N,) are indices 0 to R-1, ascending.
+
+    With ranks centred at the middle of all, u_i = sum_k w_k sign(x_i - x_k) / 2, one sort serves every resample: ranks
+    and derivatives are cumulative sums of weights in that order.
+    """
+    starts = np.searchsorted(references, np.arange(counts.shape[1]))
+    of_quality, of_predictions = _Order(quality), [_Order(prediction) for prediction in predictions]
+    found: list[list[Resampled]] = [[] for _ in predictions]
     for rows in _chunks(len(counts), quality.size):
-        weights = counts[rows][:, reference_of_pair]
-        middle = (weights.sum(axis=1, keepdims=True) + 1) / 2
-        y = of_quality.ranks(weights) - middle
-        weighted = weights * y
-        power = np.einsum("bn,bn->b", weighted, y)
-        for index, ranking in enumerate(of_predictions):
-            x = ranking.ranks(weights) - middle
-            spread = np.sqrt(power * np.einsum("bn,bn,bn->b", weights, x, x))
-            result[index, rows] = _ratio(np.einsum("bn,bn->b", weighted, x), spread)
-    return result
+        weights = counts[rows][:, references]
+        y = of_quality.signs(weights) / 2
+        power_y, slope_y = _sum(weights * y, y), y * y - of_quality.signs(weights * y)
+        for order, results in zip(of_predictions, found, strict=True):
+            x = order.signs(weights) / 2
+            power_x, slope_x = _sum(weights * x, x), x * x - order.signs(weights * x)
+            shared = _sum(weights * x, y)
+            slope = x * y - (order.signs(weights * y) + of_quality.signs(weights * x)) / 2
+            slopes = [np.add.reduceat(part, starts, axis=1) for part in (slope, slope_x, slope_y)]
+            results.append(_resampled((shared, power_x, power_y), slopes, counts[rows]))
+    return [
+        Resampled(np.concatenate([part.value for part in parts]), np.concatenate([part.error for part in parts]))
+        for parts in found
+    ]
 
 
-def resampled_krcc(quality: Floats, prediction: Floats, reference_of_pair: NDArray[np.intp], counts: Floats) -> Floats:
-    """KRCC (tau-b) in each resample (B, R): (B,), NaN where it is undefined.
+def resampled_krcc(quality: Floats, prediction: Floats, references: NDArray[np.intp], counts: Floats) -> Resampled:
+    """KRCC (tau-b) under counts (B, R), exact; references (N,) are indices 0 to R-1, ascending.
 
     The number of concordant less discordant couples of pairs is a quadratic form w' M w in the counts w, M holding that
     number for each couple of references; so are the numbers of couples that are not tied.
     """
-    order = np.argsort(reference_of_pair, kind="stable")
-    y, x = quality[order], prediction[order]
-    starts = np.searchsorted(reference_of_pair[order], np.arange(counts.shape[1] + 1))
-    forms = np.zeros((3, len(counts)))
-    for references in _reference_blocks(starts):
-        pairs = slice(starts[references.start], starts[references.stop])
-        sign_y, sign_x = _signs(y[pairs], y), _signs(x[pairs], x)
-        for form, couples in zip(forms, (sign_y * sign_x, sign_y * sign_y, sign_x * sign_x), strict=True):
+    starts = np.searchsorted(references, np.arange(counts.shape[1] + 1))
+    halves = np.zeros((3, *counts.shape))  # M w of the three forms
+    for block in _reference_blocks(starts):
+        pairs = slice(starts[block.start], starts[block.stop])
+        sign_y, sign_x = _couples(quality[pairs], quality), _couples(prediction[pairs], prediction)
+        for half, couples in zip(halves, (sign_x * sign_y, sign_x * sign_x, sign_y * sign_y), strict=True):
             by_column = np.add.reduceat(couples, starts[:-1], axis=1, dtype=np.int32)
-            by_reference = np.add.reduceat(by_column, starts[references] - starts[references.start], axis=0)
-            form += np.einsum("br,br->b", counts[:, references], counts @ by_reference.T.astype(np.float64))
-    return _ratio(forms[0], np.sqrt(forms[1] * forms[2]))
+            by_reference = np.add.reduceat(by_column, starts[block] - starts[block.start], axis=0)
+            half[:, block] = counts @ by_reference.T.astype(np.float64)
+    forms = [_sum(counts, half) for half in halves]
+    return _resampled((forms[0], forms[1], forms[2]), [2 * half for half in halves], counts)
 
 
-def resampled_plcc(quality: Floats, prediction: Floats, reference_of_pair: NDArray[np.intp], counts: Floats) -> Floats:
-    """PLCC in each resample (B, R): (B,), NaN where it is undefined.
+def resampled_plcc(quality: Floats, prediction: Floats, references: NDArray[np.intp], counts: Floats) -> Resampled:
+    """PLCC under counts (B, R); references (N,) are indices 0 to R-1, ascending.
 
-    The logistic fit and the direction are those of the whole sample, held fixed; only Pearson's correlation is resampled.
+    The logistic fit and its direction are those of the whole sample, held fixed: what is resampled is Pearson's
+    correlation of the fitted prediction. All NaN where the sample's PLCC is undefined or has no direction.
     """
+    sign = direction(quality, prediction)
+    if not abs(sign) > 0 or quality.size <= 5:
+        return Resampled(np.full(len(counts), np.nan), np.full(len(counts), np.nan))
     fitted = logistic_fit(quality, prediction)
-    y, x = quality - quality.mean(), fitted - fitted.mean()
-    terms = np.stack([np.ones_like(y), y, x, y * y, x * x, x * y])
-    references = counts.shape[1]
-    sums = np.stack([np.bincount(reference_of_pair, weights=term, minlength=references) for term in terms], axis=1)
-    n, sum_y, sum_x, sum_yy, sum_xx, sum_xy = (counts @ sums).T
-    power_y, power_x = sum_yy - sum_y**2 / n, sum_xx - sum_x**2 / n
-    rounding = 1e-14 * len(y)
-    power_y[power_y < rounding * sum_yy] = 0.0
-    power_x[power_x < rounding * sum_xx] = 0.0
-    return _ratio(sum_xy - sum_x * sum_y / n, np.sqrt(power_y * power_x)) * direction(quality, prediction)
+    y, x = quality - quality.mean(), sign * (fitted - fitted.mean())
+    starts = np.searchsorted(references, np.arange(counts.shape[1]))
+    n, by_y, by_x, by_yy, by_xx, by_xy = (
+        np.add.reduceat(term, starts) for term in (np.ones_like(y), y, x, y * y, x * x, x * y)
+    )
+    size = counts @ n
+    mean_y, mean_x = ((counts @ by / size)[:, None] for by in (by_y, by_x))
+    slopes = [
+        by_xy - mean_x * by_y - mean_y * by_x + mean_x * mean_y * n,
+        by_xx - 2 * mean_x * by_x + mean_x**2 * n,
+        by_yy - 2 * mean_y * by_y + mean_y**2 * n,
+    ]
+    shared, power_x, power_y = (_sum(counts, slope) for slope in slopes)
+    # a resample in which nothing varies leaves rounding, which is no variance
+    power_x[power_x <= 1e-13 * (counts @ by_xx)] = 0.0
+    power_y[power_y <= 1e-13 * (counts @ by_yy)] = 0.0
+    return _resampled((shared, power_x, power_y), slopes, counts)
 
 
-class _Ranking:
-    """Average ranks of one list of values (N,) under any whole-number weights, for one sort."""
+class _Order:
+    """The order of one list of values (N,), found once, for sums over the pairs below and above each pair."""
 
     def __init__(self, values: Floats) -> None:
         self._order = np.argsort(values, kind="stable")
         _, self._group, counts = np.unique(values, return_inverse=True, return_counts=True)
         self._last = np.cumsum(counts) - 1
 
-    def ranks(self, weights: Floats) -> Floats:
-        """Ranks (B, N) of the values when value i occurs weights[b, i] times."""
+    def signs(self, weights: Floats) -> Floats:
+        """sum_k weights[b, k] sign(v_i - v_k) for each pair i: (B, N)."""
         through = np.cumsum(weights[:, self._order], axis=1)[:, self._last]
-        before = np.concatenate([np.zeros((len(weights), 1)), through[:, :-1]], axis=1)
-        return np.asarray(((before + through + 1) / 2)[:, self._group])
+        below = np.concatenate([np.zeros((len(weights), 1)), through[:, :-1]], axis=1)
+        return np.asarray((below + through - through[:, -1:])[:, self._group])
 
 
-def _signs(a: Floats, b: Floats) -> NDArray[np.int8]:
+def _resampled(parts: tuple[Floats, Floats, Floats], slopes: Sequence[Floats], counts: Floats) -> Resampled:
+    """shared / sqrt(power_x power_y), parts (B,), with its infinitesimal jackknife error from their slopes (B, R)."""
+    shared, power_x, power_y = parts
+    varies = (power_x > 0) & (power_y > 0)
+    power_x, power_y = np.where(varies, power_x, np.nan), np.where(varies, power_y, np.nan)
+    spread = np.sqrt(power_x * power_y)
+    value = np.clip(shared / spread, -1.0, 1.0)
+    shared_slope, slope_x, slope_y = slopes
+    slope = shared_slope / spread[:, None]
+    slope -= value[:, None] / 2 * (slope_x / power_x[:, None] + slope_y / power_y[:, None])
+    return Resampled(value, np.sqrt(_sum(counts, slope * slope)))
+
+
+def _interval(resampled: Resampled, level: float) -> tuple[float, float]:
+    """The studentised interval; the first entry of `resampled` is the sample itself, the rest are resamples."""
+    if resampled.value.size < 2 or np.isnan(resampled.value).any():
+        return float("nan"), float("nan")
+    # a perfect correlation has no z: stop just short of it
+    value = np.clip(resampled.value, -1 + 1e-12, 1 - 1e-12)
+    z, error = np.arctanh(value), resampled.error / (1 - value**2)
+    moved = z[1:] - z[0]
+    far = np.where(moved == 0, 0.0, np.copysign(np.inf, moved))  # a resample without spread that is elsewhere
+    studentised = np.divide(moved, error[1:], out=far, where=error[1:] > 0)
+    low, high = np.quantile(studentised, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    if error[0] == 0:
+        return float(resampled.value[0]), float(resampled.value[0])
+    return float(np.tanh(z[0] - high * error[0])), float(np.tanh(z[0] - low * error[0]))
+
+
+def _by_reference(
+    quality: ArrayLike, predictions: ArrayLike, reference_ids: Sequence[str]
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Quality (N,), predictions (M, N) and reference indices (N,), pairs sorted by reference."""
+    rows = np.atleast_2d(np.asarray(predictions, dtype=np.float64))
+    checked = [checked_pairs(quality, row) for row in rows]
+    _, references = np.unique(np.asarray(reference_ids), return_inverse=True)
+    if references.shape != checked[0][0].shape:
+        raise ValueError(f"{references.size} references are named for {checked[0][0].size} pairs")
+    order = np.argsort(references, kind="stable")
+    return checked[0][0][order], rows[:, order], references[order]
+
+
+def _sum(a: Floats, b: Floats) -> Floats:
+    """Row sums of a * b, (B,)."""
+    return np.asarray(np.einsum("bn,bn->b", a, b))
+
+
+def _couples(a: Floats, b: Floats) -> NDArray[np.int8]:
     """sign(a_i - b_j), (A, B), by comparison: differences of infinite values are no numbers."""
     return (a[:, None] > b).astype(np.int8) - (a[:, None] < b).astype(np.int8)
-
-
-def _ratio(value: Floats, spread: Floats) -> Floats:
-    """A correlation from its covariance and spread: NaN, without a warning, where nothing varies."""
-    return np.clip(np.divide(value, spread, out=np.full_like(value, np.nan), where=spread > 0), -1.0, 1.0)
 
 
 def _chunks(rows: int, columns: int) -> Iterator[slice]:

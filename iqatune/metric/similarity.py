@@ -20,9 +20,7 @@ def l_similarity(mean_x: Array, mean_y: Array, c1: float = C1) -> Array:
     return (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
 
 
-def s_similarity(
-    var_x: Array, var_y: Array, cov: Array, c2: float = C2, structure: Structure = "covariance"
-) -> Array:
+def s_similarity(var_x: Array, var_y: Array, cov: Array, c2: float = C2, structure: Structure = "covariance") -> Array:
     """Structure similarity of population moments, any matching shapes, in [-1, 1].
 
     (2 cov + c2) / (vx + vy + c2); with `stddev`, sqrt(vx vy) stands in the covariance's place, as the comparative

@@ -205,9 +205,7 @@ def _searched(
             held_out = summarise(task, held_out_masks, fold_best, uniform, tuned)
         weights = result.model_copy(update={"best": best}).weights() if best is not None else None
         intervals = (
-            confidence(task.quality, prepared.distances(weights), task.reference_ids)
-            if weights is not None
-            else None
+            confidence(task.quality, prepared.distances(weights), task.reference_ids) if weights is not None else None
         )
         complete = result.model_copy(
             update={

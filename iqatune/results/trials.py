@@ -57,4 +57,6 @@ def _trial(path: Path, number: int, line: bytes, names: Sequence[str]) -> Trial:
             seconds=content["seconds"],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: line {number} is not a trial of this run; delete the folder to start anew") from error
+        raise InputError(
+            f"{path}: line {number} is not a trial of this run; delete the folder to start anew"
+        ) from error

@@ -58,5 +58,3 @@ def _read(memo: Path) -> Mapping[str, list[object]]:
     # a file whose entries are not of the form written above is one that something else damaged
     entries = content.items() if isinstance(content, dict) else ()
     return {path: entry for path, entry in entries if isinstance(entry, list) and len(entry) == 3}
-
-

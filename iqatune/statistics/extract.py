@@ -115,9 +115,7 @@ def extract(
     return Statistics(backbone.channels, moments, wanted, digests)
 
 
-def _grouped(
-    pairs: Sequence[Pair], settings: Settings, folder: Path, digests: dict[Path, str]
-) -> list[_Group]:
+def _grouped(pairs: Sequence[Pair], settings: Settings, folder: Path, digests: dict[Path, str]) -> list[_Group]:
     rows_of: dict[Path, list[int]] = {}
     for row, pair in enumerate(pairs):
         rows_of.setdefault(pair.reference, []).append(row)
