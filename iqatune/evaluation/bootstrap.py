@@ -50,9 +50,9 @@ def bootstrap(
 ) -> Intervals:
     """Intervals of SRCC, KRCC and PLCC by the studentised bootstrap on Fisher's z (Davison and Hinkley 1997, 5.2).
 
-    The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's correlation
-    is biased and skewed: 86 to 89 % instead of 95 % on planted data. Three references or fewer say next to nothing,
-    and their intervals are as wide as can be.
+    The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's
+    correlation is biased and skewed: 86 to 89 % instead of 95 % on planted data. Three references or fewer say next to
+    nothing, and their intervals are as wide as can be.
 
     Args:
         quality: human scores (N,), higher is better.
@@ -69,7 +69,7 @@ def bootstrap(
     Raises:
         ValueError: NaN, infinite values, lengths that differ, fewer than 2 pairs, or a level outside (0, 1).
     """
-    y, x, references = _by_reference(quality, [prediction], reference_ids)
+    y, x, references = _by_reference(quality, prediction, reference_ids)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     drawn = resample_counts(reference_ids, resamples, seed)
