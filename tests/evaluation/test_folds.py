@@ -1,0 +1,48 @@
+"""Folds by reference never split a reference and never lose a pair."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from iqatune.errors import InputError
+from iqatune.evaluation.folds import reference_folds
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.sampled_from([f"I{i:02}" for i in range(20)]), min_size=3, max_size=80),
+    st.integers(2, 6),
+    st.integers(0, 99),
+)
+def test_every_reference_is_held_out_in_exactly_one_fold(ids, folds, seed):
+    references = np.unique(ids)
+    assume(references.size >= folds and references.size - -(-references.size // folds) >= 2)
+    masks = reference_folds(ids, folds, seed)
+    assert len(masks) == folds
+    np.testing.assert_array_equal(np.sum(masks, axis=0), 1)
+    sizes = []
+    for mask in masks:
+        out, kept = set(np.array(ids)[mask]), set(np.array(ids)[~mask])
+        assert out
+        assert not out & kept
+        sizes.append(len(out))
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_split_follows_the_seed_and_not_the_order_of_the_pairs():
+    ids = np.repeat([f"r{i}" for i in range(12)], 3)
+    moved = np.random.default_rng(1).permutation(ids.size)
+    first, again, shuffled = reference_folds(ids, 4, 7), reference_folds(ids, 4, 7), reference_folds(ids[moved], 4, 7)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal([mask[moved] for mask in first], shuffled)
+    assert any((mask != other).any() for mask, other in zip(first, reference_folds(ids, 4, 8), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("references", "folds", "says"), [(5, 1, "at least 2"), (5, 6, "only 5 references"), (2, 2, "left to tune on")]
+)
+def test_impossible_folds_are_refused(references, folds, says):
+    with pytest.raises(InputError, match=says) as refused:
+        reference_folds([f"r{i}" for i in range(references)] * 4, folds, 0)
+    assert str(refused.value).startswith(f"--folds {folds}")
