@@ -1,5 +1,6 @@
 """The backbone: from images to the maps of every stage."""
 
+import copy
 from bisect import bisect_left
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,17 @@ class Backbone(nn.Module):
                 f"{self.minimum_size} x {self.minimum_size}; give larger images or choose another backbone"
             ) from error
 
+    def first_stages(self, count: int) -> "Backbone":
+        """A backbone of the first `count` stages, the image included, that computes no more than they need.
+
+        The parameters are shared with this one. A CNN of timm's stays whole and its later maps are dropped.
+        """
+        if count == len(self.channels):
+            return self
+        network = _cut(self._network, count - 1)
+        cnn = Cnn(network, self.channels[1:count], self.mean, self.std, self._channels_last, self._made_for)
+        return Backbone(self.name, self.weights, self.pooling, cnn)
+
     @cached_property
     def minimum_size(self) -> int:
         """The smallest side of an image that the CNN can take, in pixels, found by trying."""
@@ -97,7 +109,7 @@ class Backbone(nn.Module):
 
     def _maps(self, normalised: Tensor) -> list[Tensor]:
         maps = self._network(normalised)
-        maps = list(maps.values()) if isinstance(maps, dict) else list(maps)
+        maps = list(maps.values() if isinstance(maps, dict) else maps)[: len(self.channels) - 1]
         return [stage.permute(0, 3, 1, 2).contiguous() for stage in maps] if self._channels_last else maps
 
 
@@ -131,3 +143,16 @@ def _write_out_of_place(network: nn.Module) -> None:
     for module in network.modules():
         if getattr(module, "inplace", False) is True:
             setattr(module, "inplace", False)  # noqa: B010 - mypy takes a module's attributes for tensors
+
+
+def _cut(network: nn.Module, maps: int) -> nn.Module:
+    """The part of a CNN that its first `maps` outputs need, where its graph is known; else the CNN itself."""
+    if not isinstance(network, torch.fx.GraphModule):
+        return network
+    part = torch.fx.GraphModule(network, copy.deepcopy(network.graph))
+    (output,) = part.graph.find_nodes(op="output")
+    output.args = (dict(list(output.args[0].items())[:maps]),)
+    part.graph.eliminate_dead_code()
+    part.recompile()
+    part.delete_all_unused_submodules()
+    return part.eval()

@@ -23,9 +23,18 @@ class L2Pool2d(nn.Module):
         self.register_buffer("kernel", torch.outer(binomial, binomial)[None, None] / 16, persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(maps.device.type):
+            with torch.autocast(maps.device.type, enabled=False):
+                return self._pooled(maps)
+        return self._pooled(maps)
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        # in float16 the square of a map over 255 is infinite and 1e-12 is 0, so that the root has no gradient at 0
+        wide = maps.float() if maps.dtype == torch.float16 else maps
         channels = maps.shape[1]
-        kernel = self.kernel.to(maps.dtype).expand(channels, 1, 3, 3)
-        return (F.conv2d(maps.square(), kernel, stride=self.stride, padding=1, groups=channels) + 1e-12).sqrt()
+        kernel = self.kernel.to(wide.dtype).expand(channels, 1, 3, 3)
+        blurred = F.conv2d(wide.square(), kernel, stride=self.stride, padding=1, groups=channels)
+        return (blurred + 1e-12).sqrt().to(maps.dtype)
 
 
 def replace_max_pooling(module: nn.Module) -> int:

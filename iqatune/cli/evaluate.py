@@ -21,6 +21,7 @@ EPILOG = """\b
 Examples:
   iqatune evaluate runs/tid2013/vgg19/bohb-stage-s0/result.json --dataset csiq --data-root ~/data/csiq
   iqatune evaluate runs/*/*/*/result.json --dataset live --by distortion --format csv
+  iqatune evaluate runs/live/*/*/result.json --dataset live --baseline uniform --baseline psnr --baseline fsim
 """
 
 
@@ -29,6 +30,13 @@ Examples:
 @data_options
 @option("--by", type=click.Choice(["distortion", "reference", "level"]), help="Figures of every group as well.")
 @option("--format", "output_format", type=click.Choice(["table", "json", "csv"]), default="table", help="Of stdout.")
+@option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="Measure this as well: uniform, psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
+)
 @option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
 @option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs.")
 @cache_option
@@ -39,6 +47,7 @@ def command(
     files: tuple[Path, ...],
     by: Literal["distortion", "reference", "level"] | None,
     output_format: str,
+    baselines: tuple[str, ...],
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
@@ -53,7 +62,8 @@ def command(
     from iqatune.results.evaluate import as_csv, evaluate
 
     data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
-    evaluation = evaluate(files, data, by, device, backbone_weights, cache_folder(cache_dir), Progress(quiet))
+    cache, progress = cache_folder(cache_dir), Progress(quiet)
+    evaluation = evaluate(files, data, by, device, backbone_weights, cache, progress, baselines)
     if output_format == "json":
         print(evaluation.model_dump_json(by_alias=True))
     elif output_format == "csv":

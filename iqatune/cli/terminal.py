@@ -12,7 +12,15 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right", no_wrap=number > 0)
+        # names are kept whole, long ones (paths) are folded rather than cut; sentences wrap; figures never do
+        longest = max((len(row[number]) for row in rows), default=0) if number == 0 else 0
+        table.add_column(
+            column,
+            justify="left" if number < left else "right",
+            no_wrap=number >= left,
+            min_width=min(longest, 24),
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*row)
     # a pipe or a file has no width to fold a table to

@@ -51,8 +51,9 @@ def bootstrap(
     """Intervals of SRCC, KRCC and PLCC by the studentised bootstrap on Fisher's z (Davison and Hinkley 1997, 5.2).
 
     The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's
-    correlation is biased and skewed: 86 to 89 % instead of 95 % on planted data. Three references or fewer say next to
-    nothing, and their intervals are as wide as can be.
+    correlation is biased and skewed: on planted data 80 to 90 % instead of 95 %, BCa 84 to 91 %, studentised 90 to 93 %,
+    and 94 to 96 % with its percentiles moved out for small samples (Hesterberg 2015, 'What teachers should know about
+    the bootstrap'), as here. Three references or fewer say next to nothing, and their intervals are as wide as can be.
 
     Args:
         quality: human scores (N,), higher is better.
@@ -73,11 +74,12 @@ def bootstrap(
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     drawn = resample_counts(reference_ids, resamples, seed)
-    counts = np.concatenate([np.ones((1, drawn.shape[1])), drawn])
+    size = drawn.shape[1]
+    counts = np.concatenate([np.ones((1, size)), drawn])
     return Intervals(
-        srcc=_interval(resampled_srcc(y, x, references, counts)[0], level),
-        krcc=_interval(resampled_krcc(y, x[0], references, counts), level),
-        plcc=_interval(resampled_plcc(y, x[0], references, counts), level),
+        srcc=_interval(resampled_srcc(y, x, references, counts)[0], level, size),
+        krcc=_interval(resampled_krcc(y, x[0], references, counts), level, size),
+        plcc=_interval(resampled_plcc(y, x[0], references, counts), level, size),
         level=level,
         resamples=resamples,
     )
@@ -207,9 +209,12 @@ def _resampled(parts: tuple[Floats, Floats, Floats], slopes: Sequence[Floats], c
     return Resampled(value, np.sqrt(_sum(counts, slope * slope)))
 
 
-def _interval(resampled: Resampled, level: float) -> tuple[float, float]:
+def _interval(resampled: Resampled, level: float, references: int) -> tuple[float, float]:
     """The studentised interval; the first entry of `resampled` is the sample itself, the rest are resamples."""
-    if resampled.value.size < 2 or np.isnan(resampled.value).any():
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    if references < 2 or np.isnan(resampled.value).any():
         return float("nan"), float("nan")
     # a perfect correlation has no z: stop just short of it
     value = np.clip(resampled.value, -1 + 1e-12, 1 - 1e-12)
@@ -217,7 +222,8 @@ def _interval(resampled: Resampled, level: float) -> tuple[float, float]:
     moved = z[1:] - z[0]
     far = np.where(moved == 0, 0.0, np.copysign(np.inf, moved))  # a resample without spread that is elsewhere
     studentised = np.divide(moved, error[1:], out=far, where=error[1:] > 0)
-    low, high = np.quantile(studentised, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+    reach = float(norm.cdf(student.ppf((1 + level) / 2, references - 1) * np.sqrt(references / (references - 1))))
+    low, high = np.quantile(studentised, [1 - reach, reach], method="nearest")
     if error[0] == 0:
         return float(resampled.value[0]), float(resampled.value[0])
     return float(np.tanh(z[0] - high * error[0])), float(np.tanh(z[0] - low * error[0]))

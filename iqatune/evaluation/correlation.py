@@ -95,8 +95,8 @@ def logistic_fit(quality: ArrayLike, prediction: ArrayLike) -> Floats:
     assessment algorithms', equation 11. Fitted by least squares. b1, b4 and b5 enter linearly and are solved for
     exactly (variable projection, Golub and Pereyra 1973), so that the search is over slope b2 and centre b3 alone;
     both are bounded (b2 from 0.1 to 10000 over the prediction's range, b3 within one range of it), so that a best fit
-    always exists, and it starts at the best point of a fixed grid: nothing can fail to converge, the same input gives
-    the same fit in any order, and no fit is worse than a straight line.
+    always exists, and it starts at the three best points of a fixed grid: nothing can fail to converge, the same input
+    gives the same fit in any order, and no fit is worse than a straight line.
 
     Args:
         quality: human scores (N,), not constant.
@@ -130,10 +130,13 @@ def logistic_fit(quality: ArrayLike, prediction: ArrayLike) -> Floats:
         return curve * (float(curve @ bent) / power) if power > 1e-12 * u.size else np.zeros_like(u)
 
     low, high = (np.log(_SLOPES[0]), _CENTRES[0]), (np.log(_SLOPES[1]), _CENTRES[1])
-    centres = np.unique(np.concatenate([np.quantile(u, [0.1, 0.3, 0.5, 0.7, 0.9]), [-0.5, 0.0, 1.0, 1.5]]))
-    grid = [np.array([np.log(slope), centre]) for slope in np.geomspace(1.0, 3e3, 9) for centre in centres]
-    start = max(grid, key=lambda point: float(np.sum(explained(point) ** 2)))
-    found = least_squares(lambda point: bent - explained(point), start, bounds=(low, high), max_nfev=100)
+    centres = np.unique([*np.quantile(u, np.linspace(0, 1, 16)), -0.5, 1.5])
+    grid = [np.array([np.log(slope), centre]) for slope in np.geomspace(1.0, 3e3, 12) for centre in centres]
+    starts = sorted(grid, key=lambda point: -float(np.sum(explained(point) ** 2)))[:3]
+    tries = [
+        least_squares(lambda point: bent - explained(point), start, bounds=(low, high), max_nfev=30) for start in starts
+    ]
+    found = min(tries, key=lambda one: float(one.cost))
 
     fitted = np.empty_like(v)
     fitted[order] = v - bent + explained(found.x)
@@ -149,8 +152,10 @@ def average_ranks(values: Floats) -> Floats:
 def pearson(a: Floats, b: Floats) -> float:
     """Pearson's correlation of a (N,) and b (N,), in [-1, 1]; 0 where one of them does not vary."""
     a, b = a - a.mean(), b - b.mean()
-    spread = float(np.sqrt(a @ a) * np.sqrt(b @ b))
-    return float(np.clip(a @ b / spread, -1.0, 1.0)) if spread > 0 else 0.0
+    if not (a.any() and b.any()):
+        return 0.0
+    a, b = a / np.abs(a).max(), b / np.abs(b).max()  # squares of very small and large units leave the range of floats
+    return float(np.clip(a @ b / (np.sqrt(a @ a) * np.sqrt(b @ b)), -1.0, 1.0))
 
 
 def checked_pairs(quality: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:

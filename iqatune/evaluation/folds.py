@@ -17,8 +17,9 @@ def reference_folds(reference_ids: Sequence[str], folds: int, seed: int) -> tupl
         seed: of the shuffle. The split depends on it and on the set of references, not on the order of the pairs.
 
     Returns:
-        For each fold the mask (N,) of its held-out pairs. Every reference is held out in exactly one fold, and the
-        folds' numbers of references differ by 1 at most.
+        For each fold the mask (N,) of its held-out pairs. Every reference is held out in exactly one fold, the folds'
+        numbers of references differ by 1 at most, and references of many pairs are spread, so that no fold is left
+        with a few pairs while others are large.
 
     Raises:
         InputError: fewer than 2 folds, more folds than references, or fewer than 2 references left to tune on.
@@ -30,11 +31,16 @@ def reference_folds(reference_ids: Sequence[str], folds: int, seed: int) -> tupl
         raise InputError(
             f"--folds {folds}: there are only {references.size} references; take at most that many, or 0 for none"
         )
-    held_out = np.array_split(np.random.default_rng(seed).permutation(references.size), folds)
-    left = references.size - max(part.size for part in held_out)
+    left = references.size - -(-references.size // folds)
     if left < 2:
         raise InputError(
             f"--folds {folds}: of {references.size} references only {left} would be left to tune on, and that takes 2; "
             "add references or take 0 to turn folds off"
         )
-    return tuple(np.isin(reference_of_pair, part) for part in held_out)
+    pairs = np.bincount(reference_of_pair)
+    shuffled = np.random.default_rng(seed).permutation(references.size)
+    largest_first = shuffled[np.argsort(-pairs[shuffled], kind="stable")]
+    parts: list[list[int]] = [[] for _ in range(folds)]
+    for reference in largest_first.tolist():
+        min(parts, key=lambda part: (len(part), pairs[part].sum())).append(reference)
+    return tuple(np.isin(reference_of_pair, part) for part in parts)

@@ -26,6 +26,10 @@ def s_similarity(var_x: Array, var_y: Array, cov: Array, c2: float = C2, structu
     (2 cov + c2) / (vx + vy + c2); with `stddev`, sqrt(vx vy) stands in the covariance's place, as the comparative
     study prints it: that form compares contrast alone.
     """
-    # var ** .5 has no finite gradient at 0, hence `stddev` is for tuning and scoring; the loss uses the covariance
-    shared = cov if structure == "covariance" else (var_x * var_y) ** 0.5
+    shared = cov if structure == "covariance" else _root(var_x * var_y)
     return (2 * shared + c2) / (var_x + var_y + c2)
+
+
+def _root(values: Array) -> Array:
+    """Square root whose gradient at 0 is 0: a dead channel has no variance, and the true one is infinite there."""
+    return (values + (values == 0)) ** 0.5 * (values > 0)

@@ -1,8 +1,9 @@
-"""Tuned metrics scored on a data set, whole and group by group, side by side."""
+"""Metrics scored on a data set, whole and group by group, side by side."""
 
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,12 @@ from pydantic import Field
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.compare import tied_with_best
-from iqatune.metric.weights import Floats
+from iqatune.metric.similarity import Structure
+from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
-from iqatune.results.prepare import Prepared, load_table, prepare
+from iqatune.results.baselines import baseline_scores
+from iqatune.results.baselines import find as find_baseline
+from iqatune.results.prepare import Prepared, load_table, prepare, torch_device
 from iqatune.results.record import (
     BackboneOptions,
     Confidence,
@@ -30,6 +34,11 @@ from iqatune.results.scores import confidence, correlation
 
 Grouping = Literal["distortion", "reference", "level"]
 
+Kind = Literal["tuned", "uniform", "baseline"]
+
+UNIFORM = "uniform"
+"""The baseline that is the metric itself, untuned."""
+
 SCHEMA = "iqatune.evaluation/1"
 
 
@@ -41,9 +50,10 @@ class Group(Correlation):
 
 
 class Evaluated(Correlation):
-    """One metric on the data set."""
+    """One metric on the data set. A baseline has its name in place of a file, and was tuned on nothing."""
 
     file: str
+    kind: Kind = "tuned"
     backbone: str
     searcher: str
     space: str
@@ -64,6 +74,88 @@ class Evaluation(Model):
     results: tuple[Evaluated, ...]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """One metric's distances on the pairs of a data set.
+
+    Attributes:
+        file: the record's file; the name of a metric that has none.
+        result: the record whose weights, or whose backbone under uniform weights, were scored; None for a baseline.
+        distances: (N,), higher is worse.
+    """
+
+    file: str
+    kind: Kind
+    result: Result | None
+    distances: Floats
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics scored on the same pairs."""
+
+    table: PairTable
+    metrics: tuple[Scored, ...]
+
+    def ties(self) -> tuple[bool, ...]:
+        """Which metrics the data cannot tell from the best one."""
+        return tied(self.table, [metric.distances for metric in self.metrics])
+
+
+def score(
+    files: Sequence[Path],
+    data: DataOptions,
+    device: str,
+    backbone_weights: str | None,
+    cache_dir: Path,
+    progress: Progress,
+    baselines: Sequence[str] = (),
+) -> Scores:
+    """Distances of the pairs of a data set under the metrics of result files, then under the baselines.
+
+    Args:
+        backbone_weights: where the backbone's parameters are now, when not where the search found them.
+        baselines: names of `results.baselines`, or "uniform" for the uniform weights of each backbone.
+
+    Raises:
+        InputError: for a file that is no record, parameters other than those the weights were tuned with, a baseline
+            that is unknown or cannot be measured, and all that is wrong with the data.
+    """
+    measured = [name for name in dict.fromkeys(baselines) if name != UNIFORM]
+    for name in measured:
+        find_baseline(name)
+    results = [read_result(file) for file in files]
+    table = load_table(data)
+    same_features: dict[tuple[BackboneOptions, Structure], list[int]] = {}
+    for row, result in enumerate(results):
+        options = _backbone_options(result, device, backbone_weights)
+        same_features.setdefault((options, result.protocol.structure), []).append(row)
+
+    tuned: dict[int, Scored] = {}
+    uniform: list[Scored] = []
+    for (options, structure), rows in same_features.items():
+        # one backbone's moments at a time: those of a large set under a wide backbone fill gigabytes
+        prepared = prepare(data, options, structure, cache_dir, progress, table)
+        for row in rows:
+            _check_backbone(files[row], results[row], prepared)
+            distances = prepared.distances(results[row].weights())
+            tuned[row] = Scored(str(files[row]), "tuned", results[row], distances, prepared.protocol)
+        if UNIFORM in baselines:
+            distances = prepared.distances(uniform_weights(prepared.channels))
+            name = f"uniform weights of {options.backbone}"
+            uniform.append(Scored(name, "uniform", results[rows[0]], distances, prepared.protocol))
+    metrics = [tuned[row] for row in range(len(results))] + uniform
+    if measured:
+        first = metrics[0].protocol
+        protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
+        for name in measured:
+            where = torch_device(device)
+            distances = -baseline_scores(name, table, first.resize, where, cache_dir, progress)
+            metrics.append(Scored(name, "baseline", None, distances, protocol))
+    return Scores(table, tuple(metrics))
+
+
 def evaluate(
     files: Sequence[Path],
     data: DataOptions,
@@ -72,46 +164,35 @@ def evaluate(
     backbone_weights: str | None,
     cache_dir: Path,
     progress: Progress,
+    baselines: Sequence[str] = (),
 ) -> Evaluation:
-    """Score the metrics of result files on the pairs of a data set.
+    """`score`, and how well each metric agrees with the human scores, whole and group by group."""
+    return summarise(score(files, data, device, backbone_weights, cache_dir, progress, baselines), by)
 
-    Args:
-        backbone_weights: where the backbone's parameters are now, when not where the search found them.
 
-    Raises:
-        InputError: for a file that is no record, parameters other than those the weights were tuned with, and all
-            that is wrong with the data.
-    """
-    results = [read_result(file) for file in files]
-    table = load_table(data)
-    prepared: dict[tuple[BackboneOptions, str], Prepared] = {}
-    distances = []
-    for file, result in zip(files, results, strict=True):
-        options = _backbone_options(result, device, backbone_weights)
-        key = (options, result.protocol.structure)
-        if key not in prepared:
-            prepared[key] = prepare(data, options, result.protocol.structure, cache_dir, progress, table)
-        _check_backbone(file, result, prepared[key])
-        distances.append(prepared[key].distances(result.weights()))
-    ties = _ties(table, distances)
+def summarise(scores: Scores, by: Grouping | None) -> Evaluation:
+    """How well each metric agrees with the human scores, with intervals, ties and groups."""
+    table = scores.table
     evaluated = []
-    for file, result, values, tied in zip(files, results, distances, ties, strict=True):
-        options = _backbone_options(result, device, backbone_weights)
+    for metric, is_tied in zip(scores.metrics, scores.ties(), strict=True):
+        run = metric.result.run if metric.result is not None else None
+        is_tuned = metric.kind == "tuned"
         evaluated.append(
             Evaluated(
-                **correlation(table.quality, values).model_dump(),
-                file=str(file),
-                backbone=result.run.backbone,
-                searcher=result.run.searcher,
-                space=result.run.space,
-                tuned_on=result.run.dataset,
-                confidence=confidence(table.quality, values, table.reference_ids),
-                tied_with_best=tied,
-                protocol=prepared[(options, result.protocol.structure)].protocol,
-                groups=_groups(table, values, by),
+                **correlation(table.quality, metric.distances).model_dump(),
+                file=metric.file,
+                kind=metric.kind,
+                backbone=run.backbone if run else "",
+                searcher=run.searcher if run and is_tuned else "",
+                space=run.space if run and is_tuned else "",
+                tuned_on=run.dataset if run and is_tuned else "",
+                confidence=confidence(table.quality, metric.distances, table.reference_ids),
+                tied_with_best=is_tied,
+                protocol=metric.protocol,
+                groups=_groups(table, metric.distances, by),
             )
         )
-    return Evaluation(dataset=data.dataset, by=by, simulated=table.simulated, results=tuple(evaluated))
+    return Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated))
 
 
 def as_csv(evaluation: Evaluation) -> str:
@@ -119,11 +200,11 @@ def as_csv(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["file", "backbone", "searcher", "space", "tuned_on", "group", "pairs", "srcc", "krcc", "plcc"]
+        ["file", "kind", "backbone", "searcher", "space", "tuned_on", "group", "pairs", "srcc", "krcc", "plcc"]
         + ["srcc_low", "srcc_high", "tied_with_best"]
     )
     for one in evaluation.results:
-        metric = [one.file, one.backbone, one.searcher, one.space, one.tuned_on]
+        metric = [one.file, one.kind, one.backbone, one.searcher, one.space, one.tuned_on]
         bounds = list(one.confidence.srcc) if one.confidence else ["", ""]
         whole = ["", one.protocol.pairs, one.srcc, one.krcc, one.plcc, *bounds, one.tied_with_best]
         writer.writerow(metric + whole)
@@ -165,11 +246,12 @@ def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[G
     return tuple(sorted(groups, key=lambda group: (np.isnan(group.srcc), group.srcc)))
 
 
-def _ties(table: PairTable, distances: Sequence[Floats]) -> list[bool]:
-    if len(distances) == 1:
-        return [True]
-    tied = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
-    return [bool(one) for one in tied]
+def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
+    """Which of the metrics the data cannot tell from the best; with one reference or one metric, all of them."""
+    if len(distances) == 1 or len(table.references) < 2:
+        return (True,) * len(distances)
+    ties = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
+    return tuple(bool(one) for one in ties)
 
 
 def _backbone_options(result: Result, device: str, backbone_weights: str | None) -> BackboneOptions:

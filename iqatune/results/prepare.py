@@ -132,6 +132,17 @@ def load_table(data: DataOptions) -> PairTable:
     )
 
 
+def torch_device(name: str) -> str:
+    """The device that an option's value stands for, as torch names it.
+
+    Raises:
+        InputError: when there is no such device.
+    """
+    from iqatune.backbones.devices import resolve_device
+
+    return str(resolve_device(name))
+
+
 def _device_name(device: str) -> str:
     import torch
 

@@ -29,8 +29,8 @@ class Centred:
 
 
 def centre(maps: Tensor) -> Centred:
-    """Centre (B, C, H, W) maps of any floating type, in float32."""
-    maps = maps.float()
+    """Centre (B, C, H, W) maps of any floating type, in float32 (float64 maps in float64)."""
+    maps = maps if maps.dtype == torch.float64 else maps.float()
     mean = maps.mean(dim=(2, 3))
     centred = maps - mean[:, :, None, None]
     return Centred(mean, centred, _mean_product(centred, centred))

@@ -30,6 +30,13 @@ def test_every_reference_is_held_out_in_exactly_one_fold(ids, folds, seed):
     assert max(sizes) - min(sizes) <= 1
 
 
+def test_small_references_stand_beside_large_ones():
+    ids = np.repeat([f"r{i}" for i in range(8)], [1, 20, 18, 2, 15, 14, 13, 14])
+    for seed in range(20):
+        pairs = [mask.sum() for mask in reference_folds(ids, 5, seed)]
+        assert min(pairs) >= 14
+
+
 def test_the_split_follows_the_seed_and_not_the_order_of_the_pairs():
     ids = np.repeat([f"r{i}" for i in range(12)], 3)
     moved = np.random.default_rng(1).permutation(ids.size)

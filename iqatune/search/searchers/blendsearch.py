@@ -1,5 +1,6 @@
 """BlendSearch: local search from several starts, blended with Optuna's TPE as the global search, by flaml."""
 
+from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from ray import tune
 
@@ -8,6 +9,7 @@ from iqatune.search.searchers.quiet import quiet
 
 with quiet():
     from flaml.tune.searcher.blendsearch import BlendSearch as FlamlBlendSearch
+    from ray.tune.search.optuna import OptunaSearch
 
 
 class BlendSearch(TuneSearcher):
@@ -16,13 +18,25 @@ class BlendSearch(TuneSearcher):
     name = "blendsearch"
 
     def _build(self) -> FlamlBlendSearch:
+        seed = self.problem.seed % 2**32
+        space = {name: tune.uniform(0.0, 1.0) for name in self.problem.names}
+        # what flaml makes for itself, but with the distributions given instead of found out by a function that is
+        # called for every suggestion: the same samples, in a fraction of the time for thousands of parameters
+        everywhere = OptunaSearch(
+            dict.fromkeys(self.problem.names, FloatDistribution(0.0, 1.0)),
+            metric=METRIC,
+            mode=MODE,
+            seed=seed - 10 if seed >= 10 else seed - 11 + 2**32,  # as flaml derives it
+        )
+        everywhere.space = space
         return FlamlBlendSearch(
             metric=METRIC,
             mode=MODE,
-            space={name: tune.uniform(0.0, 1.0) for name in self.problem.names},
+            space=space,
             points_to_evaluate=[dict.fromkeys(self.problem.names, 0.5)],
             num_samples=self.problem.samples,
-            seed=self.problem.seed % 2**32,
+            global_search_alg=everywhere,
+            seed=seed,
         )
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:

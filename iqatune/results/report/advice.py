@@ -1,0 +1,96 @@
+"""The answer in plain words: which backbone and searcher to use on each data set, and how sure that is."""
+
+from collections.abc import Sequence
+
+from iqatune.results.report.collect import Group
+from iqatune.results.report.context import SIMULATED, Context
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return sum(values) / len(values) if values else None
+
+
+def merit(group: Group) -> tuple[float, float]:
+    """What settings are chosen by: mean held-out SRCC, then tuned SRCC; a setting without folds comes last."""
+    held_out = mean(group.held_out)
+    return (held_out if held_out is not None else -2.0, mean(group.srcc) or 0.0)
+
+
+def best_per_backbone(context: Context, dataset: str) -> tuple[Group, ...]:
+    """The setting with the most merit of each backbone on a data set."""
+    best: dict[str, Group] = {}
+    for group in context.found.groups:
+        setting = group.setting
+        if setting.dataset == dataset and (
+            setting.backbone not in best or merit(group) > merit(best[setting.backbone])
+        ):
+            best[setting.backbone] = group
+    return tuple(best.values())
+
+
+def advice(context: Context) -> tuple[str, ...]:
+    """A paragraph for each data set."""
+    return tuple(_of_dataset(context, dataset) for dataset in context.found.datasets)
+
+
+def _of_dataset(context: Context, dataset: str) -> str:
+    usual = [
+        group
+        for group in context.found.groups
+        if group.setting.dataset == dataset and not context.usual.differences(dataset, group.protocol)
+    ]
+    groups = usual or [group for group in context.found.groups if group.setting.dataset == dataset]
+    tied = [group for group, is_tied in zip(groups, context.ties(groups), strict=True) if is_tied]
+    chosen = max(tied, key=merit)
+    sentences = [f"On {dataset}, use {_name(chosen)}.", _figures(chosen), _gain(chosen)]
+    if len(groups) == 1:
+        sentences.append("It is the only setting that was tried, so nothing is known of others.")
+    elif len(tied) == 1:
+        sentences.append(f"The other {len(groups) - 1} settings that were tried are told from it by these data.")
+    else:
+        backbones = sorted({group.setting.backbone for group in tied})
+        searchers = sorted({group.setting.searcher for group in tied})
+        sentences.append(
+            f"Take this with caution: {len(tied)} of {len(groups)} settings are tied with the best, of backbones "
+            f"{', '.join(backbones)} and searchers {', '.join(searchers)}. The one named has the highest "
+            f"{'held-out SRCC' if chosen.held_out else 'tuned SRCC'} among them, and another of them, quicker or "
+            "smaller, may serve as well."
+        )
+    if context.found.simulated(dataset):
+        sentences.append(SIMULATED)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _name(group: Group) -> str:
+    setting = group.setting
+    return f"{setting.backbone} tuned by {setting.searcher} ({setting.space} space, {setting.samples} samples)"
+
+
+def _figures(group: Group) -> str:
+    seeds = f"{len(group.runs)} seed{'' if len(group.runs) == 1 else 's'}"
+    confidence = group.middle.result.confidence
+    bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
+    tuned = f"On the images it was tuned on its SRCC is {mean(group.srcc):.3f}{bounds}"
+    if not group.held_out:
+        return f"{tuned} ({seeds}); nothing was held out, so expect less on other images."
+    folds = group.runs[0].result.held_out
+    number = folds.folds if folds is not None else 0
+    return (
+        f"Expect an SRCC of {mean(group.held_out):.3f} on images it has not seen ({number} folds by reference, {seeds}). "
+        f"{tuned}."
+    )
+
+
+def _gain(group: Group) -> str:
+    held_out, uniform = mean(group.held_out), mean(group.uniform_held_out)
+    if held_out is None or uniform is None:
+        return ""
+    gain = held_out - uniform
+    deviations = [run.result.held_out.srcc_std for run in group.runs if run.result.held_out is not None]
+    spread = (mean(deviations) or 0.0) / max(group.runs[0].result.held_out.folds if group.runs[0].result.held_out else 1, 1) ** 0.5
+    if gain > 2 * spread:
+        return f"The untuned (uniform) weights reach {uniform:.3f} there, so tuning gained {gain:+.3f}."
+    if gain < 0:
+        return f"The untuned (uniform) weights reach {uniform:.3f} there: tuning did not help on unseen images."
+    return f"The untuned (uniform) weights reach {uniform:.3f} there: a gain of {gain:+.3f}, within the folds' spread."

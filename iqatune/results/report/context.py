@@ -1,0 +1,108 @@
+"""What every section is made from, and the questions that several of them ask of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqatune.results.evaluate import Evaluated, Evaluation, Scores, tied
+from iqatune.results.report.collect import Collection, FoundRun, Group
+from iqatune.results.report.model import Cell, interval
+from iqatune.results.report.protocol import Usual
+
+SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how good a metric is."
+
+PAIRED = "* tied with the best of its column (bold): a paired bootstrap over references does not tell them apart."
+BY_INTERVAL = (
+    "* tied with the best of its column (bold): its 95 % interval reaches the best figure. This test is blunter than a "
+    "paired one, for which the data are needed (--score)."
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a report is made from.
+
+    Attributes:
+        evaluations: of files in the folder, and of the data sets that were scored for the report.
+        scores: of the data sets that were scored for the report.
+    """
+
+    found: Collection
+    usual: Usual
+    evaluations: tuple[Evaluation, ...] = ()
+    scores: tuple[Scores, ...] = ()
+
+    def scores_of(self, dataset: str) -> Scores | None:
+        """The scores of a data set, when it was scored for the report."""
+        return next((scores for scores in self.scores if scores.table.dataset == dataset), None)
+
+    def evaluated(self, run: FoundRun, dataset: str) -> Evaluated | None:
+        """How a run's weights do on a data set, the latest word if several evaluations have it."""
+        return next(
+            (
+                one
+                for evaluation in reversed(self.evaluations)
+                if evaluation.dataset == dataset
+                for one in evaluation.results
+                if one.kind == "tuned" and same_file(one.file, run.path)
+            ),
+            None,
+        )
+
+    def untuned(self, dataset: str) -> tuple[Evaluated, ...]:
+        """The measured baselines and uniform weights of a data set, each once."""
+        found = {
+            (one.file, one.protocol.backbone_sha256, one.protocol.resize): one
+            for evaluation in self.evaluations
+            if evaluation.dataset == dataset
+            for one in evaluation.results
+            if one.kind != "tuned"
+        }
+        return tuple(found.values())
+
+    def uniform(self, group: Group) -> Evaluated | None:
+        """How the uniform weights of a group's backbone do on its data set, when they were evaluated."""
+        return next(
+            (
+                one
+                for one in self.untuned(group.setting.dataset)
+                if one.kind == "uniform"
+                and one.backbone == group.runs[0].result.run.backbone
+                and one.protocol.model_copy(update={"split_seed": None})
+                == group.protocol.model_copy(update={"split_seed": None})
+            ),
+            None,
+        )
+
+    def ties(self, groups: Sequence[Group]) -> tuple[bool, ...]:
+        """Which groups of one data set cannot be told from the best of them."""
+        if not groups:
+            return ()
+        scores = self.scores_of(groups[0].setting.dataset)
+        distances = {}
+        if scores is not None:
+            distances = {Path(metric.file): metric.distances for metric in scores.metrics if metric.kind == "tuned"}
+        middles = [group.middle for group in groups]
+        if scores is not None and all(run.path in distances for run in middles):
+            return tied(scores.table, [distances[run.path] for run in middles])
+        best = max(run.srcc for run in middles)
+        return tuple(
+            run.srcc == best
+            or (run.result.confidence is not None and run.result.confidence.srcc[1] >= best)
+            for run in middles
+        )
+
+    def tie_note(self, dataset: str) -> str:
+        """By which test figures of a data set are called tied."""
+        return BY_INTERVAL if self.scores_of(dataset) is None else PAIRED
+
+
+def interval_of(group: Group) -> Cell:
+    """The SRCC interval of the group's middle run."""
+    confidence = group.middle.result.confidence
+    return interval(confidence.srcc if confidence is not None else None)
+
+
+def same_file(named: str, path: Path) -> bool:
+    """Whether an evaluation's file is this record: data set, backbone, run folder and name agree."""
+    return Path(named).parts[-4:] == path.parts[-4:]

@@ -1,0 +1,163 @@
+"""What a report is made of, whatever it is written as."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+MISSING = "—"
+
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: as people read it.
+        value: as machines read it and as columns sort; None for words and for what is missing.
+        best: the highest of those it is ranked among.
+        tied: the data cannot tell it from the best (the best itself is tied).
+    """
+
+    text: str = MISSING
+    value: float | None = None
+    best: bool = False
+    tied: bool = False
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such figure."""
+        return self.text == MISSING
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and the group of columns that it belongs to."""
+
+    name: str
+    group: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """Name and group on one line."""
+        return f"{self.group} {self.name}".strip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its protocol card.
+
+    Attributes:
+        name: of its files.
+        words: how many columns at the left hold words.
+        card: the protocol of its figures, and in what a marked row's differs.
+        notes: how to read it.
+        source: where published figures come from; empty for measured ones.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    words: int = 1
+    card: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing as an SVG document, and what it says in words."""
+
+    name: str
+    title: str
+    svg: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small JPEG with lines of text under it."""
+
+    jpeg: bytes
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A reference and distorted versions of it."""
+
+    name: str
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question and its answer."""
+
+    key: str
+    title: str
+    text: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report. `answer` comes first: which backbone and searcher to use, and how sure that is."""
+
+    title: str
+    answer: tuple[str, ...]
+    sections: tuple[Section, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def word(text: str) -> Cell:
+    """A cell of words."""
+    return Cell(text)
+
+
+def number(value: float | None, digits: int = 4, text: str | None = None) -> Cell:
+    """A cell of a number; missing for None, said to be undefined for NaN.
+
+    Args:
+        text: what people read in place of the rounded value.
+    """
+    if value is None:
+        return Cell()
+    if math.isnan(value):
+        return Cell("undefined")
+    return Cell(f"{value:.{digits}f}" if text is None else text, value)
+
+
+def spread(values: Sequence[float], digits: int = 4) -> Cell:
+    """The mean of the seeds' figures with its standard deviation where there are several; missing for none."""
+    if not values:
+        return Cell()
+    mean = sum(values) / len(values)
+    if len(values) == 1 or math.isnan(mean):
+        return number(mean, digits)
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return Cell(f"{mean:.{digits}f} ± {deviation:.{digits}f}", mean)
+
+
+def interval(bounds: tuple[float, float] | None, digits: int = 3) -> Cell:
+    """A cell of an interval, sorted by its lower end."""
+    if bounds is None or any(math.isnan(bound) for bound in bounds):
+        return Cell()
+    return Cell(f"[{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]", bounds[0])
+
+
+def ranked(cells: Sequence[Cell], tied: Sequence[bool]) -> list[Cell]:
+    """Mark the highest of a column's cells, and those tied with it; nothing is ranked where there is but one."""
+    values = [cell.value for cell in cells if cell.value is not None]
+    if len(values) < 2:
+        return list(cells)
+    best = max(values)
+    return [
+        replace(cell, best=cell.value == best, tied=cell.value is not None and (is_tied or cell.value == best))
+        for cell, is_tied in zip(cells, tied, strict=True)
+    ]

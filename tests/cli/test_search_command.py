@@ -1,0 +1,278 @@
+"""`iqatune search`, `evaluate`, `extract` and `list` as a user types them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
+RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
+
+
+@pytest.fixture
+def search(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> Callable[..., Any]:
+    """`iqatune search` over the small set; ends with exit code 0."""
+
+    def run(*options: object, code: int = 0) -> Any:
+        ran = iqatune("search", *small_set.options, *RANDOM_SQUEEZENET, "--cache-dir", small_cache, *options)
+        assert ran.code == code, ran.err
+        return ran
+
+    return run
+
+
+def _record(searcher: str = "random", space: str = "stage", seed: int = 0, output: str = "runs") -> dict[str, Any]:
+    path = Path(output, "csv", "squeezenet", f"{searcher}-{space}-s{seed}", "result.json")
+    return json.loads(path.read_text())
+
+
+def _without_time(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in ("timing", "environment")}
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS)
+def test_every_searcher_ends_with_a_whole_record(searcher: str, search: Callable[..., Any]) -> None:
+    ran = search("--searcher", searcher, "--samples", 8, "--folds", 2, "--json")
+    printed = json.loads(ran.out)
+    record = _record(searcher)
+    assert printed == record
+    assert record["schema"] == "iqatune.result/1"
+    assert record["status"] == "complete"
+    assert record["channels"] == [3, 64, 128, 256, 384, 512]
+    best = record["best"]
+    assert sum(best["alpha"]) + sum(best["beta"]) == pytest.approx(1, abs=1e-9)
+    assert len(best["alpha"]) == len(best["beta"]) == sum(record["channels"])
+    lines = Path("runs/csv/squeezenet", f"{searcher}-stage-s0", "trials.jsonl").read_text().splitlines()
+    trials = [json.loads(line) for line in lines]
+    assert {trial["sample"] for trial in trials} == set(range(8))
+    whole = [trial for trial in trials if trial["budget"] == 1]
+    winner = max(whole, key=lambda trial: trial["srcc"])
+    assert winner["parameters"] == best["parameters"]
+    assert winner["srcc"] == pytest.approx(best["srcc"], abs=1e-9)
+    strategy = record["strategy"]
+    assert sum(strategy[kind] for kind in ("random", "initial", "model", "local")) == 8
+    assert sum(strategy["evaluations"].values()) == len(trials)
+    held_out = record["held_out"]
+    assert held_out["folds"] == len(held_out["per_fold"]) == 2
+    folds = [fold["srcc"] for fold in held_out["per_fold"]]
+    assert held_out["srcc_mean"] == pytest.approx(np.mean(folds), abs=1e-12)
+    assert held_out["optimism"] == pytest.approx(best["srcc"] - np.mean(folds), abs=1e-12)
+    assert sorted(name for fold in held_out["per_fold"] for name in fold["references"]) == sorted(
+        {name for fold in held_out["per_fold"] for name in fold["references"]}
+    )
+    assert record["confidence"]["srcc"][0] <= best["srcc"] <= record["confidence"]["srcc"][1]
+
+
+def test_the_table_shows_tuned_held_out_and_uniform(search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "random", "--samples", 5)
+    record = _record()
+    for figure in (
+        record["best"]["srcc"],
+        record["baselines"]["uniform"]["srcc"],
+        record["held_out"]["srcc_mean"],
+        record["held_out"]["uniform_srcc_mean"],
+    ):
+        assert f"{figure:.4f}" in ran.out
+    assert "result.json" in ran.out
+
+
+def test_the_same_seed_gives_the_same_record_and_another_does_not(search: Callable[..., Any]) -> None:
+    for output in ("a", "b"):
+        search("--searcher", "random", "--samples", 6, "--output", output)
+    search("--searcher", "random", "--samples", 6, "--seed", 1, "--output", "a")
+    assert _without_time(_record(output="a")) == _without_time(_record(output="b"))
+    assert _record(output="a", seed=1)["best"]["parameters"] != _record(output="a")["best"]["parameters"]
+
+
+def test_a_complete_run_is_not_searched_again(search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 4)
+    before = Path("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes()
+    ran = search("--searcher", "random", "--samples", 4)
+    assert "complete" in ran.err
+    assert Path("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes() == before
+
+
+def test_a_run_with_other_options_takes_the_place_of_the_last_and_says_so(search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 4)
+    ran = search("--searcher", "random", "--samples", 7)
+    assert "which this one replaces" in ran.err
+    assert len(Path("runs/csv/squeezenet/random-stage-s0/trials.jsonl").read_text().splitlines()) == 7
+
+
+@pytest.mark.parametrize("searcher", ["random", "bohb", "nevergrad"])
+def test_a_killed_search_goes_on_to_the_same_record(searcher: str, search: Callable[..., Any]) -> None:
+    search("--searcher", searcher, "--samples", 9, "--output", "whole")
+    search("--searcher", searcher, "--samples", 9, "--output", "torn")
+    folder = Path("torn/csv/squeezenet", f"{searcher}-stage-s0")
+    record = json.loads((folder / "result.json").read_text())
+    # what a kill in the middle of writing the fifth line leaves behind
+    (folder / "result.json").write_text(json.dumps({**record, "status": "running", "best": None, "held_out": None}))
+    lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "trials.jsonl").write_bytes(b"".join(lines[:4]) + lines[4][:30])
+    search("--searcher", searcher, "--samples", 9, "--output", "torn")
+    assert _without_time(_record(searcher, output="torn")) == _without_time(_record(searcher, output="whole"))
+    torn, whole = (
+        [json.loads(line) for line in Path(output, *folder.parts[1:], "trials.jsonl").read_text().splitlines()]
+        for output in ("torn", "whole")
+    )
+    assert [{**trial, "seconds": 0} for trial in torn] == [{**trial, "seconds": 0} for trial in whole]
+
+
+def test_trials_of_another_search_are_refused(search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 4)
+    folder = Path("runs/csv/squeezenet/random-stage-s0")
+    record = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**record, "status": "running"}))
+    trials = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
+    changed = json.loads(trials[1])
+    changed["parameters"]["alpha_0"] = 0.5
+    (folder / "trials.jsonl").write_text(trials[0] + json.dumps(changed) + "\n")
+    ran = search("--searcher", "random", "--samples", 4, code=2)
+    assert "delete the folder" in ran.last_line
+
+
+def test_interrupt_keeps_a_valid_record_and_exits_130(small_set: Any, small_cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iqatune", "search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "bayesopt"]
+    command += ["--samples", "400", "--folds", "0", "--cache-dir", str(small_cache), "--output", str(tmp_path)]
+    trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (trials.exists() and trials.read_bytes().count(b"\n") >= 3):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    record = json.loads((trials.parent / "result.json").read_text())
+    assert record["status"] == "interrupted"
+    assert record["best"]["srcc"] == pytest.approx(
+        max(json.loads(line)["srcc"] for line in trials.read_text().splitlines()), abs=1e-9
+    )
+
+
+def test_folds_can_be_turned_off_and_are_reduced_where_references_are_few(search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 3, "--folds", 0, "--output", "none")
+    record = _record(output="none")
+    assert record["held_out"] is None
+    assert record["protocol"]["split_seed"] is None
+    ran = search("--searcher", "random", "--samples", 3, "--folds", 9, "--output", "nine")
+    assert "6 references allow 6 folds, not 9" in ran.err
+    assert _record(output="nine")["held_out"]["folds"] == 6
+
+
+@pytest.mark.parametrize("space", ["channel", "stage+2"])
+def test_other_spaces(space: str, search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 4, "--space", space)
+    record = _record(space=space)
+    assert len(record["best"]["parameters"]) == {"channel": 2694, "stage+2": 24}[space]
+    assert sum(record["best"]["alpha"]) + sum(record["best"]["beta"]) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_degenerate_search_warns_and_strict_refuses(search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "bohb", "--samples", 4, "--space", "channel", "--folds", 0)
+    assert "warning" in ran.err
+    assert _record("bohb", "channel")["strategy"]["warnings"]
+    ran = search("--searcher", "bohb", "--samples", 4, "--space", "channel", "--strict", "--output", "s", code=2)
+    assert ran.last_line.startswith("iqatune: --strict:")
+
+
+def test_options_come_from_a_file_and_from_variables(
+    iqatune: Callable[..., Any], small_set: Any, small_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("options.yaml").write_text(
+        f"dataset: csv\npairs: {small_set.labels}\nbetter: higher\nbackbone: squeezenet\nbackbone-weights: random\n"
+        f"searcher: random\nsamples: 3\nresize: none\nexclude: [blur]\ncache-dir: {small_cache}\n"
+    )
+    monkeypatch.setenv("IQATUNE_SEED", "5")
+    ran = iqatune("search", "--config", "options.yaml", "--samples", 2)
+    assert ran.code == 0, ran.err
+    record = _record(seed=5)
+    assert record["run"]["samples"] == 2
+    assert record["run"]["resize"] is None
+    assert record["protocol"]["pairs"] == 30
+    Path("options.yaml").write_text("dataset: csv\nserchar: random\n")
+    ran = iqatune("search", "--config", "options.yaml")
+    assert ran.code == 2
+    assert "serchar" in ran.last_line
+    assert "searcher" in ran.last_line
+
+
+def test_evaluate_gives_the_searchs_figures_back(
+    search: Callable[..., Any], iqatune: Callable[..., Any], small_set: Any, small_cache: Path
+) -> None:
+    search("--searcher", "random", "--samples", 4)
+    search("--searcher", "nevergrad", "--samples", 4)
+    files = [f"runs/csv/squeezenet/{searcher}-stage-s0/result.json" for searcher in ("random", "nevergrad")]
+    evaluate = ("evaluate", *files, *small_set.options, "--cache-dir", small_cache)
+    ran = iqatune(*evaluate, "--by", "distortion", "--format", "json")
+    assert ran.code == 0, ran.err
+    evaluation = json.loads(ran.out)
+    for searcher, one in zip(("random", "nevergrad"), evaluation["results"], strict=True):
+        best = _record(searcher)["best"]
+        for name in ("srcc", "krcc", "plcc"):
+            assert one[name] == pytest.approx(best[name], abs=1e-9)
+        assert {group["group"]: group["pairs"] for group in one["groups"]} == {"noise": 30, "blur": 18}
+        figures = [group["srcc"] for group in one["groups"]]
+        assert figures == sorted(figures)
+    assert any(one["tied_with_best"] for one in evaluation["results"])
+    table = iqatune(*evaluate)
+    assert f"{evaluation['results'][0]['srcc']:.4f}" in table.out
+    rows = iqatune(*evaluate, "--by", "reference", "--format", "csv").out.splitlines()
+    assert len(rows) == 1 + 2 * (1 + 6)
+
+
+def test_extract_then_search_runs_no_cnn(
+    iqatune: Callable[..., Any], small_set: Any, tmp_path: Path
+) -> None:
+    options = (*small_set.options, *RANDOM_SQUEEZENET, "--cache-dir", tmp_path / "cache")
+    assert json.loads(iqatune("extract", *options, "--json").out)["computed"] == 48
+    assert json.loads(iqatune("extract", *options, "--json").out)["computed"] == 0
+    assert "48 from the cache" in iqatune("extract", *options).out
+    iqatune("search", *options, "--searcher", "random", "--samples", 2)
+    assert _record()["timing"]["pairs_extracted"] == 0
+
+
+@pytest.mark.parametrize("kind", ["datasets", "backbones", "searchers"])
+def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
+    names = {row["name"] for row in json.loads(iqatune("list", kind, "--json").out)}
+    expected = {
+        "datasets": {"tid2013", "kadid10k", "live", "csiq", "csv", "demo"},
+        "backbones": {"vgg16", "vgg19", "alexnet", "squeezenet", "resnet50", "resnet101", "xception", "timm:NAME"},
+        "searchers": set(SEARCHERS),
+    }
+    assert names == expected[kind]
+    table = iqatune("list", kind)
+    assert all(name in table.out for name in names)
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    heavy = "torch ray flaml ax nevergrad hpbandster scipy pandas matplotlib".split()
+    code = (
+        "import sys\nfrom iqatune.cli.main import main\n"
+        "main(['--help'])\nmain(['list', 'backbones'])\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Examples" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["search", "evaluate", "extract", "list"])
+def test_every_verb_has_help_with_an_example(verb: str, iqatune: Callable[..., Any]) -> None:
+    ran = iqatune(verb, "--help")
+    assert ran.code == 0
+    assert f"iqatune {verb}" in ran.out.split("Examples")[1]
+
+
+def test_version(iqatune: Callable[..., Any]) -> None:
+    ran = iqatune("--version")
+    assert ran.code == 0
+    assert ran.out.startswith("iqatune")
