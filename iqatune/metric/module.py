@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from iqatune.backbones.network import Backbone
 from iqatune.images import read_rgb, resized_size
 from iqatune.metric.similarity import C1, C2, Structure, l_similarity, s_similarity
-from iqatune.metric.weights import Weights
+from iqatune.metric.weights import Floats, Weights
 from iqatune.statistics.moments import centre, moments
 
 Reduction = Literal["none", "mean", "sum"]
@@ -146,15 +146,14 @@ class Metric(nn.Module):
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
         self.backbone = backbone.first_stages(used)
-        # the sole place where weights lose digits, and 1e-7 of them: buffers are what .to(device) moves
         for stage, (alpha, beta) in enumerate(
             zip(_by_stage(weights.alpha, weights.channels), _by_stage(weights.beta, weights.channels), strict=True)
         ):
             kept = (alpha > 0) | (beta > 0)
             self.register_buffer(f"alpha_{stage}", torch.tensor(alpha[kept], dtype=torch.float32), persistent=False)
             self.register_buffer(f"beta_{stage}", torch.tensor(beta[kept], dtype=torch.float32), persistent=False)
-            places = None if kept.all() else torch.tensor(np.flatnonzero(kept))
-            self.register_buffer(f"kept_{stage}", places, persistent=False)
+            if not kept.all():
+                self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
     def forward(
         self, reference: Tensor, distorted: Tensor, reduction: Reduction | None = None, per_stage: bool = False
@@ -286,7 +285,7 @@ class Metric(nn.Module):
         return full
 
     def _pruned(self, maps: Tensor, stage: int) -> Tensor:
-        kept = getattr(self, f"kept_{stage}")
+        kept: Tensor | None = getattr(self, f"kept_{stage}", None)
         return maps if kept is None else maps.index_select(1, kept)
 
     def _check(self, reference: Tensor, distorted: Tensor) -> None:
@@ -295,7 +294,9 @@ class Metric(nn.Module):
                 raise ValueError(f"{name}: a {type(images).__name__}, not a tensor (B, 3, H, W)")
             shape = tuple(images.shape)
             if images.ndim != 4 or shape[1] != 3:
-                raise ValueError(f"{name}: shape {shape}, not (B, 3, H, W); add the batch axis, repeat grey in 3 channels")
+                raise ValueError(
+                    f"{name}: shape {shape}, not (B, 3, H, W); add the batch axis, repeat grey in 3 channels"
+                )
             if not images.is_floating_point():
                 raise ValueError(f"{name}: {images.dtype}, not floating point in [0, 1]; divide 8-bit images by 255")
             if images.device != self.device:
@@ -324,7 +325,7 @@ def used_stages(weights: Weights) -> int:
     return int(np.flatnonzero(alpha + beta)[-1]) + 1
 
 
-def _by_stage(values: np.ndarray, channels: Sequence[int]) -> list[np.ndarray]:
+def _by_stage(values: Floats, channels: Sequence[int]) -> list[Floats]:
     return np.split(values, np.cumsum(channels)[:-1])
 
 
