@@ -51,9 +51,10 @@ def bootstrap(
     """Intervals of SRCC, KRCC and PLCC by the studentised bootstrap on Fisher's z (Davison and Hinkley 1997, 5.2).
 
     The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's
-    correlation is biased and skewed: on planted data 80 to 90 % instead of 95 %, BCa 84 to 91 %, studentised 90 to 93 %,
-    and 94 to 96 % with its percentiles moved out for small samples (Hesterberg 2015, 'What teachers should know about
-    the bootstrap'), as here. Three references or fewer say next to nothing, and their intervals are as wide as can be.
+    correlation is biased and skewed: on planted data 80 to 90 % instead of 95 %, BCa 84 to 92 %, studentised 90 to
+    93 %. Here its percentiles are moved out for small samples as well (Hesterberg 2015, 'What teachers should know
+    about the bootstrap'), which covers 93 to 96 %. Three references or fewer say next to nothing, and their intervals
+    are as wide as can be.
 
     Args:
         quality: human scores (N,), higher is better.

@@ -155,7 +155,7 @@ def pearson(a: Floats, b: Floats) -> float:
     if not (a.any() and b.any()):
         return 0.0
     a, b = a / np.abs(a).max(), b / np.abs(b).max()  # squares of very small and large units leave the range of floats
-    return float(np.clip(a @ b / (np.sqrt(a @ a) * np.sqrt(b @ b)), -1.0, 1.0))
+    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
 
 
 def checked_pairs(quality: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Floats]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iqatune.evaluation.compare import compare_over_many, holm, paired_differences, tied_with_best
 from scipy import stats
+
+from iqatune.evaluation.compare import compare_over_many, holm, paired_differences, tied_with_best
 
 IDS = [f"I{index:02}" for index in np.repeat(np.arange(25), 12)]
 
