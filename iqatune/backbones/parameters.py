@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import struct
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,22 @@ def check_choice(weights: str) -> None:
     raise InputError(f"{_OPTION} {weights}: no such file; {advice}")
 
 
+# what unpickling a file that torch did not write can end in, beside what safetensors and the disk say
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    struct.error,
+    pickle.PickleError,
+    SafetensorError,
+)
+
+
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file or of a state dict saved by torch, on the CPU, under their bare names.
 
@@ -62,7 +79,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             state: object = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"{_OPTION} {path}: not a readable state dict of tensors ({_first_line(error)}); "
             "give a .pt or .pth file saved from state_dict(), or a .safetensors file"

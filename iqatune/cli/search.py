@@ -56,8 +56,8 @@ def command(cache_dir: Path | None, output: Path, quiet: bool, as_json: bool, st
     Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE-sSEED/ with result.json (the best alpha and beta, and how well they
     do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
     """
-    from iqatune.results.run import run_folder, run_search
     from iqatune.cli.tables import print_search
+    from iqatune.results.run import run_folder, run_search
 
     run = Run(**options)
     result = run_search(run, output, cache_folder(cache_dir), Progress(quiet), strict)

@@ -116,6 +116,7 @@ def logistic_fit(quality: ArrayLike, prediction: ArrayLike) -> Floats:
     if _is_constant(y) or _is_constant(x):
         raise ValueError("the logistic fit needs values that differ, and all of an input's are equal")
 
+    x = -x if direction(y, x) < 0 else x  # a metric and its negative get the same fit to the last digit
     order = np.lexsort((y, x))  # sums of floats depend on their order; a fit must not depend on that of the pairs
     u = (x[order] - x.min()) / (x.max() - x.min())
     v = (y[order] - y.min()) / (y.max() - y.min())

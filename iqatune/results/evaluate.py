@@ -24,7 +24,6 @@ from iqatune.results.record import (
     Confidence,
     Correlation,
     DataOptions,
-    Figure,
     Model,
     Protocol,
     Result,

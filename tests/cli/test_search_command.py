@@ -139,7 +139,16 @@ def test_trials_of_another_search_are_refused(search: Callable[..., Any]) -> Non
 
 
 def test_interrupt_keeps_a_valid_record_and_exits_130(small_set: Any, small_cache: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "iqatune", "search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "bayesopt"]
+    command = [
+        sys.executable,
+        "-m",
+        "iqatune",
+        "search",
+        *small_set.options,
+        *RANDOM_SQUEEZENET,
+        "--searcher",
+        "bayesopt",
+    ]
     command += ["--samples", "400", "--folds", "0", "--cache-dir", str(small_cache), "--output", str(tmp_path)]
     trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -229,9 +238,7 @@ def test_evaluate_gives_the_searchs_figures_back(
     assert len(rows) == 1 + 2 * (1 + 6)
 
 
-def test_extract_then_search_runs_no_cnn(
-    iqatune: Callable[..., Any], small_set: Any, tmp_path: Path
-) -> None:
+def test_extract_then_search_runs_no_cnn(iqatune: Callable[..., Any], small_set: Any, tmp_path: Path) -> None:
     options = (*small_set.options, *RANDOM_SQUEEZENET, "--cache-dir", tmp_path / "cache")
     assert json.loads(iqatune("extract", *options, "--json").out)["computed"] == 48
     assert json.loads(iqatune("extract", *options, "--json").out)["computed"] == 0
@@ -254,7 +261,7 @@ def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    heavy = "torch ray flaml ax nevergrad hpbandster scipy pandas matplotlib".split()
+    heavy = ["torch", "ray", "flaml", "ax", "nevergrad", "hpbandster", "scipy", "pandas", "matplotlib"]
     code = (
         "import sys\nfrom iqatune.cli.main import main\n"
         "main(['--help'])\nmain(['list', 'backbones'])\n"

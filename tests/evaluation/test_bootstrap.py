@@ -112,7 +112,7 @@ def test_intervals_hold_whatever_the_order_of_the_pairs():
         low, high = getattr(first, name)
         assert -1 < low < high < 1
         turned = getattr(bootstrap(quality, -prediction, ids, 200), name)
-        assert turned == pytest.approx((-high, -low), abs=0.03)
+        assert turned == pytest.approx((-high, -low), abs=1e-12)
 
 
 def test_whole_references_are_resampled():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from iqatune.errors import InputError
 from iqatune.metric.spaces import ChannelSpace, Space, StageSpace, TiltedStageSpace, make_space
 from iqatune.metric.weights import Weights, uniform_weights

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import spearmanr
+
 from iqatune.metric.spaces import ChannelSpace, Space, StageSpace
 from iqatune.search.objective import Objective
-from scipy.stats import spearmanr
 
 CHANNELS = (3, 2)
 

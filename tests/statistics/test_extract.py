@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
@@ -17,7 +19,6 @@ from iqatune.progress import Progress
 from iqatune.statistics import extract as extraction
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
-from PIL import Image
 
 MakeTable = Callable[..., PairTable]
 

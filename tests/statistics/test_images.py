@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
 from iqatune.errors import InputError
 from iqatune.images import read_rgb, resized_size
-from PIL import Image
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

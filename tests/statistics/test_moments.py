@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
 from iqatune.statistics.distances import similarities
 from iqatune.statistics.moments import MOMENTS, centre, moments

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from iqatune.results.evaluate import Evaluated
 from iqatune.results.published.figures import PublishedFigure, distortions
+from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Section, Table, number, word
-from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.protocol import Marks, card
 
 

@@ -1,0 +1,274 @@
+"""(e) Which searcher is best: ranks over seeds, progress by samples, and how many random samples it is worth."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from iqatune.evaluation.compare import compare_over_many
+from iqatune.metric.weights import Floats
+from iqatune.results.report import figures
+from iqatune.results.report.advice import mean
+from iqatune.results.report.collect import FoundRun, setting_of
+from iqatune.results.report.context import SIMULATED, Context
+from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, spread, word
+from iqatune.results.report.protocol import card
+from iqatune.search.loop import Trial
+
+CHECKPOINTS = (10, 25, 50)
+
+ENOUGH_BLOCKS = 5
+"""Fewer cases cannot make a Wilcoxon signed-rank test significant."""
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One case in which searchers compete: everything is the same but the searcher. A run for each searcher."""
+
+    dataset: str
+    key: tuple[object, ...]
+    runs: dict[str, FoundRun]
+
+
+def searchers_section(context: Context) -> Section:
+    """Searchers compared on the blocks that all of them have; curves over whatever they have."""
+    blocks = blocks_of(context.found.runs)
+    names = sorted({name for block in blocks for name in block.runs})
+    whole = [block for block in blocks if set(block.runs) == set(names)]
+    tables = [_summary(context, names, whole, blocks), _anytime_table(context, names, blocks)]
+    drawings = [_anytime_figure(names, blocks)]
+    text = []
+    if len(names) < 2:
+        text.append("One searcher was run: there is nothing to compare it with.")
+    elif not whole:
+        text.append("No case (data set, backbone, space, samples, seed) was run with every searcher: no ranks.")
+    else:
+        drawings.insert(0, _rank_figure(names, whole))
+        text += _tests(names, whole)
+        if len(whole) >= ENOUGH_BLOCKS:
+            tables.append(_wilcoxon(context, names, whole))
+    return Section("e", "Which searcher is best", tuple(text), tuple(tables), tuple(drawings))
+
+
+def blocks_of(runs: Sequence[FoundRun]) -> list[Block]:
+    """The cases, in the order of data sets, backbones and seeds."""
+    found: dict[tuple[object, ...], dict[str, FoundRun]] = defaultdict(dict)
+    for run in runs:
+        setting = setting_of(run.result)
+        key = (
+            setting.dataset,
+            setting.backbone,
+            setting.space,
+            setting.samples,
+            run.result.run.seed,
+            setting.protocol,
+        )
+        found[key][setting.searcher] = run
+    return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
+
+
+def best_so_far(trials: Sequence[Trial], samples: int) -> float | None:
+    """The best SRCC among the first `samples` samples, of evaluations on all references alone; None for none."""
+    values = [trial.srcc for trial in trials if trial.sample < samples and trial.budget == 1 and trial.srcc == trial.srcc]
+    return max(values) if values else None
+
+
+def expected_best(values: Floats) -> Floats:
+    """The expected best of k draws without replacement from n values, for k = 1..n: (n,).
+
+    E[max] = sum_i v_(i) C(i-1, k-1) / C(n, k) over the values in ascending order.
+    """
+    ordered = np.sort(values)
+    n = ordered.size
+    share = np.full(n, 1 / n)  # the chance of each value to be the best of k draws, k = 1
+    result = np.empty(n)
+    places = np.arange(n)
+    for k in range(1, n + 1):
+        result[k - 1] = share @ ordered
+        # C(i, k) / C(n, k+1) from C(i, k-1) / C(n, k), i = places
+        share = share * (places - k + 1) / k * (k + 1) / max(n - k, 1)
+        share[places < k] = 0
+    return result
+
+
+def random_equivalent(target: float, random_values: Floats) -> tuple[int, bool]:
+    """How many random samples are expected to reach an SRCC; False when more than there are, the number then theirs."""
+    expected = expected_best(random_values)
+    reached = np.flatnonzero(expected >= target - 1e-12)
+    return (int(reached[0]) + 1, True) if reached.size else (len(random_values), False)
+
+
+def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blocks: Sequence[Block]) -> Table:
+    ranks = _ranks(names, whole)
+    rows = []
+    for place, name in enumerate(names):
+        runs = [block.runs[name] for block in blocks if name in block.runs]
+        held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
+        optimism = [run.result.held_out.optimism for run in runs if run.result.held_out is not None]
+        counts = [run.result.strategy for run in runs]
+        total = sum(one.random + one.initial + one.model + one.local for one in counts)
+        chosen = sum(one.model + one.local for one in counts)
+        rows.append(
+            (
+                word(name),
+                number(len(runs), 0),
+                number(float(ranks[:, place].mean()) if len(whole) and len(names) > 1 else None, 2),
+                spread([run.srcc for run in runs]),
+                spread(held_out),
+                number(mean(optimism), 4, None if not optimism else f"{mean(optimism):+.4f}"),
+                _equivalent(name, blocks),
+                number(100 * chosen / total if total else None, 0),
+            )
+        )
+    uniform = [run for block in blocks for run in list(block.runs.values())[:1]]
+    held_out = [run.result.held_out.uniform_srcc_mean for run in uniform if run.result.held_out is not None]
+    rows.append(
+        (
+            word("(uniform weights)"),
+            number(len(uniform), 0),
+            Cell(),
+            spread([run.result.baselines.uniform.srcc for run in uniform]),
+            spread(held_out),
+            Cell(),
+            Cell(),
+            Cell(),
+        )
+    )
+    columns = ("searcher", "runs", "mean rank", "tuned SRCC", "held-out", "optimism", "random samples", "not random %")
+    return Table(
+        name="searchers",
+        title="Searchers over all cases",
+        columns=tuple(Column(name) for name in columns),
+        rows=tuple(rows),
+        card=card(context.usual, context.found.groups),
+        notes=(
+            f"Mean rank of the tuned SRCC over the {len(whole)} cases that every searcher has; 1 is the best.",
+            "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
+            "the same data set, backbone and space, averaged over cases; '>' where some case needs more than there are.",
+            "Not random %: samples that a model or a local step chose, of all.",
+            *_simulated(context),
+        ),
+    )
+
+
+def _equivalent(name: str, blocks: Sequence[Block]) -> Cell:
+    pools: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for block in blocks:
+        if RANDOM in block.runs:
+            pools[_pool(block)] += [
+                trial.srcc for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.srcc == trial.srcc
+            ]
+    found = [
+        random_equivalent(block.runs[name].srcc, np.array(pools[_pool(block)]))
+        for block in blocks
+        if name in block.runs and pools.get(_pool(block))
+    ]
+    if not found:
+        return Cell()
+    average = float(np.mean([samples for samples, _ in found]))
+    more = "" if all(reached for _, reached in found) else "> "
+    return Cell(f"{more}{average:.0f}", average)
+
+
+def _pool(block: Block) -> tuple[object, ...]:
+    dataset, backbone, space, _samples, _seed, protocol = block.key
+    return dataset, backbone, space, protocol
+
+
+def _ranks(names: Sequence[str], whole: Sequence[Block]) -> Floats:
+    """(blocks, searchers) ranks of the tuned SRCC, 1 the best."""
+    if not whole:
+        return np.empty((0, len(names)))
+    return np.array([rankdata([-block.runs[name].srcc for name in names]) for block in whole], dtype=np.float64)
+
+
+def _tests(names: Sequence[str], whole: Sequence[Block]) -> list[str]:
+    if len(whole) < ENOUGH_BLOCKS:
+        return [
+            f"{len(whole)} case{'' if len(whole) == 1 else 's'} with every searcher: too few for a test (it takes "
+            f"{ENOUGH_BLOCKS}); differences of ranks may be chance."
+        ]
+    found = compare_over_many([[block.runs[name].srcc for name in names] for block in whole])
+    if found.friedman_p != found.friedman_p:
+        return []
+    verdict = "the searchers differ" if found.friedman_p < 0.05 else "no difference between the searchers is shown"
+    return [
+        f"Friedman's test over {len(whole)} cases: p = {found.friedman_p:.2g}, so {verdict}. Seeds of one data set and "
+        "backbone share their pairs: the test says something of these data, not of others."
+    ]
+
+
+def _wilcoxon(context: Context, names: Sequence[str], whole: Sequence[Block]) -> Table:
+    found = compare_over_many([[block.runs[name].srcc for name in names] for block in whole])
+    rows = tuple(
+        (word(name), *(Cell() if i == j else number(float(found.wilcoxon_p[i, j]), 3) for j in range(len(names))))
+        for i, name in enumerate(names)
+    )
+    return Table(
+        name="searchers-wilcoxon",
+        title=f"Wilcoxon signed-rank tests of the tuned SRCC, p after Holm's correction ({len(whole)} cases)",
+        columns=(Column("searcher"), *(Column(name) for name in names)),
+        rows=rows,
+        card=card(context.usual, context.found.groups),
+        notes=_simulated(context),
+    )
+
+
+def _anytime_table(context: Context, names: Sequence[str], blocks: Sequence[Block]) -> Table:
+    rows = []
+    for name in names:
+        runs = [block.runs[name] for block in blocks if name in block.runs]
+        cells = []
+        for samples in CHECKPOINTS:
+            long_enough = [run for run in runs if run.result.run.samples >= samples]
+            values = [best_so_far(run.trials, samples) for run in long_enough]
+            present = [value for value in values if value is not None]
+            cells.append(spread(present) if present and len(present) == len(values) else Cell())
+        rows.append((word(name), *cells))
+    baseline = spread([block_run.result.baselines.uniform.srcc for block_run in _one_of_each(blocks)])
+    rows.append((word("(uniform weights)"), *(baseline for _ in CHECKPOINTS)))
+    return Table(
+        name="searchers-anytime",
+        title="Best tuned SRCC so far",
+        columns=(Column("searcher"), *(Column(f"{samples} samples") for samples in CHECKPOINTS)),
+        rows=tuple(rows),
+        card=card(context.usual, context.found.groups),
+        notes=(
+            "Mean over cases (± standard deviation). Evaluations on a part of the references do not count; a cell is "
+            "missing where some run has none on all of them yet, or has fewer samples.",
+            *_simulated(context),
+        ),
+    )
+
+
+def _one_of_each(blocks: Sequence[Block]) -> list[FoundRun]:
+    return [next(iter(block.runs.values())) for block in blocks]
+
+
+def _anytime_figure(names: Sequence[str], blocks: Sequence[Block]) -> Figure:
+    curves = {}
+    for name in names:
+        runs = [block.runs[name] for block in blocks if name in block.runs]
+        samples = min(run.result.run.samples for run in runs)
+        values = np.array(
+            [
+                [np.nan if (best := best_so_far(run.trials, k)) is None else best for k in range(1, samples + 1)]
+                for run in runs
+            ]
+        )
+        curves[name] = values.mean(axis=0)
+    svg = figures.curves(curves, "samples", "best SRCC so far (mean over cases)")
+    return Figure("searchers-anytime", "Best tuned SRCC so far, by samples", svg)
+
+
+def _rank_figure(names: Sequence[str], whole: Sequence[Block]) -> Figure:
+    svg = figures.ranks(dict(zip(names, _ranks(names, whole).T, strict=True)))
+    return Figure("searchers-ranks", f"Rank of each searcher over {len(whole)} cases; 1 is the best", svg)
+
+
+def _simulated(context: Context) -> tuple[str, ...]:
+    return (SIMULATED,) if any(context.found.simulated(dataset) for dataset in context.found.datasets) else ()

@@ -1,0 +1,30 @@
+"""(c) Speed of the backbones."""
+
+from iqatune.results.published.figures import speeds
+from iqatune.results.report.context import Context
+from iqatune.results.report.model import Column, Section, Table, number, word
+
+
+def speed_section(context: Context) -> Section:
+    """The study's table 9: measured where a bench is in the folder, and as published."""
+    measured = dict(context.found.speeds)
+    names = sorted({run.result.run.backbone for run in context.found.runs} | set(measured))
+    tables = [
+        Table(
+            name="speed",
+            title="Measured speed",
+            columns=(Column("backbone"), Column("pairs per second")),
+            rows=tuple((word(name), number(measured.get(name), 1)) for name in names),
+            card=("Machine, batch and image size: as in the bench files.",) if measured else (),
+        ),
+        Table(
+            name="published-speed",
+            title="Published, not measured here: speed",
+            columns=(Column("backbone"), Column("frames per second")),
+            rows=tuple((word(one.backbone), number(one.pairs_per_second, 0)) for one in speeds()),
+            card=(f"Protocol as published: {speeds()[0].protocol}.",),
+            source=speeds()[0].source,
+        ),
+    ]
+    text = () if measured else ("No speed was measured: no bench is in the folder.",)
+    return Section("c", "Speed", text, tuple(tables))
