@@ -38,9 +38,9 @@ class Isolation:
         # looking for thread pools takes milliseconds, and only a new import can bring one
         if self._controller is None or self._modules != len(sys.modules):
             self._controller, self._modules = ThreadpoolController(), len(sys.modules)
-        limiter = self._controller.limit(limits=1)
         torch = sys.modules.get("torch")
-        torch_threads = None if torch is None else torch.get_num_threads()
+        torch_threads = None if torch is None else torch.get_num_threads()  # before its OpenMP is limited
+        limiter = self._controller.limit(limits=1)
         if torch is not None:
             torch.set_num_threads(1)
         self._outer.append((_states(), limiter, torch_threads))
