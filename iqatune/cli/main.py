@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted; what was done is kept", INTERRUPTED, debug)
     except BrokenPipeError:
         # the reader of a pipe has gone (as in `iqatune list backbones | head -1`): nothing is wrong
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         return _fail(f"internal error ({type(error).__name__}: {error}); --debug shows where", DEFECT, debug)

@@ -30,7 +30,8 @@ def print_search(result: Result, folder: Path) -> None:
         tuned = (run.searcher, figure(best.srcc), interval(bounds), figure(best.krcc), figure(best.plcc), mean)
         rows.insert(0, tuned)
     protocol = result.protocol
-    title = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references), {run.backbone}, {run.samples} samples"
+    data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
+    title = f"{data}, {run.backbone}, {run.samples} samples"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = result.weights().stage_sums()

@@ -148,7 +148,8 @@ class TiltedStageSpace(Space):
         slopes = np.repeat(TILT * (2 * tilts - 1), counts, axis=-1)
         raw = np.exp((slopes * self.descriptors).sum(axis=-2))
         sums = np.add.reduceat(raw, np.cumsum((0, *self.channels[:-1])), axis=-1)
-        return raw / np.repeat(sums, counts, axis=-1)
+        inside: Floats = raw / np.repeat(sums, counts, axis=-1)
+        return inside
 
 
 def tilts_of(name: str) -> int:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field
@@ -38,7 +38,7 @@ Kind = Literal["tuned", "uniform", "baseline"]
 UNIFORM = "uniform"
 """The baseline that is the metric itself, untuned."""
 
-SCHEMA = "iqatune.evaluation/1"
+SCHEMA: Final = "iqatune.evaluation/1"
 
 
 class Group(Correlation):
@@ -66,7 +66,7 @@ class Evaluated(Correlation):
 class Evaluation(Model):
     """Metrics side by side on one data set, in the order given."""
 
-    schema_: Literal["iqatune.evaluation/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["iqatune.evaluation/1"] = Field(default=SCHEMA, alias="schema")
     dataset: str
     by: Grouping | None
     simulated: bool

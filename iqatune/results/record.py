@@ -6,7 +6,7 @@ docs/result.schema.json is this module's JSON Schema.
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from iqatune.files import write_text
 from iqatune.metric.similarity import C1, C2, Structure
 from iqatune.metric.weights import Weights
 
-SCHEMA = "iqatune.result/1"
+SCHEMA: Final = "iqatune.result/1"
 
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
@@ -159,7 +159,7 @@ class Strategy(Model):
     initial: int = 0
     model: int = 0
     local: int = 0
-    samples_since_first_model: int | None = Field(None, description="samples from the first model's choice on")
+    samples_since_first_model: int | None = Field(default=None, description="samples from the first model's choice on")
     evaluations: dict[str, int] = Field(description="evaluations at each budget, a fraction of the references")
     repeatable: bool = True
     details: dict[str, str] = {}
@@ -189,7 +189,7 @@ class Environment(Model):
 class Result(Model):
     """One run's record."""
 
-    schema_: Literal["iqatune.result/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["iqatune.result/1"] = Field(default=SCHEMA, alias="schema")
     status: Literal["running", "interrupted", "complete"]
     run: Run
     protocol: Protocol

@@ -23,7 +23,9 @@ def file_digests(paths: Iterable[Path], memo: Path) -> dict[Path, str]:
     stamps = {path: _stamp(path) for path in unique}
     known = _read(memo)
     digests = {
-        path: entry[-1] for path in unique if (entry := known.get(str(path))) is not None and entry[:-1] == stamps[path]
+        path: str(entry[-1])
+        for path in unique
+        if (entry := known.get(str(path))) is not None and entry[:-1] == stamps[path]
     }
     new = [path for path in unique if path not in digests]
     with ThreadPoolExecutor() as pool:  # hashlib releases the interpreter lock

@@ -105,7 +105,7 @@ def extract(
 
     wanted = sum(len(group.rows) for group in missing)
     if missing:
-        backbone = backbone.to(device=device, dtype=PRECISIONS[precision], memory_format=torch.channels_last)
+        backbone = backbone.to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
         with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
             for group, decoded in _decoded_ahead(missing, resize):
                 computed = _group_moments(group, decoded, backbone, device)

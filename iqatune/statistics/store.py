@@ -75,7 +75,7 @@ def read_group(path: Path, shape: tuple[int, int, int]) -> Moments:
     try:
         with safe_open(path, framework="numpy") as file:
             expected = (file.metadata() or {}).get("sha256")
-            moments = file.get_tensor("moments")
+            moments: Moments = file.get_tensor("moments")
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise DamagedFile(f"{path}: {error}") from error
     if moments.shape != shape or moments.dtype != np.float32 or _checksum(moments) != expected:

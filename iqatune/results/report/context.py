@@ -74,22 +74,21 @@ class Context:
             None,
         )
 
-    def ties(self, groups: Sequence[Group]) -> tuple[bool, ...]:
-        """Which groups of one data set cannot be told from the best of them."""
+    def ties(self, groups: Sequence[Group], untuned: Sequence[Evaluated] = ()) -> tuple[bool, ...]:
+        """Which of the groups of one data set, and then of metrics that were not tuned, are tied with the best."""
         if not groups:
             return ()
-        scores = self.scores_of(groups[0].setting.dataset)
-        distances = {}
-        if scores is not None:
-            distances = {Path(metric.file): metric.distances for metric in scores.metrics if metric.kind == "tuned"}
         middles = [group.middle for group in groups]
-        if scores is not None and all(run.path in distances for run in middles):
-            return tied(scores.table, [distances[run.path] for run in middles])
-        best = max(run.srcc for run in middles)
+        scores = self.scores_of(groups[0].setting.dataset)
+        distances = {metric.file: metric.distances for metric in scores.metrics} if scores is not None else {}
+        files = [str(run.path) for run in middles] + [one.file for one in untuned]
+        if scores is not None and all(file in distances for file in files):
+            return tied(scores.table, [distances[file] for file in files])
+        figures = [(run.srcc, run.result.confidence) for run in middles]
+        figures += [(one.srcc, one.confidence) for one in untuned]
+        best = max(srcc for srcc, _ in figures)
         return tuple(
-            run.srcc == best
-            or (run.result.confidence is not None and run.result.confidence.srcc[1] >= best)
-            for run in middles
+            srcc == best or (confidence is not None and confidence.srcc[1] >= best) for srcc, confidence in figures
         )
 
     def tie_note(self, dataset: str) -> str:

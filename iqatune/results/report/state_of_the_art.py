@@ -22,9 +22,10 @@ def state_of_the_art_section(context: Context) -> Section:
 def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
-    ties = context.ties(groups)
+    baselines = [one for one in context.untuned(dataset) if one.kind == "baseline"]
+    ties = context.ties(groups, baselines)
     names, tied, figures = [], [], []
-    for group, is_tied in zip(groups, ties, strict=True):
+    for group, is_tied in zip(groups, ties[: len(groups)], strict=True):
         mark = marks.of(context.usual.differences(dataset, group.protocol))
         names.append((f"{group.setting.backbone}{mark}", f"tuned, {group.setting.searcher} ({group.setting.space})"))
         tied.append(is_tied)
@@ -36,13 +37,12 @@ def _measured(context: Context, dataset: str) -> Table:
         tied.append(False)
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
-    for one in context.untuned(dataset):
-        if one.kind == "baseline":
-            mark = marks.of(_resize_difference(context, one.protocol.resize))
-            names.append((f"{one.file}{mark}", "baseline"))
-            tied.append(_untuned_tied(context, dataset, groups, one.file))
-            bounds = one.confidence.srcc if one.confidence is not None else None
-            figures.append((number(one.srcc), interval(bounds), Cell(), number(one.krcc)))
+    for one, is_tied in zip(baselines, ties[len(groups) :], strict=True):
+        mark = marks.of(_resize_difference(context, one.protocol.resize))
+        names.append((f"{one.file}{mark}", "baseline"))
+        tied.append(is_tied)
+        bounds = one.confidence.srcc if one.confidence is not None else None
+        figures.append((number(one.srcc), interval(bounds), Cell(), number(one.krcc)))
     srcc = ranked([row[0] for row in figures], tied)
     rows = tuple(
         (word(name), word(kind), first, *rest)

@@ -1,0 +1,153 @@
+"""Programs that score without iqatune: .pt2 (torch.export) and .onnx, any batch, height and width.
+
+Both take `reference` and `distorted`, (B, 3, H, W) float32 RGB in [0, 1], and give (B,) distances. They hold the
+backbone, less what has no weight, and neither resize nor check their input. The header of an export stands in both:
+as the extra file `iqatune.metric.json` of a .pt2, as the metadata property `iqatune.metric` of an .onnx.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iqatune.errors import InputError
+from iqatune.files import replacing, write_bytes
+from iqatune.metric.files import HEADER, Header, golden_images, header_of, tensors_sha256
+from iqatune.metric.module import Metric
+
+TOLERANCE = 1e-4
+EXTRA_FILE = "iqatune.metric.json"
+_INPUTS = ("reference", "distorted")
+
+Score = Callable[[Tensor, Tensor], Tensor]
+
+
+class _FlooredMaxPool2d(nn.Module):
+    """A max pooling with ceil_mode as one without, over a map padded to the next stride.
+
+    The rounding of ceil_mode depends on whether a size is odd, which an exported program could not leave open.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(pool.kernel_size, pool.stride, 0, pool.dilation)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        rows, columns = _both(self.pool.stride)
+        return self.pool(F.pad(maps, (0, columns - 1, 0, rows - 1), value=-torch.inf))
+
+
+def save_program(metric: Metric, path: Path) -> Header:
+    """Write a metric as a torch.export program and check that it scores as the metric does.
+
+    Raises:
+        InputError: when its backbone cannot be exported, or the program scores otherwise.
+    """
+    program = _exported(metric, path)
+    header = _header(metric)
+    with replacing(path) as temporary:
+        # torch looks at the suffix of the name, which a temporary file has not
+        with temporary.open("wb") as file:
+            torch.export.save(program, file, extra_files={EXTRA_FILE: header.model_dump_json()})
+        with temporary.open("rb") as file:
+            loaded = torch.export.load(file).module()
+        _verify(metric, loaded, path)
+    return header
+
+
+def save_onnx(metric: Metric, path: Path) -> Header:
+    """Write a metric as ONNX, in one file, and check with onnxruntime that it scores as the metric does.
+
+    Raises:
+        InputError: when onnx, onnxscript or onnxruntime is not installed, its backbone cannot be exported, or the
+            program scores otherwise.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch's exporter needs it
+    except ImportError as error:
+        raise InputError(f"--output {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
+    program = _exported(metric, path)
+    header = _header(metric)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = torch.onnx.export(
+            program,
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes=_dynamic_shapes(metric),
+            input_names=list(_INPUTS),
+            output_names=["distance"],
+        )
+    model = converted.model_proto
+    onnx.helper.set_model_props(model, {HEADER: header.model_dump_json()})
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    def score(reference: Tensor, distorted: Tensor) -> Tensor:
+        inputs = dict(zip(_INPUTS, (reference.numpy(), distorted.numpy()), strict=True))
+        return torch.from_numpy(session.run(None, inputs)[0])
+
+    _verify(metric, score, path)
+    write_bytes(path, content)
+    return header
+
+
+def _exported(metric: Metric, path: Path) -> Any:
+    traced = copy.deepcopy(metric).eval()
+    traced.reduction = "none"
+    _floor_max_pooling(traced)
+    side = max(64, metric.minimum_size)
+    # of different sizes, and of more than one pair: torch would take equal ones, or a 1, for a rule
+    examples = tuple(torch.rand(2, 3, side + 1, side + 19) for _ in _INPUTS)
+    try:
+        return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(metric), strict=False)
+    except (torch.export.UnsupportedError, RuntimeError, ValueError, InputError) as error:
+        raise InputError(
+            f"--output {path}: torch cannot export {metric.backbone.name} for images of any size "
+            f"({str(error).strip().splitlines()[0]}); write a .safetensors"
+        ) from error
+
+
+def _dynamic_shapes(metric: Metric) -> dict[str, dict[int, Any]]:
+    batch = torch.export.Dim("batch", min=1)
+    height, width = (torch.export.Dim(name, min=metric.minimum_size) for name in ("height", "width"))
+    return {name: {0: batch, 2: height, 3: width} for name in _INPUTS}
+
+
+def _header(metric: Metric) -> Header:
+    weights = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
+    return header_of(metric, include_backbone=True, sha256=tensors_sha256(weights))
+
+
+def _verify(metric: Metric, score: Score, path: Path) -> None:
+    """Compare scores of golden images of other sizes and batches than the program was traced with."""
+    side = max(64, metric.minimum_size)
+    images = golden_images(side + 16)
+    for batch, rows, columns in ((3, side, side), (1, side + 16, side + 5), (2, side + 3, side + 16)):
+        reference, distorted = (of[:batch, :, :rows, :columns].contiguous() for of in images)
+        with torch.no_grad():
+            expected = metric(reference, distorted, reduction="none").numpy()
+            found = score(reference, distorted).numpy()
+        if not np.allclose(found, expected, rtol=0, atol=TOLERANCE):
+            worst = float(np.max(np.abs(found - expected)))
+            raise InputError(f"--output {path}: the program differs from the metric by {worst:.2g}; not written")
+
+
+def _floor_max_pooling(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.MaxPool2d) and child.ceil_mode and _both(child.padding) == (0, 0):
+            setattr(module, name, _FlooredMaxPool2d(child))
+        else:
+            _floor_max_pooling(child)
+
+
+def _both(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else value

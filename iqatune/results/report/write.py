@@ -1,0 +1,127 @@
+"""Tables as CSV, Markdown and LaTeX text."""
+
+import csv
+import io
+from itertools import groupby
+
+from iqatune.results.report.model import Cell, Report, Section, Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "—": "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "≥": r"$\geq$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    **{mark: f"\\textsuperscript{{{place}}}" for place, mark in enumerate("¹²³⁴⁵⁶⁷⁸⁹", start=1)},
+}
+
+
+def shown(cell: Cell) -> str:
+    """A cell's text, with a star when it is tied with the best."""
+    return f"{cell.text}*" if cell.tied else cell.text
+
+
+def table_csv(table: Table) -> str:
+    """Figures in full; nothing where a figure is missing. Ranked columns are followed by one that tells the ties."""
+    tied = [any(row[place].tied for row in table.rows) for place in range(len(table.columns))]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    header: list[str] = []
+    for column, is_ranked in zip(table.columns, tied, strict=True):
+        header += [column.full_name, f"{column.full_name} tied"] if is_ranked else [column.full_name]
+    writer.writerow(header)
+    for row in table.rows:
+        fields: list[object] = []
+        for cell, is_ranked in zip(row, tied, strict=True):
+            fields.append(_machine(cell))
+            if is_ranked:
+                fields.append("" if cell.missing else str(cell.tied).lower())
+        writer.writerow(fields)
+    return text.getvalue()
+
+
+def table_markdown(table: Table) -> str:
+    """A pipe table with its title, notes and protocol card."""
+    header = [column.full_name for column in table.columns]
+    rule = ["---" if place < table.words else "---:" for place in range(len(header))]
+    lines = [f"**{table.title}**", "", _pipes(header), _pipes(rule)]
+    for row in table.rows:
+        lines.append(_pipes([f"**{shown(cell)}**" if cell.best else shown(cell) for cell in row]))
+    lines.append("")
+    lines += [_starless(note) for note in (*table.notes, *(f"Protocol. {line}" for line in table.card[:1]))]
+    lines += list(table.card[1:])
+    if table.source:
+        lines.append(f"Source: {table.source}.")
+    return "  \n".join(lines[:1]) + "\n" + "\n".join(lines[1:5 + len(table.rows)]) + "\n" + "  \n".join(lines[5 + len(table.rows):]) + "\n"
+
+
+def table_latex(table: Table) -> str:
+    """A booktabs table; the best is bold, and those tied with it carry a star."""
+    alignment = "l" * table.words + "r" * (len(table.columns) - table.words)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(table.title)}}}", rf"\label{{tab:{table.name}}}"]
+    lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
+    if any(column.group for column in table.columns):
+        spans = [(group, len(list(columns))) for group, columns in groupby(table.columns, key=lambda one: one.group)]
+        heads = [rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & " * (width - 1) for group, width in spans]
+        lines.append(" & ".join(heads) + r" \\")
+    lines.append(" & ".join(latex(column.name) for column in table.columns) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        cells = [rf"\textbf{{{latex(shown(cell))}}}" if cell.best else latex(shown(cell)) for cell in row]
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", ""]
+    small = [*table.notes, *table.card, *([f"Source: {table.source}."] if table.source else [])]
+    lines += [rf"{{\footnotesize {latex(' '.join(small))}\par}}"] if small else []
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def latex(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
+
+def report_markdown(report: Report) -> str:
+    """The whole report; figures are links to their SVG files."""
+    parts = [f"# {report.title}", "", "## What to use", "", *_paragraphs(report.answer)]
+    parts += [f"> {warning}\n" for warning in report.warnings]
+    for section in report.sections:
+        parts += _section(section)
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def report_latex(report: Report) -> str:
+    """Every table, to be put into a document that loads booktabs."""
+    tables = [table_latex(table) for section in report.sections for table in section.tables]
+    return "% needs \\usepackage{booktabs}\n\n" + "\n".join(tables)
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"## ({section.key}) {section.title}", "", *_paragraphs(section.text)]
+    for figure in section.figures:
+        parts += [f"![{figure.title}](figures/{figure.name}.svg)", "", *_paragraphs((figure.title + ".", *figure.notes))]
+    return parts + [table_markdown(table) for table in section.tables]
+
+
+def _paragraphs(texts: tuple[str, ...]) -> list[str]:
+    return [f"{text}\n" for text in texts]
+
+
+def _pipes(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _starless(note: str) -> str:
+    # a line that begins with a star is an item of a list in Markdown
+    return "\\" + note if note.startswith("*") else note
+
+
+def _machine(cell: Cell) -> str:
+    if cell.missing:
+        return ""
+    return cell.text if cell.value is None else repr(cell.value)

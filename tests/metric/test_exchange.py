@@ -1,0 +1,67 @@
+"""Exported programs: .pt2 and .onnx score as the metric does, at any batch, height and width."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from iqatune.errors import InputError
+from iqatune.metric.exchange import EXTRA_FILE, save_onnx, save_program
+from iqatune.metric.files import HEADER
+from iqatune.metric.module import Metric
+
+SIZES = [(1, 17, 17), (1, 64, 64), (3, 65, 90), (2, 101, 38)]
+
+
+@pytest.fixture(scope="module")
+def metric(backbone_of, some_weights):
+    # two stages less, one of them in the middle: what is exported is pruned, and small enough to export quickly
+    backbone = backbone_of()
+    return Metric(backbone, some_weights(backbone.channels, without=(2, 4, 5)))
+
+
+def images(size):
+    return torch.rand(2, size[0], 3, *size[1:], generator=torch.Generator().manual_seed(sum(size)))
+
+
+def test_a_program_of_torch(metric, tmp_path):
+    path = tmp_path / "metric.pt2"
+    header = save_program(metric, path)
+
+    extra = {EXTRA_FILE: ""}
+    program = torch.export.load(path, extra_files=extra)
+    assert json.loads(extra[EXTRA_FILE]) == header.model_dump(mode="json")
+    for size in SIZES:
+        reference, distorted = images(size)
+        torch.testing.assert_close(program.module()(reference, distorted), metric(reference, distorted), atol=1e-6, rtol=0)
+    parameters = sum(tensor.numel() for key, tensor in program.state_dict.items() if "backbone" in key)
+    assert parameters <= sum(parameter.numel() for parameter in metric.backbone.parameters())
+
+
+def test_a_model_of_onnx(metric, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+    pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+    path = tmp_path / "metric.onnx"
+    header = save_onnx(metric, path)
+
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties[HEADER]) == header.model_dump(mode="json")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_inputs()] == ["reference", "distorted"]
+    for size in SIZES:
+        reference, distorted = images(size)
+        (scores,) = session.run(None, {"reference": reference.numpy(), "distorted": distorted.numpy()})
+        np.testing.assert_allclose(scores, metric(reference, distorted).numpy(), atol=1e-4, rtol=0)
+    assert [path.name] == [other.name for other in tmp_path.iterdir()]
+
+
+def test_without_onnx_the_extra_is_named(metric, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+
+    with pytest.raises(InputError, match=r"onnx is not installed; pip install 'iqatune\[export\]'"):
+        save_onnx(metric, tmp_path / "metric.onnx")

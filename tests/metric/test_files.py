@@ -1,0 +1,221 @@
+"""The export: it loads without a search library, checks itself, and needs nothing when it includes its backbone."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from iqatune.backbones.network import build_backbone
+from iqatune.errors import InputError
+from iqatune.metric.files import HEADER, golden_images, load_metric, save_metric
+from iqatune.metric.module import Metric
+
+SEARCH_LIBRARIES = ("ray", "flaml", "ax", "nevergrad", "hpbandster", "bayes_opt", "ConfigSpace", "optuna")
+
+
+@pytest.fixture(scope="module")
+def metric(backbone_of, some_weights):
+    backbone = backbone_of()
+    return Metric(backbone, some_weights(backbone.channels, without=(5,)), short_side=128, origin="a test")
+
+
+@pytest.fixture(scope="module")
+def record(metric):
+    """What a metric needs of a result.json."""
+    return {
+        "schema": "iqatune.result/1",
+        "status": "complete",
+        "run": {
+            "dataset": "demo",
+            "backbone": "squeezenet",
+            "backbone_weights": "random",
+            "searcher": "random",
+            "space": "channel",
+        },
+        "protocol": {
+            "simulated": True,
+            "resize": 128,
+            "pooling": "native",
+            "structure": "covariance",
+            "c1": 1e-6,
+            "c2": 1e-6,
+            "backbone_weights": "random",
+            "backbone_sha256": metric.backbone_sha256,
+        },
+        "channels": metric.channels,
+        "best": {"srcc": 0.9, "alpha": metric.weights.alpha.tolist(), "beta": metric.weights.beta.tolist()},
+    }
+
+
+def read(path):
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()[HEADER])
+
+
+def rewritten(path, tensors=None, **header):
+    """The file with other tensors or another header."""
+    metadata = {HEADER: json.dumps({**read(path), **header})}
+    save_file(load_file(path) if tensors is None else tensors, path, metadata)
+    return path
+
+
+@pytest.mark.parametrize("included", [False, True])
+def test_what_is_saved_scores_as_before(metric, tmp_path, pairs_of_images, included):
+    path = tmp_path / "metric.safetensors"
+    save_metric(metric, path, include_backbone=included)
+
+    loaded = Metric.load(path)
+
+    assert (loaded.short_side, loaded.origin, loaded.structure) == (128, "a test", "covariance")
+    assert loaded.backbone_sha256 == metric.backbone_sha256
+    assert loaded.backbone.weights == "random"
+    np.testing.assert_array_equal(loaded.weights.alpha, metric.weights.alpha)
+    for reference, distorted in pairs_of_images.values():
+        torch.testing.assert_close(loaded(reference, distorted), metric(reference, distorted), atol=0, rtol=0)
+
+
+def test_an_export_says_all_that_a_score_depends_on(metric, tmp_path):
+    header = save_metric(metric, tmp_path / "metric.safetensors")
+
+    written = read(tmp_path / "metric.safetensors")
+    assert written == header.model_dump(mode="json")
+    assert written["higher_is_better"] is False
+    assert written["taps"] == ["features.1", "features.4", "features.7", "features.10", "features.12"]
+    assert (written["resize"], written["interpolation"]) == (128, "pil-bilinear-antialias")
+    assert len(set(written["golden"]["scores"])) == 3
+
+
+def test_stages_without_weight_are_not_in_the_file(metric, backbone_of, some_weights, tmp_path):
+    sizes = []
+    for number, without in enumerate([(), (5,), (4, 5)]):
+        backbone = backbone_of()
+        path = tmp_path / f"{number}.safetensors"
+        save_metric(Metric(backbone, some_weights(backbone.channels, without=without)), path, include_backbone=True)
+        sizes.append(path.stat().st_size)
+
+    assert sizes[2] < 0.6 * sizes[1] < 0.6 * sizes[0]
+
+
+BLOCKER = f"""
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {SEARCH_LIBRARIES}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocker())
+try:
+    import ray
+except ImportError:
+    pass
+else:
+    sys.exit("the blocker does not block")
+"""
+
+
+def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metric, tmp_path):
+    path = tmp_path / "metric.safetensors"
+    save_metric(metric, path, include_backbone=True)
+    code = BLOCKER + (
+        "import iqatune, torch\n"
+        "from iqatune.metric.files import golden_images\n"
+        f"metric = iqatune.Metric.load({str(path)!r})\n"
+        "print(*metric(*golden_images(80)).tolist())\n"
+        f"loaded = set({SEARCH_LIBRARIES}) & set(sys.modules)\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    found = [float(score) for score in done.stdout.split()]
+    np.testing.assert_allclose(found, metric(*golden_images(80)).tolist(), atol=1e-6)
+
+
+def test_golden_images_are_the_same_everywhere():
+    reference, distorted = golden_images(64)
+
+    assert reference.shape == distorted.shape == (3, 3, 64, 64)
+    # counted once, by hand of integers: a change would refuse every file written before
+    assert (reference * 255).round().sum(dim=(1, 2, 3)).tolist() == [1565184.0] * 3
+    assert (distorted * 255).round().sum(dim=(1, 2, 3)).tolist() == [1374720.0, 1660819.0, 1560627.0]
+
+
+def test_a_result_and_its_export_are_one_metric(metric, record, tmp_path, pairs_of_images):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(record))
+
+    loaded = Metric.load(path)
+
+    assert "SIMULATED" in loaded.origin
+    assert loaded.short_side == 128
+    reference, distorted = pairs_of_images["noisy"]
+    torch.testing.assert_close(loaded(reference, distorted), metric(reference, distorted), atol=0, rtol=0)
+
+
+def test_a_run_without_a_sample_or_of_another_backbone_is_refused(record, tmp_path, test_data):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**record, "best": None}))
+    with pytest.raises(InputError, match="no sample yet"):
+        Metric.load(path)
+    path.write_text(json.dumps({**record, "channels": [3, 5]}))
+    with pytest.raises(InputError, match="must each hold 8 weights"):
+        Metric.load(path)
+    path.write_text(json.dumps({**record, "schema": "iqatune.result/9"}))
+    with pytest.raises(InputError, match="not a record of iqatune.result/1"):
+        Metric.load(path)
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"tuned with other parameters of squeezenet \(random\)"):
+        Metric.load(path, backbone_weights=test_data / "weights" / "squeezenet1_1_imagenet_fp16.pth")
+
+
+def test_damage_is_found(metric, tmp_path):
+    path = tmp_path / "metric.safetensors"
+    save_metric(metric, path, include_backbone=True)
+    tensors = load_file(path)
+    whole = path.read_bytes()
+
+    key = next(key for key in tensors if key.startswith("backbone."))
+    changed = {**tensors, key: tensors[key] + 1e-3}
+    with pytest.raises(InputError, match="damaged, its tensors"):
+        load_metric(rewritten(path, changed))
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="scores its golden images"):
+        load_metric(rewritten(path, c2=1e-3))
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="not an export of iqatune.metric/1"):
+        load_metric(rewritten(path, format="iqatune.metric/2"))
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="not a readable"):
+        load_metric(path)
+    save_file({"alpha": torch.ones(3)}, path)
+    with pytest.raises(InputError, match="no metric but other tensors"):
+        load_metric(path)
+
+
+def test_parameters_from_a_file_have_to_be_named_and_be_the_same(some_weights, tmp_path, test_data):
+    parameters = test_data / "weights" / "squeezenet1_1_imagenet_fp16.pth"
+    backbone = build_backbone("squeezenet", str(parameters))
+    path = tmp_path / "metric.safetensors"
+    save_metric(Metric(backbone, some_weights(backbone.channels)), path)
+
+    with pytest.raises(InputError, match="came from the file squeezenet1_1_imagenet_fp16.pth; name it"):
+        Metric.load(path)
+    with pytest.raises(InputError, match="other parameters"):
+        Metric.load(path, backbone_weights="random")
+    assert Metric.load(path, backbone_weights=parameters, reduction="mean").reduction == "mean"
+
+
+def test_files_that_hold_no_metric_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        Metric.load(tmp_path / "nothing.json")
+    for name in ("metric.txt", "metric.pt", "metric.json", "metric.safetensors"):
+        (tmp_path / name).write_text("text")
+        with pytest.raises(InputError, match=name):
+            Metric.load(tmp_path / name)
+    torch.save({"alpha": torch.ones(3), "beta": torch.ones(3)}, tmp_path / "metric.pt")
+    with pytest.raises(InputError, match="must each hold 1475 weights"):
+        Metric.from_dists(tmp_path / "metric.pt")
