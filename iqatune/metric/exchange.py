@@ -40,7 +40,9 @@ class _FlooredMaxPool2d(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         rows, columns = _both(self.pool.stride)
-        return self.pool(F.pad(maps, (0, columns - 1, 0, rows - 1), value=-torch.inf))
+        padded = F.pad(maps, (0, columns - 1, 0, rows - 1), value=-torch.inf)
+        pooled: Tensor = self.pool(padded)
+        return pooled
 
 
 def save_program(metric: Metric, path: Path) -> Header:
@@ -86,6 +88,8 @@ def save_onnx(metric: Metric, path: Path) -> Header:
             input_names=list(_INPUTS),
             output_names=["distance"],
         )
+    if converted is None:  # as its signature has it; it never is with dynamo=True
+        raise InputError(f"--output {path}: torch wrote no ONNX; write a .pt2")
     model = converted.model_proto
     onnx.helper.set_model_props(model, {HEADER: header.model_dump_json()})
     content = model.SerializeToString()
@@ -109,7 +113,7 @@ def _exported(metric: Metric, path: Path) -> Any:
     examples = tuple(torch.rand(2, 3, side + 1, side + 19) for _ in _INPUTS)
     try:
         return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(metric), strict=False)
-    except (torch.export.UnsupportedError, RuntimeError, ValueError, InputError) as error:
+    except (RuntimeError, ValueError, InputError) as error:
         raise InputError(
             f"--output {path}: torch cannot export {metric.backbone.name} for images of any size "
             f"({str(error).strip().splitlines()[0]}); write a .safetensors"

@@ -29,7 +29,7 @@ from iqatune.metric.similarity import Structure
 from iqatune.metric.weights import Weights
 from iqatune.version import __version__
 
-FORMAT = "iqatune.metric/1"
+FORMAT: Literal["iqatune.metric/1"] = "iqatune.metric/1"
 HEADER = "iqatune.metric"
 """The key of the safetensors metadata whose value is the header, as JSON."""
 
@@ -263,7 +263,7 @@ def load_dists(path: Path, backbone_weights: str = PRETRAINED) -> Metric:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a file of tensors saved by torch; name the weights.pt of DISTS") from error
     channels = (3, *find("vgg16").channels)
     if not isinstance(content, Mapping) or not all(isinstance(content.get(key), Tensor) for key in ("alpha", "beta")):
@@ -307,7 +307,7 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.numpy())
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -17,9 +17,9 @@ SIZES = [(1, 17, 17), (1, 64, 64), (3, 65, 90), (2, 101, 38)]
 
 @pytest.fixture(scope="module")
 def metric(backbone_of, some_weights):
-    # two stages less, one of them in the middle: what is exported is pruned, and small enough to export quickly
+    # stages less, one of them between others: what is exported is pruned, and small enough to export quickly
     backbone = backbone_of()
-    return Metric(backbone, some_weights(backbone.channels, without=(2, 4, 5)))
+    return Metric(backbone, some_weights(backbone.channels, without=(1, 3, 4, 5)))
 
 
 def images(size):
@@ -35,7 +35,9 @@ def test_a_program_of_torch(metric, tmp_path):
     assert json.loads(extra[EXTRA_FILE]) == header.model_dump(mode="json")
     for size in SIZES:
         reference, distorted = images(size)
-        torch.testing.assert_close(program.module()(reference, distorted), metric(reference, distorted), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            program.module()(reference, distorted), metric(reference, distorted), atol=1e-6, rtol=0
+        )
     parameters = sum(tensor.numel() for key, tensor in program.state_dict.items() if "backbone" in key)
     assert parameters <= sum(parameter.numel() for parameter in metric.backbone.parameters())
 
