@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from iqatune.evaluation.correlation import Floats, checked_pairs, direction, logistic_fit
 
 METHOD = "studentised bootstrap over references on Fisher's z"
+METHOD_FEW = "bootstrap over references, Student's t on Fisher's z"
+FEW_REFERENCES = 15
+"""Below this many, studentised percentiles rest on a few extreme resamples, and an interval can fill the whole range."""
 _CHUNK = 2**19  # numbers in one working array: what fits a core's cache
 
 
@@ -53,8 +56,9 @@ def bootstrap(
     The percentiles of the resamples themselves cover too rarely with about 25 references, because a sample's
     correlation is biased and skewed: on planted data 80 to 90 % instead of 95 %, BCa 84 to 92 %, studentised 90 to
     93 %. Here its percentiles are moved out for small samples as well (Hesterberg 2015, 'What teachers should know
-    about the bootstrap'), which covers 93 to 96 %. Three references or fewer say next to nothing, and their intervals
-    are as wide as can be.
+    about the bootstrap'), which covers 92 to 96 %. With fewer than 15 references the interval is instead Student's t
+    with R - 1 degrees of freedom times the bootstrap's standard error of z: it covers about 90 % with 8 references,
+    where the studentised one covers 94 to 96 % with intervals that now and then reach from -1 to 1.
 
     Args:
         quality: human scores (N,), higher is better.
@@ -83,6 +87,7 @@ def bootstrap(
         plcc=_interval(resampled_plcc(y, x[0], references, counts), level, size),
         level=level,
         resamples=resamples,
+        method=METHOD_FEW if size < FEW_REFERENCES else METHOD,
     )
 
 
@@ -220,9 +225,13 @@ def _interval(resampled: Resampled, level: float, references: int) -> tuple[floa
     # a perfect correlation has no z: stop just short of it
     value = np.clip(resampled.value, -1 + 1e-12, 1 - 1e-12)
     z, error = np.arctanh(value), resampled.error / (1 - value**2)
+    if references < FEW_REFERENCES:
+        spread = np.std(z[1:]) * np.sqrt(references / (references - 1))
+        far = float(student.ppf((1 + level) / 2, references - 1) * spread)
+        return float(np.tanh(z[0] - far)), float(np.tanh(z[0] + far))
     moved = z[1:] - z[0]
-    far = np.where(moved == 0, 0.0, np.copysign(np.inf, moved))  # a resample without spread that is elsewhere
-    studentised = np.divide(moved, error[1:], out=far, where=error[1:] > 0)
+    beyond = np.where(moved == 0, 0.0, np.copysign(np.inf, moved))  # a resample without spread that is elsewhere
+    studentised = np.divide(moved, error[1:], out=beyond, where=error[1:] > 0)
     reach = float(norm.cdf(student.ppf((1 + level) / 2, references - 1) * np.sqrt(references / (references - 1))))
     low, high = np.quantile(studentised, [1 - reach, reach], method="nearest")
     if error[0] == 0:

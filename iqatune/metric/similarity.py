@@ -4,7 +4,7 @@ Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Tex
 and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch tensors (scoring, training).
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 Structure = Literal["covariance", "stddev"]
 """How s compares: by the covariance (DISTS), or by the product of standard deviations (Mady et al. 2024)."""
@@ -12,7 +12,8 @@ Structure = Literal["covariance", "stddev"]
 C1 = 1e-6
 C2 = 1e-6
 
-Array = TypeVar("Array", bound=Any)
+Array = Any
+"""A NumPy array or a torch tensor."""
 
 
 def l_similarity(mean_x: Array, mean_y: Array, c1: float = C1) -> Array:

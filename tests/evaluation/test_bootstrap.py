@@ -197,3 +197,16 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
             covered[name] += low <= value <= high
     for name, times in covered.items():
         assert 0.92 <= times / 300 <= 0.98, f"{name}: {times} of 300"
+
+
+def test_with_few_references_intervals_stay_narrow_enough_to_mean_something():
+    quality, prediction = planted(3000, 10, 99)
+    true = stats.spearmanr(quality.ravel(), prediction.ravel()).statistic
+    hits, widths = [], []
+    for seed in range(120):
+        quality, prediction = planted(8, 12, seed)
+        low, high = bootstrap(quality.ravel(), prediction.ravel(), names(8, 12), resamples=300, seed=seed).srcc
+        hits.append(low <= true <= high)
+        widths.append(high - low)
+    assert np.mean(hits) >= 0.82
+    assert np.max(widths) < 0.8
