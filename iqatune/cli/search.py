@@ -42,6 +42,9 @@ Examples:
     default="covariance",
     help="What s compares: the covariance, or the product of standard deviations.",
 )
+@option("--engine", type=click.Choice(["local", "ray"]), default="local", help="In this process, or under Ray Tune.")
+@option("--address", metavar="HOST:PORT|auto", help="For --engine ray: a running cluster  [default: one is started].")
+@option("--concurrency", type=int, default=1, help="For --engine ray: samples evaluated side by side.")
 @option("--strict", is_flag=True, help="Refuse a run whose searcher could not act as its name says.")
 @machine_options
 @cache_option

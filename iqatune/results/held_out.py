@@ -37,10 +37,13 @@ def masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
 
 @contextmanager
 def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: int) -> Iterator[FoldTrials]:
-    """Start the folds' searches in worker processes; quick ones are done in this process when they are asked for."""
+    """Start the folds' searches in worker processes.
+
+    Quick ones, and all where there is to be one process, are done in this process when they are asked for.
+    """
     tasks = [task.of_rows(~mask) for mask in held_out]
     expected = find(task.searcher).expected_seconds(task.problem())
-    if not tasks or expected is None or expected < IN_PROCESS_S:
+    if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(one) for one in tasks]
         return
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)

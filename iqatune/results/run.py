@@ -84,8 +84,19 @@ def run_search(run: Run, output: Path, cache_dir: Path, progress: Progress, stri
     return search_prepared(run, prepared, folder, progress, strict)
 
 
-def search_prepared(run: Run, prepared: Prepared, folder: Path, progress: Progress, strict: bool = False) -> Result:
-    """`run_search` from statistics at hand; writes into `folder`."""
+def search_prepared(
+    run: Run,
+    prepared: Prepared,
+    folder: Path,
+    progress: Progress,
+    strict: bool = False,
+    processes: int | None = None,
+) -> Result:
+    """`run_search` from statistics at hand; writes into `folder`.
+
+    Args:
+        processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
+    """
     started = time.perf_counter()
     space = prepared.space(run.space)
     table = prepared.table
@@ -121,7 +132,7 @@ def search_prepared(run: Run, prepared: Prepared, folder: Path, progress: Progre
         progress.say(f"{folder / RESULT_FILE}: this run is complete; delete it to search anew")
         return earlier
     write_result(folder / RESULT_FILE, result)
-    return _searched(task, prepared, result, folds, uniform, folder, progress, started)
+    return _searched(task, prepared, result, folds, uniform, folder, progress, started, processes or cpu_count())
 
 
 def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str, ...]:
@@ -166,6 +177,7 @@ def _searched(
     folder: Path,
     progress: Progress,
     started: float,
+    processes: int,
 ) -> Result:
     path = folder / TRIALS_FILE
     names = task.space.names
@@ -179,7 +191,7 @@ def _searched(
 
     held_out_masks = masks(task, folds) if folds else ()
     with _recording_interrupts(task, prepared, result, trials, folder):
-        with fold_searches(task, held_out_masks, cpu_count()) as fold_trials:
+        with fold_searches(task, held_out_masks, processes) as fold_trials:
             before = time.perf_counter()
             seen = {trial.sample for trial in recorded}
             with progress.track(f"searching ({run.searcher})", run.samples, "samples", len(seen)) as advance:
@@ -224,7 +236,12 @@ def _searched(
 def _run_engine(
     run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
 ) -> tuple[Searcher, list[Trial]]:
-    return task.run(recorded, keep)
+    if run.engine == "local":
+        return task.run(recorded, keep)
+    # here, not above: Ray takes seconds to import
+    from iqatune.search.ray_engine import search_on_ray
+
+    return search_on_ray(task, recorded, keep, run.address, run.concurrency)
 
 
 @contextmanager

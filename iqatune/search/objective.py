@@ -47,7 +47,7 @@ class Objective:
 
 
 def rank_correlation(unit_ranks: Floats, values: NDArray[np.floating]) -> float:
-    """SRCC of (N,) values with ranks prepared by `_unit_ranks`: average ranks for ties, NaN for constant or NaN values."""
+    """SRCC of (N,) values with ranks prepared by `_unit_ranks`: average ranks for ties, NaN for constant or NaN."""
     order = np.argsort(values)
     ordered = values[order]
     # NaN sorts last: one look at the end finds any
