@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+# before anything imports Ray: it must neither read nor write a token in the home folder
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
