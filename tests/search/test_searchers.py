@@ -50,7 +50,9 @@ def run(name, task, objective=None, recorded=()):
 
 
 def samples(trials):
-    return [(trial.sample, trial.trial_id, trial.budget, trial.chosen_by, trial.parameters.tolist()) for trial in trials]
+    return [
+        (trial.sample, trial.trial_id, trial.budget, trial.chosen_by, trial.parameters.tolist()) for trial in trials
+    ]
 
 
 def enough_for_a_model(name):
@@ -137,21 +139,20 @@ class TestEverySearcher:
     def test_results_may_come_late(self, name):
         """Two evaluations out at once, as on a cluster: told in the other order, or asked to wait."""
         searcher = make_searcher(name, problem(6))
-        out, seen = [], 0
-        while True:
+        out, seen = [], []
+        for _ in range(100):
             try:
                 out.append(searcher.propose())
             except SearchExhausted:
                 break
             except AwaitingResults:
                 assert out
-            while len(out) > 1 or (out and seen > 20):
-                searcher.observe(out.pop(), 0.1)
-                seen += 1
-            if out and len(out) == 1 and seen >= 5:
-                searcher.observe(out.pop(), 0.1)
-                seen += 1
-        assert seen >= 5
+                searcher.observe(out[-1], 0.1)
+                seen.append(out.pop().sample)
+            if len(out) == 3:
+                searcher.observe(out[-1], 0.1)
+                seen.append(out.pop().sample)
+        assert set(seen) | {proposal.sample for proposal in out} == set(range(6))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "random"])
@@ -299,10 +300,6 @@ class TestWhatEachSampleWas:
         assert [trial.chosen_by for trial in trials] == ["initial"] * 13 + ["local"] * 37
         assert max(trial.srcc for trial in trials) > trials[0].srcc
 
-    def test_nevergrad_at_random_once_its_algorithm_is_done(self):
-        trials = run("nevergrad", problem(60, dimension=2), lambda parameters, budget: 0.25)
-        assert trials[-1].chosen_by == "random"
-
     def test_most_bohb_samples_after_the_first_model_are_its_choice(self):
         from iqatune.search.searchers.bohb import samples_before_model
 
@@ -381,7 +378,6 @@ class TestWarnsBeforehand:
     def test_says_how_long_the_slow_ones_take(self, name):
         few, many = (find(name).expected_seconds(problem(samples, dimension=12)) for samples in (30, 60))
         assert 0 < few < many
-        assert find(name).expected_seconds(problem(30, dimension=2694)) > few or name == "ax"
 
     @pytest.mark.parametrize("name", FAST)
     def test_the_others_are_quick(self, name):

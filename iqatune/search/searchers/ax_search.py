@@ -57,6 +57,13 @@ class Ax(TuneSearcher):
             )
         return None
 
+    @classmethod
+    def expected_seconds(cls, problem: Problem) -> float | None:
+        """2 s a model's choice and .002 s a Sobol point and parameter, from 6 choices in 23 s on 2 busy cores."""
+        dimension = len(problem.names)
+        chosen = max(0, problem.samples - sobol_points(dimension))
+        return 2.0 * chosen + 0.002 * dimension * (problem.samples - chosen)
+
 
 def sobol_points(dimension: int) -> int:
     """How many Sobol points Ax's own choice of strategy puts before its model: max(5, 2 D)."""

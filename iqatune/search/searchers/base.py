@@ -133,7 +133,7 @@ class TuneSearcher(Searcher):
         self._isolation = Isolation(problem.seed)
         self._defined = WorstSeen()
         self._samples = 0
-        self._out: set[str] = set()
+        self._out: set[int] = set()  # samples without a result
         with self._isolation, quiet():
             self._tune: Any = self._build()
 
@@ -154,14 +154,14 @@ class TuneSearcher(Searcher):
             config = self._suggest(trial_id)
             chosen_by = self._chosen_by(trial_id, config)
         self._samples += 1
-        self._out.add(trial_id)
+        self._out.add(sample)
         return Proposal(trial_id, sample, self._vector(config), chosen_by, len(self.problem.budgets) - 1)
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         config = dict(zip(self.problem.names, proposal.parameters.tolist(), strict=True))
         with self._isolation, quiet():
             self._complete(proposal, {METRIC: self._defined(srcc), "config": config, "training_iteration": 1})
-        self._out.discard(proposal.trial_id)
+        self._out.discard(proposal.sample)
 
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
         self._tune.on_trial_complete(proposal.trial_id, result)

@@ -6,6 +6,7 @@ from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneS
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():
+    import sklearn  # type: ignore[import-untyped]
     from ray.tune.search.bayesopt import BayesOptSearch
 
 RANDOM_STEPS = 10
@@ -37,6 +38,11 @@ class BayesOpt(TuneSearcher):
             patience=self.problem.samples,
         )
 
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        # its checks of arguments take longer than the model's arithmetic, which they do not change
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            return super()._suggest(trial_id)
+
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         return "model" if len(self._tune.optimizer.space) else "random"
 
@@ -48,3 +54,12 @@ class BayesOpt(TuneSearcher):
                 f"its model; use --samples {3 * RANDOM_STEPS} or more"
             )
         return None
+
+    @classmethod
+    def expected_seconds(cls, problem: Problem) -> float | None:
+        """.04 s a model's choice and parameter, up to 40 parameters: gradients by differences, on 2 cores at rest.
+
+        From 20 s for 50 samples of 12 parameters. Above 40 the search for the best point ends sooner (6 choices of 40
+        and 2 of 400 parameters took 43 and 9 s in one session where the 40 choices of 12 took 106 s).
+        """
+        return 0.04 * min(len(problem.names), 40) * max(0, problem.samples - RANDOM_STEPS)

@@ -1,5 +1,7 @@
 """BlendSearch: local search from several starts, blended with Optuna's TPE as the global search, by flaml."""
 
+from typing import Any
+
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from ray import tune
@@ -22,7 +24,7 @@ class BlendSearch(TuneSearcher):
         space = {name: tune.uniform(0.0, 1.0) for name in self.problem.names}
         # what flaml makes for itself, but with the distributions given instead of found out by a function that is
         # called for every suggestion: the same samples, in a fraction of the time for thousands of parameters
-        everywhere = OptunaSearch(
+        everywhere: Any = OptunaSearch(
             dict.fromkeys(self.problem.names, FloatDistribution(0.0, 1.0)),
             metric=METRIC,
             mode=MODE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+from iqatune.search.searchers.base import METRIC, MODE, AwaitingResults, ChosenBy, Problem, Proposal, TuneSearcher
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():
@@ -38,13 +38,15 @@ class Nevergrad(TuneSearcher):
         return NevergradSearch(optimizer=self._optimizer, space=list(self.problem.names), metric=METRIC, mode=MODE)
 
     def _suggest(self, trial_id: str) -> dict[str, float]:
+        if self._out and self._optimizer.optim.no_parallelization:
+            raise AwaitingResults(f"{self.details['algorithm']} proposes one configuration at a time")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             config: dict[str, float] = _in_daemon_thread(super()._suggest, trial_id)
         self._converged = any(issubclass(warning.category, FinishedUnderlyingOptimizerWarning) for warning in caught)
         return config
 
-    def _complete(self, proposal: Any, result: dict[str, Any]) -> None:
+    def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
         super()._complete(proposal, result)
         self._settle()
 
