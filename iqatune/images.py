@@ -1,5 +1,7 @@
 """Image files to 8-bit RGB arrays, and the protocol's resize."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,27 @@ def open_rgb(path: Path) -> Image.Image:
     Raises:
         InputError: naming the file, when it is missing, truncated or no image.
     """
+    with _readable(path), Image.open(path) as image:
+        if image.mode.startswith("I") or image.mode == "F":
+            wide = np.asarray(image, dtype=np.float64)
+            return Image.fromarray(np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)).convert("RGB")
+        return image.convert("RGB")
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height that an image file's header states; the image itself may still turn out to be damaged.
+
+    Raises:
+        InputError: naming the file, when it is missing or no image.
+    """
+    with _readable(path), Image.open(path) as image:
+        return image.size
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I") or image.mode == "F":
-                wide = np.asarray(image, dtype=np.float64)
-                return Image.fromarray(np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)).convert("RGB")
-            return image.convert("RGB")
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

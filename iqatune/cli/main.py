@@ -25,6 +25,9 @@ INTERRUPTED = 130
 VERBS = {
     "search": "Tune a metric's weights to human scores.",
     "evaluate": "Score tuned metrics on a data set.",
+    "report": "Write tables and figures of all results in a folder.",
+    "score": "Score image pairs with a tuned metric.",
+    "export": "Write a tuned metric to a file to use elsewhere.",
     "extract": "Compute and keep the statistics of a data set.",
     "list": "List data sets, backbones or searchers.",
 }

@@ -28,7 +28,8 @@ def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], 
     return decorate
 
 
-def _short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
+def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
+    """The callback of `--resize`."""
     if value == "none":
         return None
     if value.isdecimal() and int(value) > 0:
@@ -88,14 +89,21 @@ quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
-data_options = _together(
-    option("--dataset", required=True, help="Data set; see 'iqatune list datasets'."),
+_where_data_options = _together(
     option("--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
     option("--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."),
     option("--better", type=click.Choice(["higher", "lower"]), help="For --dataset csv: which score is better."),
     option("--label", help="Another label file of the data set (live: dmos.mat)."),
     option("--exclude", multiple=True, metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
     option("--allow-missing", is_flag=True, help="Work on the images that are there, and record how many are not."),
+)
+
+data_options = _together(
+    option("--dataset", required=True, help="Data set; see 'iqatune list datasets'."), _where_data_options
+)
+
+optional_data_options = _together(
+    option("--dataset", help="Score all records on this data set; see 'iqatune list datasets'."), _where_data_options
 )
 
 pooling_option = option(
@@ -111,7 +119,7 @@ backbone_options = _together(
         help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
     ),
     pooling_option,
-    option("--resize", default="256", callback=_short_side, metavar="256|none", help="Short side of larger images."),
+    option("--resize", default="256", callback=short_side, metavar="256|none", help="Short side of larger images."),
 )
 
 machine_options = _together(

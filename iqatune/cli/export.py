@@ -1,0 +1,64 @@
+"""`iqatune export`."""
+
+from pathlib import Path
+
+import click
+
+from iqatune.cli.options import config_option, debug_option, json_option, option, quiet_option
+from iqatune.errors import InputError
+from iqatune.progress import Progress
+
+SUFFIXES = (".safetensors", ".pt2", ".onnx")
+
+EPILOG = """\b
+Examples:
+  iqatune export result.json --output metric.safetensors --include-backbone
+  iqatune export result.json --output metric.onnx
+"""
+
+
+@click.command("export", epilog=EPILOG)
+@click.argument("metric_file", type=click.Path(path_type=Path), metavar="RESULT.json")
+@option(
+    "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.safetensors|.pt2|.onnx", help="Where."
+)
+@option("--include-backbone", is_flag=True, help="Into a .safetensors, so that it needs no other file or download.")
+@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
+@config_option
+@quiet_option
+@json_option
+@debug_option
+def command(
+    metric_file: Path,
+    output: Path,
+    include_backbone: bool,
+    backbone_weights: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Write a tuned metric to a file to use elsewhere.
+
+    A .safetensors is loaded by iqatune.Metric.load, and without a search library; it checks itself. A .pt2
+    (torch.export) and an .onnx are programs that score without iqatune and always hold the backbone. Stages and
+    channels without weight are left out of all three. RESULT.json may also be an export or the published DISTS weights.
+    """
+    if output.suffix not in SUFFIXES:
+        raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")
+
+    from iqatune.files import check_writable
+    from iqatune.metric.files import load_metric, save_metric
+
+    check_writable(output.parent, "--output")
+    metric = load_metric(metric_file, backbone_weights)
+    progress = Progress(quiet)
+    if output.suffix == ".safetensors":
+        header = save_metric(metric, output, include_backbone)
+    else:
+        from iqatune.metric.exchange import save_onnx, save_program
+
+        progress.say(f"exporting {metric.backbone.name} and checking the program against the metric ...")
+        header = (save_program if output.suffix == ".pt2" else save_onnx)(metric, output)
+    if as_json:
+        print(header.model_dump_json())
+    else:
+        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {header.origin or metric.backbone.name}")
