@@ -117,9 +117,7 @@ def _function(baseline: Baseline) -> Callable[..., Any]:
     return function
 
 
-def _score(
-    baseline: Baseline, function: Callable[..., Any], pair: Pair, resize: int | None, device: str
-) -> float:
+def _score(baseline: Baseline, function: Callable[..., Any], pair: Pair, resize: int | None, device: str) -> float:
     import torch
 
     reference, distorted = (read_rgb(path, resize) for path in (pair.reference, pair.distorted))

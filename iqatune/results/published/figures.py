@@ -6,6 +6,7 @@ scored on the same pairs.
 """
 
 import csv
+import io
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -73,7 +74,9 @@ def state_of_the_art() -> tuple[PublishedFigure, ...]:
 
 def _figure(row: dict[str, str], metric: str, searcher: str = "", distortion: str = "") -> PublishedFigure:
     srcc, krcc, plcc = (_number(row.get(name, "")) for name in ("srcc", "krcc", "plcc"))
-    return PublishedFigure(metric, row["dataset"], srcc, krcc, row["source"], row["protocol"], plcc, searcher, distortion)
+    return PublishedFigure(
+        metric, row["dataset"], srcc, krcc, row["source"], row["protocol"], plcc, searcher, distortion
+    )
 
 
 def _number(text: str) -> float | None:
@@ -81,5 +84,5 @@ def _number(text: str) -> float | None:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    with (files("iqatune.results.published") / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = (files("iqatune.results.published") / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))

@@ -79,8 +79,8 @@ def _figures(group: Group) -> str:
     folds = group.runs[0].result.held_out
     number = folds.folds if folds is not None else 0
     return (
-        f"Expect an SRCC of {mean(group.held_out):.3f} on images it has not seen ({number} folds by reference, {seeds}). "
-        f"{tuned}."
+        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({number} folds by reference, {seeds})."
+        f" {tuned}."
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from iqatune.errors import InputError
 from iqatune.results.evaluate import SCHEMA as EVALUATION_SCHEMA
 from iqatune.results.evaluate import Evaluation
-from iqatune.results.record import RESULT_FILE, TRIALS_FILE, Protocol, Result, read_result
+from iqatune.results.record import RESULT_FILE, TRIALS_FILE, DataOptions, Protocol, Result, read_result
 from iqatune.results.trials import read_trials
 from iqatune.search.loop import Trial
 
@@ -104,6 +104,12 @@ class Collection:
         """The data sets that were tuned on, in alphabetical order."""
         return tuple(sorted({group.setting.dataset for group in self.groups}))
 
+    def named(self, evaluation: Evaluation) -> Evaluation:
+        """An evaluation under the name that its data set has here: that of the same pairs and scores."""
+        digests = {one.protocol.dataset_sha256 for one in evaluation.results}
+        names = [group.setting.dataset for group in self.groups if group.protocol.dataset_sha256 in digests]
+        return evaluation.model_copy(update={"dataset": names[0]}) if names else evaluation
+
     def simulated(self, dataset: str) -> bool:
         """Whether the human scores of that data set are simulated."""
         return any(group.protocol.simulated for group in self.groups if group.setting.dataset == dataset)
@@ -152,7 +158,17 @@ def setting_of(result: Result) -> Setting:
     """Everything about a run but its seed; results of one setting may be averaged."""
     run, protocol = result.run, result.protocol
     fields = protocol.model_dump(exclude={"split_seed"})
-    return Setting(run.dataset, backbone_label(result), run.searcher, run.space, run.samples, tuple(fields.items()))
+    return Setting(
+        dataset_label(run), backbone_label(result), run.searcher, run.space, run.samples, tuple(fields.items())
+    )
+
+
+def dataset_label(data: DataOptions) -> str:
+    """The data set's name; of pairs in a CSV file also the name of its folder, which tells such sets apart."""
+    if data.pairs is None:
+        return data.dataset
+    pairs = Path(data.pairs)
+    return f"{data.dataset}:{pairs.parent.name or pairs.stem}"
 
 
 def backbone_label(result: Result) -> str:

@@ -44,7 +44,7 @@ class Context:
                 for evaluation in reversed(self.evaluations)
                 if evaluation.dataset == dataset
                 for one in evaluation.results
-                if one.kind == "tuned" and same_file(one.file, run.path)
+                if one.kind == "tuned" and is_of(one, run)
             ),
             None,
         )
@@ -102,6 +102,14 @@ def interval_of(group: Group) -> Cell:
     return interval(confidence.srcc if confidence is not None else None)
 
 
-def same_file(named: str, path: Path) -> bool:
-    """Whether an evaluation's file is this record: data set, backbone, run folder and name agree."""
-    return Path(named).parts[-4:] == path.parts[-4:]
+def is_of(evaluated: Evaluated, run: FoundRun) -> bool:
+    """Whether an evaluation is of this record, wherever the two folders lay when each was named.
+
+    Its last parts agree with the record's (data set, backbone, run folder, file; more where both have more), and its
+    backbone's parameters are the same.
+    """
+    named, path = Path(evaluated.file).parts, run.path.parts
+    common = min(len(named), len(path))
+    # the folders above a results folder may differ, those in it may not
+    shared = next((n for n in range(1, common + 1) if named[-n] != path[-n]), common + 1) - 1
+    return shared >= 4 and evaluated.protocol.backbone_sha256 == run.result.protocol.backbone_sha256

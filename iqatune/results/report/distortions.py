@@ -6,7 +6,7 @@ from iqatune.results.evaluate import Evaluated
 from iqatune.results.published.figures import PublishedFigure, distortions
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
-from iqatune.results.report.model import Cell, Column, Section, Table, number, word
+from iqatune.results.report.model import Cell, Column, Section, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
 
 
@@ -57,7 +57,7 @@ def _measured(context: Context, dataset: str) -> Table | None:
             cells += [Cell(), Cell()] if group_ is None else [number(group_.srcc, 3), number(group_.krcc, 3)]
         rows.append(tuple(cells))
     return Table(
-        name=f"distortions-{dataset}",
+        name=f"distortions-{slug(dataset)}",
         title=f"{dataset} by distortion",
         columns=(
             Column("distortion"),

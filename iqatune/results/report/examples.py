@@ -10,7 +10,7 @@ from iqatune.images import open_rgb, resize
 from iqatune.results.evaluate import Scored, Scores
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
-from iqatune.results.report.model import Cell, Column, Gallery, Picture, Table, number, word
+from iqatune.results.report.model import Cell, Column, Gallery, Picture, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
 
 VERSIONS = 5
@@ -73,7 +73,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
             pictures.append(Picture(_jpeg(pair, False), (*head, *lines)))
     better = scores.table.better
     table = Table(
-        name=f"examples-{dataset}",
+        name=f"examples-{slug(dataset)}",
         title=f"{dataset}: distorted versions of {pairs[0].reference_id}",
         columns=tuple(columns),
         rows=tuple(rows),
@@ -84,7 +84,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
             *((SIMULATED,) if scores.table.simulated else ()),
         ),
     )
-    gallery = Gallery(f"examples-{dataset}", table.title, tuple(pictures)) if with_images else None
+    gallery = Gallery(table.name, table.title, tuple(pictures)) if with_images else None
     return table, gallery
 
 

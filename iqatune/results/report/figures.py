@@ -1,6 +1,7 @@
 """Drawings as SVG documents. Functions of numbers alone; the same numbers give the same bytes."""
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from iqatune.metric.weights import Floats
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 STYLES = ("-", "--", "-.", ":")
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "iqatune",
     "font.size": 9,
@@ -37,8 +38,14 @@ def grouped_bars(labels: Sequence[str], rows: Mapping[str, Sequence[float | None
                 if np.isfinite(height):
                     turned = 90 if width < 0.18 else 0
                     axes.annotate(
-                        f"{height:.3f}", (left, height), (0, 2), textcoords="offset points", ha="center", va="bottom",
-                        fontsize=7, rotation=turned,
+                        f"{height:.3f}",
+                        (left, height),
+                        (0, 2),
+                        textcoords="offset points",
+                        ha="center",
+                        va="bottom",
+                        fontsize=7,
+                        rotation=turned,
                     )
         axes.set_xticks(np.arange(len(labels)), labels)
         axes.set_ylim(low, None)
@@ -99,7 +106,14 @@ def stage_shares(rows: Mapping[str, Floats]) -> str:
             for stage in range(stages):
                 values = np.array([s[kind, stage] if stage < s.shape[1] else 0.0 for s in rows.values()])
                 axes.barh(
-                    places, values, 0.6, left=left, color=_colour(stage), hatch=hatch, edgecolor="white", linewidth=0.5,
+                    places,
+                    values,
+                    0.6,
+                    left=left,
+                    color=_colour(stage),
+                    hatch=hatch,
+                    edgecolor="white",
+                    linewidth=0.5,
                     label=f"{'alpha' if kind == 0 else 'beta'} {stage}",
                 )
                 for place, value in enumerate(values):
@@ -107,7 +121,12 @@ def stage_shares(rows: Mapping[str, Floats]) -> str:
                         middle = left[place] + value / 2
                         name = f"{'αβ'[kind]}{stage}"
                         axes.text(
-                            middle, place, name, ha="center", va="center", fontsize=8,
+                            middle,
+                            place,
+                            name,
+                            ha="center",
+                            va="center",
+                            fontsize=8,
                             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
                         )
                 left = left + values
@@ -136,7 +155,7 @@ def _floor(values: Sequence[float]) -> float:
     """Where an axis of correlations starts: at 0, or at a round number below the lowest when all are high."""
     if not values or min(values) < 0.5:
         return min(0.0, *values) if values else 0.0
-    return max(0.0, np.floor((min(values) - 0.1) * 10) / 10)
+    return max(0.0, math.floor((min(values) - 0.1) * 10) / 10)
 
 
 def _colour(place: int) -> str:

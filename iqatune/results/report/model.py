@@ -161,3 +161,8 @@ def ranked(cells: Sequence[Cell], tied: Sequence[bool]) -> list[Cell]:
         replace(cell, best=cell.value == best, tied=cell.value is not None and (is_tied or cell.value == best))
         for cell, is_tied in zip(cells, tied, strict=True)
     ]
+
+
+def slug(text: str) -> str:
+    """A name made fit for files and anchors."""
+    return "".join(letter if letter.isalnum() else "-" for letter in text).strip("-")

@@ -39,7 +39,9 @@ def usual(groups: Sequence[Group]) -> Usual:
     """What most groups' protocols say, field by field."""
     data: dict[str, dict[str, object]] = {}
     for dataset in sorted({group.setting.dataset for group in groups}):
-        data[dataset] = _commonest([group.protocol for group in groups if group.setting.dataset == dataset], DATA_FIELDS)
+        data[dataset] = _commonest(
+            [group.protocol for group in groups if group.setting.dataset == dataset], DATA_FIELDS
+        )
     return Usual(data, _commonest([group.protocol for group in groups], METHOD_FIELDS))
 
 

@@ -39,9 +39,7 @@ def _search(group: Group) -> tuple[str, str, int]:
 def _measured(context: Context, groups: Sequence[Group]) -> Table:
     searcher, space, samples = _search(groups[0])
     datasets = sorted({group.setting.dataset for group in groups})
-    deviation = {
-        group.setting: context.usual.differences(group.setting.dataset, group.protocol) for group in groups
-    }
+    deviation = {group.setting: context.usual.differences(group.setting.dataset, group.protocol) for group in groups}
     keys = sorted({(group.setting.backbone, deviation[group.setting]) for group in groups})
     marks = Marks()
     tuned_columns: list[list[Cell]] = []

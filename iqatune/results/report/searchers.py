@@ -73,7 +73,9 @@ def blocks_of(runs: Sequence[FoundRun]) -> list[Block]:
 
 def best_so_far(trials: Sequence[Trial], samples: int) -> float | None:
     """The best SRCC among the first `samples` samples, of evaluations on all references alone; None for none."""
-    values = [trial.srcc for trial in trials if trial.sample < samples and trial.budget == 1 and trial.srcc == trial.srcc]
+    values = [
+        trial.srcc for trial in trials if trial.sample < samples and trial.budget == 1 and trial.srcc == trial.srcc
+    ]
     return max(values) if values else None
 
 
@@ -148,7 +150,7 @@ def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blo
         notes=(
             f"Mean rank of the tuned SRCC over the {len(whole)} cases that every searcher has; 1 is the best.",
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
-            "the same data set, backbone and space, averaged over cases; '>' where some case needs more than there are.",
+            "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),

@@ -5,7 +5,7 @@ import numpy as np
 from iqatune.results.report import figures
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
-from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, word
+from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
 
 
@@ -44,7 +44,7 @@ def _of_dataset(context: Context, dataset: str) -> tuple[Table, Figure]:
         shares[group.setting.backbone] = average
     simulated = context.found.simulated(dataset)
     table = Table(
-        name=f"stages-{dataset}",
+        name=f"stages-{slug(dataset)}",
         title=f"{dataset}: share of each stage",
         columns=(
             Column("backbone"),
@@ -57,7 +57,7 @@ def _of_dataset(context: Context, dataset: str) -> tuple[Table, Figure]:
         notes=(SIMULATED,) if simulated else (),
     )
     title = f"{dataset}{' (SIMULATED observers)' if simulated else ''}: share of each stage"
-    return table, Figure(f"stages-{dataset}", title, figures.stage_shares(shares))
+    return table, Figure(f"stages-{slug(dataset)}", title, figures.stage_shares(shares))
 
 
 def _share(average: float, deviation: float, seeds: int) -> Cell:

@@ -3,7 +3,7 @@
 from iqatune.results.published.figures import PublishedFigure, state_of_the_art
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context, interval_of
-from iqatune.results.report.model import Cell, Column, Section, Table, interval, number, ranked, spread, word
+from iqatune.results.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.results.report.protocol import Marks, card
 
 
@@ -14,9 +14,7 @@ def state_of_the_art_section(context: Context) -> Section:
     text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
     if not published:
         text = "No published figures are kept for these data sets."
-    return Section(
-        "d", "State of the art", (text,), (*tables, *((_published(published),) if published else ()))
-    )
+    return Section("d", "State of the art", (text,), (*tables, *((_published(published),) if published else ())))
 
 
 def _measured(context: Context, dataset: str) -> Table:
@@ -49,7 +47,7 @@ def _measured(context: Context, dataset: str) -> Table:
         for (name, kind), first, (_, *rest) in zip(names, srcc, figures, strict=True)
     )
     return Table(
-        name=f"measured-{dataset}",
+        name=f"measured-{slug(dataset)}",
         title=f"Measured on {dataset}",
         columns=tuple(Column(name) for name in ("metric", "weights", "SRCC", "95 %", "held-out", "KRCC")),
         rows=rows,

@@ -2,7 +2,7 @@
 
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
-from iqatune.results.report.model import Cell, Column, Section, Table, interval, number, word
+from iqatune.results.report.model import Cell, Column, Section, Table, interval, number, slug, word
 from iqatune.results.report.protocol import Marks, card
 
 
@@ -17,7 +17,9 @@ def transfer_section(context: Context) -> Section:
         )
     backbones = sorted({group.setting.backbone for group in context.found.groups})
     tables = [_table(context, backbone, scored) for backbone in backbones]
-    text = "SRCC of the weights tuned on the row's data set, scored on the column's. Where both are the same, it is tuned."
+    text = (
+        "SRCC of the weights tuned on the row's data set, scored on the column's. Where both are the same, it is tuned."
+    )
     return Section("f", "Transfer", (text,), tuple(tables))
 
 
@@ -52,7 +54,7 @@ def _table(context: Context, backbone: str, scored: list[str]) -> Table:
         ]
         uniform += [number(known[0].runs[0].result.baselines.uniform.srcc if known else None), Cell()]
     return Table(
-        name=f"transfer-{_slug(backbone)}",
+        name=f"transfer-{slug(backbone)}",
         title=f"{backbone}: tuned on, scored on",
         columns=(
             Column("tuned on"),
@@ -64,7 +66,3 @@ def _table(context: Context, backbone: str, scored: list[str]) -> Table:
         card=(*card(context.usual, groups), *marks.lines()),
         notes=(SIMULATED,) if any(context.found.simulated(dataset) for dataset in scored) else (),
     )
-
-
-def _slug(text: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in text).strip("-")

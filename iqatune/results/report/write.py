@@ -50,15 +50,12 @@ def table_markdown(table: Table) -> str:
     """A pipe table with its title, notes and protocol card."""
     header = [column.full_name for column in table.columns]
     rule = ["---" if place < table.words else "---:" for place in range(len(header))]
-    lines = [f"**{table.title}**", "", _pipes(header), _pipes(rule)]
-    for row in table.rows:
-        lines.append(_pipes([f"**{shown(cell)}**" if cell.best else shown(cell) for cell in row]))
-    lines.append("")
-    lines += [_starless(note) for note in (*table.notes, *(f"Protocol. {line}" for line in table.card[:1]))]
-    lines += list(table.card[1:])
-    if table.source:
-        lines.append(f"Source: {table.source}.")
-    return "  \n".join(lines[:1]) + "\n" + "\n".join(lines[1:5 + len(table.rows)]) + "\n" + "  \n".join(lines[5 + len(table.rows):]) + "\n"
+    rows = [_pipes([f"**{shown(cell)}**" if cell.best else shown(cell) for cell in row]) for row in table.rows]
+    under = [*table.notes, *(f"Protocol. {line}" for line in table.card[:1]), *table.card[1:]]
+    under += [f"Source: {table.source}."] if table.source else []
+    # two spaces at a line's end break it
+    notes = "  \n".join(_starless(note) for note in under)
+    return "\n".join([f"**{table.title}**", "", _pipes(header), _pipes(rule), *rows, "", notes, ""])
 
 
 def table_latex(table: Table) -> str:
@@ -68,7 +65,10 @@ def table_latex(table: Table) -> str:
     lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     if any(column.group for column in table.columns):
         spans = [(group, len(list(columns))) for group, columns in groupby(table.columns, key=lambda one: one.group)]
-        heads = [rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & " * (width - 1) for group, width in spans]
+        heads = [
+            rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & " * (width - 1)
+            for group, width in spans
+        ]
         lines.append(" & ".join(heads) + r" \\")
     lines.append(" & ".join(latex(column.name) for column in table.columns) + r" \\")
     lines.append(r"\midrule")
@@ -104,7 +104,11 @@ def report_latex(report: Report) -> str:
 def _section(section: Section) -> list[str]:
     parts = [f"## ({section.key}) {section.title}", "", *_paragraphs(section.text)]
     for figure in section.figures:
-        parts += [f"![{figure.title}](figures/{figure.name}.svg)", "", *_paragraphs((figure.title + ".", *figure.notes))]
+        parts += [
+            f"![{figure.title}](figures/{figure.name}.svg)",
+            "",
+            *_paragraphs((figure.title + ".", *figure.notes)),
+        ]
     return parts + [table_markdown(table) for table in section.tables]
 
 

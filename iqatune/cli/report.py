@@ -1,0 +1,76 @@
+"""`iqatune report`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iqatune.cli.options import (
+    cache_folder,
+    cache_option,
+    config_option,
+    debug_option,
+    option,
+    optional_data_options,
+    quiet_option,
+)
+from iqatune.errors import InputError
+from iqatune.progress import Progress
+from iqatune.results.record import DataOptions
+
+EPILOG = """\b
+Examples:
+  iqatune report runs
+  iqatune report runs --output report --score --baseline psnr --baseline fsim
+  iqatune report runs --dataset live --data-root ~/data/live --images
+"""
+
+
+@click.command("report", epilog=EPILOG)
+@click.argument("folder", type=click.Path(path_type=Path), metavar="RESULTS_DIR")
+@option("--output", type=click.Path(path_type=Path), help="Folder of the report  [default: RESULTS_DIR/report].")
+@option("--score", "every", is_flag=True, help="Score all records again on the data sets that they name.")
+@optional_data_options
+@option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME",
+    help="With --score or --dataset, measure this too: psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
+)
+@option("--images", is_flag=True, help="Put small pictures of the data sets into the page (mind their licences).")
+@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
+@option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs.")
+@cache_option
+@config_option
+@quiet_option
+@debug_option
+def command(
+    folder: Path,
+    output: Path | None,
+    every: bool,
+    baselines: tuple[str, ...],
+    images: bool,
+    backbone_weights: str | None,
+    device: str,
+    cache_dir: Path | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Write tables and figures of all results in a folder: HTML, Markdown, LaTeX and CSV.
+
+    Records alone give most of it. Figures by distortion, paired tests, transfer and example images take the data: name
+    one data set (--dataset), or have all of them scored again (--score). Evaluations that were kept in the folder
+    ('iqatune evaluate --by distortion --format json > FILE.json') are used as well.
+    """
+    from iqatune.results.report.build import Scoring, write_report
+
+    data = None
+    if options["dataset"] is not None:
+        data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
+    if data is None and not every and (baselines or images):
+        raise InputError("--baseline, --images: these take the data; add --score, or --dataset NAME")
+    scoring = None
+    if data is not None or every:
+        scoring = Scoring(data, every, baselines, backbone_weights, device, cache_folder(cache_dir), images)
+    print(write_report(folder, output or folder / "report", scoring, Progress(quiet)))

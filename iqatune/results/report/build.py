@@ -1,0 +1,123 @@
+"""A report of a results folder: from what is in it to the files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from iqatune.files import check_writable, write_text
+from iqatune.progress import Progress
+from iqatune.results.evaluate import UNIFORM, Scores, score, summarise
+from iqatune.results.record import DataOptions
+from iqatune.results.report.advice import advice
+from iqatune.results.report.bars import bars
+from iqatune.results.report.collect import Collection, collect, dataset_label
+from iqatune.results.report.context import Context
+from iqatune.results.report.distortions import distortions_section
+from iqatune.results.report.examples import examples
+from iqatune.results.report.model import Report, Section
+from iqatune.results.report.page import page
+from iqatune.results.report.protocol import usual
+from iqatune.results.report.scores import scores_section
+from iqatune.results.report.searchers import searchers_section
+from iqatune.results.report.speed import speed_section
+from iqatune.results.report.stages import stages_section
+from iqatune.results.report.state_of_the_art import state_of_the_art_section
+from iqatune.results.report.transfer import transfer_section
+from iqatune.results.report.write import report_latex, report_markdown, table_csv
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is to be scored anew for a report, which takes the data and the backbones.
+
+    Attributes:
+        data: where a data set is now, in place of where its records say; None for the records' word.
+        every: score every data set of the folder, not that of `data` alone.
+        baselines: metrics to measure on the same pairs.
+        backbone_weights: where the backbones' parameters are now, when not where the searches found them.
+        images: whether pictures of the data sets may be in the page (the simulated sets' may always).
+    """
+
+    data: DataOptions | None
+    every: bool
+    baselines: tuple[str, ...]
+    backbone_weights: str | None
+    device: str
+    cache_dir: Path
+    images: bool
+
+
+def write_report(folder: Path, output: Path, scoring: Scoring | None, progress: Progress) -> Path:
+    """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg; returns the page's path.
+
+    Raises:
+        InputError: when there is nothing to report, a file is damaged, or what is to be scored cannot be.
+    """
+    found = collect(folder)
+    check_writable(output, "--output")
+    scores = _scored(found, scoring, progress) if scoring is not None else ()
+    report = make_report(found, scores, scoring is not None and scoring.images)
+    for section in report.sections:
+        for table in section.tables:
+            write_text(output / "tables" / f"{table.name}.csv", table_csv(table))
+        for figure in section.figures:
+            write_text(output / "figures" / f"{figure.name}.svg", figure.svg)
+    write_text(output / "report.md", report_markdown(report))
+    write_text(output / "report.tex", report_latex(report))
+    write_text(output / "report.html", page(report))
+    return output / "report.html"
+
+
+def make_report(found: Collection, scores: Sequence[Scores] = (), with_images: bool = False) -> Report:
+    """The report, section by section; what there is no data for is said to be missing."""
+    evaluations = tuple(
+        found.named(one) for one in (*found.evaluations, *(summarise(one, "distortion") for one in scores))
+    )
+    context = Context(found, usual(found.groups), evaluations, tuple(scores))
+    unfinished = [f"Left out, for it is not complete: {path}." for path in found.unfinished]
+    sections = (
+        scores_section(context),
+        distortions_section(context),
+        speed_section(context),
+        state_of_the_art_section(context),
+        searchers_section(context),
+        transfer_section(context),
+        _drawings_section(context, with_images),
+        stages_section(context),
+    )
+    return Report("iqatune report", advice(context), sections, tuple(unfinished))
+
+
+def _drawings_section(context: Context, with_images: bool) -> Section:
+    made = [examples(context, scores, with_images or scores.table.simulated) for scores in context.scores]
+    text: tuple[str, ...] = ()
+    if not made:
+        text = ("Distorted versions side by side are missing: give --score, so that the pairs are read.",)
+    galleries = tuple(gallery for _, gallery in made if gallery is not None)
+    return Section("g", "Side by side", text, tuple(table for table, _ in made), bars(context), galleries)
+
+
+def _scored(found: Collection, scoring: Scoring, progress: Progress) -> tuple[Scores, ...]:
+    datasets = list(found.datasets) if scoring.every else []
+    if scoring.data is not None and dataset_label(scoring.data) not in datasets:
+        datasets.append(dataset_label(scoring.data))
+    return tuple(_scores_of(dataset, found, scoring, progress) for dataset in datasets)
+
+
+def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Progress) -> Scores:
+    """Every record whose backbone was also run on this data set, or every record on a set that none was tuned on."""
+    own = [run for group in found.groups if group.setting.dataset == dataset for run in group.runs]
+    features = {(run.result.run.backbone, run.result.protocol.backbone_sha256) for run in own}
+    files = [
+        run.path
+        for run in found.runs
+        if not own or (run.result.run.backbone, run.result.protocol.backbone_sha256) in features
+    ]
+    if scoring.data is not None and dataset_label(scoring.data) == dataset:
+        data = scoring.data
+    else:
+        data = DataOptions(**{name: getattr(own[0].result.run, name) for name in DataOptions.model_fields})
+    baselines = (UNIFORM, *scoring.baselines)
+    weights = scoring.backbone_weights
+    scores = score(files, data, scoring.device, weights, scoring.cache_dir, progress, baselines)
+    return replace(scores, table=replace(scores.table, dataset=dataset))
