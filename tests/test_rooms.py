@@ -60,8 +60,10 @@ def test_no_modules_load_each_other_in_a_circle() -> None:
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, " -> ".join((*trail, name))
         if name not in done:
+            # a module inside a package names its package when it imports a sibling
             for other in graph[name] - {name}:
-                visit(other, (*trail, name))
+                if not name.startswith(f"{other}."):
+                    visit(other, (*trail, name))
             done.add(name)
 
     for name in graph:
