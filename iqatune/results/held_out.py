@@ -1,7 +1,6 @@
 """SRCC on references never seen: the same search on each fold's other references, beside the main search."""
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.results.record import Fold, HeldOut
+from iqatune.results.worker_process import attend_to_parent
 from iqatune.search.loop import Trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
@@ -46,7 +46,7 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(one) for one in tasks]
         return
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=attend_to_parent)
     try:
         futures = [pool.submit(_best, one) for one in tasks]
         yield lambda: [future.result() for future in futures]
@@ -96,11 +96,6 @@ def summarise(
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
         optimism=tuned_srcc - mean,
     )
-
-
-def _ignore_interrupt() -> None:
-    # Ctrl-C reaches the whole process group; the main process ends its workers itself
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _best(task: Task) -> Trial | None:

@@ -1,0 +1,143 @@
+"""A sweep for people: one table of the grid, live on a terminal, and lines as cells end where there is none."""
+
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+from typing import Any
+
+from iqatune.cli.terminal import print_table
+from iqatune.progress import Advance, Progress
+from iqatune.results.sweep import CellState, Show, Sweep
+
+NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)."
+
+
+@contextmanager
+def grid_view(quiet: bool) -> Iterator[tuple[Progress, Show]]:
+    """What a sweep tells its progress to."""
+    if quiet:
+        yield Progress(quiet=True), lambda sweep: None
+    elif sys.stderr.isatty():
+        with _live() as view:
+            yield view
+    else:
+        yield Progress(), _lines()
+
+
+def print_sweep(sweep: Sweep) -> None:
+    """The grid's figures, and the cells that failed with their reasons."""
+    columns, rows = grid(sweep)
+    done = sum(cell.state == "done" for cell in sweep.cells)
+    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=2)
+    print(NOTE)
+    for cell in sweep.failed:
+        print(f"failed: {cell.folder}: {cell.error}")
+
+
+def grid(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: a row for each data set and backbone (and variant), a column for each searcher (and space)."""
+    spaces = {cell.space for cell in sweep.cells}
+    cells: dict[tuple[str, str], dict[str, list[CellState]]] = defaultdict(lambda: defaultdict(list))
+    searchers: dict[str, None] = {}
+    for cell in sweep.cells:
+        searcher = cell.searcher if len(spaces) == 1 else f"{cell.searcher} {cell.space}"
+        searchers[searcher] = None
+        # the folder is DATASET/BACKBONE[/VARIANT]/RUN
+        backbone = " ".join(cell.folder.split("/")[1:-1])
+        cells[cell.dataset, backbone][searcher].append(cell)
+    rows = [[*names, *(_entry(row[searcher]) for searcher in searchers)] for names, row in cells.items()]
+    return ["data set", "backbone", *searchers], rows
+
+
+def _entry(cells: Sequence[CellState]) -> str:
+    if not cells:
+        return "-"
+    done = [cell for cell in cells if cell.state == "done"]
+    failed = sum(cell.state == "failed" for cell in cells)
+    running = any(cell.state == "running" for cell in cells)
+    held_out = [cell.held_out_srcc for cell in done if cell.held_out_srcc is not None]
+    words = [_mean([cell.srcc for cell in done if cell.srcc is not None])] if done else []
+    words += [f"({_mean(held_out)})"] if held_out else []
+    words += [f"{len(done)}/{len(cells)}"] if len(done) + failed < len(cells) else []
+    words += [f"{failed} failed"] if failed else []
+    return " ".join(words) + (" …" if running else "")
+
+
+def _mean(values: Sequence[float]) -> str:
+    mean = fmean(values)
+    return "undefined" if math.isnan(mean) else f"{mean:.4f}"
+
+
+def _lines() -> Show:
+    seen: dict[str, str] = {}
+
+    def show(sweep: Sweep) -> None:
+        new = [cell for cell in sweep.cells if cell.state in ("done", "failed") and seen.get(cell.folder) is None]
+        finished = len(seen)
+        for number, cell in enumerate(new, start=finished + 1):
+            seen[cell.folder] = cell.state
+            told = f"failed: {cell.error}" if cell.state == "failed" else _told(cell)
+            print(f"{number}/{len(sweep.cells)} {cell.folder}: {told}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _told(cell: CellState) -> str:
+    held_out = "" if cell.held_out_srcc is None else f", held-out {cell.held_out_srcc:.4f}"
+    return f"SRCC {cell.srcc:.4f}{held_out}"
+
+
+@contextmanager
+def _live() -> Iterator[tuple[Progress, Show]]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.table import Table
+
+    with Live(console=Console(stderr=True, highlight=False), refresh_per_second=4) as live:
+        shown: dict[str, Any] = {"table": "", "doing": ""}
+
+        def update(**changes: Any) -> None:
+            shown.update(changes)
+            live.update(Group(shown["table"], shown["doing"]))
+
+        def show(sweep: Sweep) -> None:
+            columns, rows = grid(sweep)
+            table = Table(*columns)
+            for row in rows:
+                table.add_row(*row)
+            update(table=table)
+
+        yield _AboveTable(live.console.print, lambda line: update(doing=line)), show
+
+
+class _AboveTable(Progress):
+    """Lines go above the live table, and what is being extracted into the line under it."""
+
+    def __init__(self, line: Callable[[str], None], doing: Callable[[str], None]) -> None:
+        super().__init__()
+        self._line = line
+        self._doing = doing
+
+    def say(self, line: str) -> None:
+        """A line above the table."""
+        self._line(line)
+
+    def warn(self, line: str) -> None:
+        """A line above the table."""
+        self._line(f"warning: {line}")
+
+    @contextmanager
+    def track(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
+        """Count under the table."""
+        counted = done
+
+        def advance(count: int) -> None:
+            nonlocal counted
+            counted += count
+            self._doing(f"{title}: {counted}/{total} {unit}")
+
+        yield advance
+        self._doing("")

@@ -1,0 +1,61 @@
+"""`iqatune sweep`."""
+
+from pathlib import Path
+
+import click
+
+from iqatune.cli.options import cache_folder, cache_option, debug_option, json_option, option, quiet_option
+
+EPILOG = """\b
+Examples:
+  iqatune sweep configs/quick.yaml --output runs/quick
+  iqatune sweep configs/study.yaml --device cuda --output runs/study
+  iqatune sweep configs/study.yaml --address 10.0.0.1:6379 --output runs/study
+"""
+
+ANSWER_IS_NO = 1
+
+
+@click.command("sweep", epilog=EPILOG)
+@click.argument("grid", type=click.Path(path_type=Path), metavar="GRID.yaml")
+@option("--address", metavar="ADDR", help="A running Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")
+@option("--jobs", type=click.IntRange(min=1), help="Runs side by side  [default: the number of processors].")
+@option(
+    "--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs, if the grid does not say."
+)
+@option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
+@cache_option
+@option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")
+@quiet_option
+@json_option
+@debug_option
+def command(
+    grid: Path,
+    address: str | None,
+    jobs: int | None,
+    device: str,
+    strict: bool,
+    cache_dir: Path | None,
+    output: Path,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Search every cell of a grid: all combinations of the values that GRID.yaml lists for the options of search.
+
+    Writes a folder for every run, as search does, and OUTPUT/sweep.json about all of them. Interrupted and run again,
+    it goes on where it stopped; finished cells are skipped. Exits with 1 if a cell failed.
+    """
+    from iqatune.cli.grid_view import grid_view, print_sweep
+    from iqatune.results.grid import read_grid
+    from iqatune.results.sweep import SWEEP_FILE, run_sweep
+
+    cells = read_grid(grid, device)
+    cache = cache_folder(cache_dir)
+    with grid_view(quiet) as (progress, show):
+        sweep = run_sweep(cells, output, cache, progress, show, address, jobs, strict)
+    if as_json:
+        print(sweep.model_dump_json(by_alias=True))
+    else:
+        print_sweep(sweep)
+        print(f"Record: {output / SWEEP_FILE}")
+    return ANSWER_IS_NO if sweep.failed else 0
