@@ -29,6 +29,7 @@ VERBS = {
     "report": "Write tables and figures of all results in a folder.",
     "score": "Score image pairs with a tuned metric.",
     "export": "Write a tuned metric to a file to use elsewhere.",
+    "replay": "Recompute every figure of a record.",
     "extract": "Compute and keep the statistics of a data set.",
     "list": "List data sets, backbones or searchers.",
 }

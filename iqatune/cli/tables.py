@@ -5,6 +5,7 @@ from pathlib import Path
 from iqatune.cli.terminal import figure, interval, print_table
 from iqatune.results.evaluate import Evaluation
 from iqatune.results.record import RESULT_FILE, Result
+from iqatune.results.replay import Replay
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
 
@@ -80,6 +81,22 @@ def print_evaluation(evaluation: Evaluation) -> None:
             print_table(f"{one.file} by {evaluation.by}", (str(evaluation.by), "pairs", "SRCC", "KRCC", "PLCC"), groups)
     if evaluation.simulated:
         print(SIMULATED)
+
+
+def print_replay(replay: Replay) -> None:
+    """What differs from the record; where nothing does, its main figures."""
+    different = [figure for figure in replay.figures if not figure.same]
+    main = [figure for figure in replay.figures if "[" not in figure.name]
+    rows = [
+        (one.name, figure(one.recorded, 8), figure(one.recomputed, 8), "same" if one.same else "DIFFERS")
+        for one in different or main
+    ]
+    if rows:
+        print_table(replay.file, ("figure", "recorded", "recomputed", ""), rows)
+    for change in replay.changed:
+        print(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
+    same = len(replay.figures) - len(different)
+    print(f"{same} of {len(replay.figures)} figures are as recorded.")
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:

@@ -62,40 +62,45 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
 def summarise(
     task: Task,
     held_out: Sequence[NDArray[np.bool_]],
-    trials: Sequence[Trial | None],
+    parameters: Sequence[Floats | None],
     uniform: Floats,
     tuned_srcc: float,
 ) -> HeldOut:
     """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
 
     Args:
-        trials: the best trial of every fold.
+        parameters: (P,) of the best trial of every fold; None where a fold has none.
         uniform: (N,) distances of all pairs under the uniform weights.
         tuned_srcc: of the main search, from which the optimism is reckoned.
     """
-    folds = []
-    for mask, trial in zip(held_out, trials, strict=True):
-        fold = task.of_rows(mask)
-        objective = Objective(fold.space, fold.features, fold.quality)
-        tuned = float("nan") if trial is None else objective(trial.parameters)
-        folds.append(
-            Fold(
-                references=tuple(dict.fromkeys(fold.reference_ids)),
-                pairs=len(fold.quality),
-                tuned_srcc=float("nan") if trial is None else trial.srcc,
-                srcc=tuned,
-                uniform_srcc=srcc(fold.quality, -uniform[mask]),
-            )
-        )
+    folds = tuple(_fold(task, mask, found, uniform[mask]) for mask, found in zip(held_out, parameters, strict=True))
     mean = float(np.mean([fold.srcc for fold in folds]))
     return HeldOut(
         folds=len(folds),
         srcc_mean=mean,
         srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
-        per_fold=tuple(folds),
+        per_fold=folds,
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
         optimism=tuned_srcc - mean,
     )
+
+
+def _fold(task: Task, mask: NDArray[np.bool_], parameters: Floats | None, uniform: Floats) -> Fold:
+    fold = task.of_rows(mask)
+    return Fold(
+        references=tuple(dict.fromkeys(fold.reference_ids)),
+        pairs=len(fold.quality),
+        parameters={} if parameters is None else dict(zip(task.space.names, parameters.tolist(), strict=True)),
+        tuned_srcc=_srcc(task.of_rows(~mask), parameters),
+        srcc=_srcc(fold, parameters),
+        uniform_srcc=srcc(fold.quality, -uniform),
+    )
+
+
+def _srcc(task: Task, parameters: Floats | None) -> float:
+    if parameters is None:
+        return float("nan")
+    return Objective(task.space, task.features, task.quality)(parameters)
 
 
 def _best(task: Task) -> Trial | None:

@@ -125,6 +125,7 @@ class Fold(Model):
 
     references: tuple[str, ...]
     pairs: int
+    parameters: dict[str, float] = Field(default={}, description="of its weights; empty where the fold found none")
     tuned_srcc: Figure
     srcc: Figure
     uniform_srcc: Figure

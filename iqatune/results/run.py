@@ -214,7 +214,8 @@ def _searched(
         held_out = None
         if folds:
             tuned = best.srcc if best is not None else float("nan")
-            held_out = summarise(task, held_out_masks, fold_best, uniform, tuned)
+            fold_parameters = [trial.parameters if trial is not None else None for trial in fold_best]
+            held_out = summarise(task, held_out_masks, fold_parameters, uniform, tuned)
         weights = result.model_copy(update={"best": best}).weights() if best is not None else None
         intervals = (
             confidence(task.quality, prepared.distances(weights), task.reference_ids) if weights is not None else None

@@ -1,0 +1,63 @@
+"""`iqatune replay`."""
+
+from pathlib import Path
+
+import click
+
+from iqatune.cli.options import (
+    cache_folder,
+    cache_option,
+    config_option,
+    debug_option,
+    json_option,
+    option,
+    quiet_option,
+)
+from iqatune.progress import Progress
+
+DIFFERENT = 1
+
+EPILOG = """\b
+Examples:
+  iqatune replay runs/tid2013/vgg19/bohb-stage-s0/result.json
+  iqatune replay result.json --data-root /data/tid2013 --backbone-weights vgg19.pth --json
+"""
+
+
+@click.command("replay", epilog=EPILOG)
+@click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json")
+@option("--data-root", help="Where the data set is now  [default: as in the search].")
+@option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
+@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
+@option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs  [default: as in the search].")
+@cache_option
+@config_option
+@quiet_option
+@json_option
+@debug_option
+def command(
+    file: Path,
+    data_root: str | None,
+    pairs: str | None,
+    backbone_weights: str | None,
+    device: str | None,
+    cache_dir: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Recompute every figure of a record from its weights and the data.
+
+    Exit code 0 when all are what they were to 1e-6; 1 otherwise, and what differs is named: figures, and hashes or
+    other parts of the protocol.
+    """
+    from iqatune.cli.tables import print_replay
+    from iqatune.results.replay import replay
+
+    given = {"data_root": data_root, "pairs": pairs, "backbone_weights": backbone_weights, "device": device}
+    where = {name: value for name, value in given.items() if value is not None}
+    found = replay(file, where, cache_folder(cache_dir), Progress(quiet))
+    if as_json:
+        print(found.model_dump_json(by_alias=True))
+    else:
+        print_replay(found)
+    return 0 if found.same else DIFFERENT

@@ -1,0 +1,148 @@
+"""`iqatune replay`: a record's figures come back from its weights and the data, and whatever differs is named."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
+
+
+@pytest.fixture
+def recorded(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> Callable[..., Path]:
+    """The record of a short search."""
+
+    def search(*options: object) -> Path:
+        settings = (*small_set.options, *BACKBONE, "--searcher", "random", "--samples", 4, "--cache-dir", small_cache)
+        ran = iqatune("search", *settings, *options)
+        assert ran.code == 0, ran.err
+        (found,) = Path("runs").rglob("result.json")
+        return found
+
+    return search
+
+
+def _alter(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("space", ["stage", "channel", "stage+1"])
+def test_every_figure_comes_back(
+    space: str, recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path
+) -> None:
+    file = recorded("--folds", 3, "--space", space)
+    ran = iqatune("replay", file, "--cache-dir", small_cache, "--json")
+    assert ran.code == 0, ran.err + ran.out
+    replay = json.loads(ran.out)
+    figures = {figure["name"]: figure for figure in replay["figures"]}
+    for name in ("best.plcc", "baselines.uniform.krcc", "held_out.optimism", "held_out.per_fold[2].srcc"):
+        assert figures[name]["same"]
+    assert "confidence.srcc[0]" in figures
+    record = json.loads(file.read_text())
+    assert figures["held_out.srcc_mean"]["recomputed"] == pytest.approx(record["held_out"]["srcc_mean"], abs=1e-9)
+    assert all(len(fold["parameters"]) == len(record["best"]["parameters"]) for fold in record["held_out"]["per_fold"])
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (("best", "krcc"), 1e-5),
+        (("baselines", "uniform", "plcc"), -1e-5),
+        (("held_out", "per_fold", 1, "tuned_srcc"), 1e-5),
+        (("held_out", "srcc_std"), 1e-5),
+        (("confidence", "plcc", 0), -1e-5),
+    ],
+)
+def test_a_figure_that_was_altered_is_named(
+    place: tuple[Any, ...],
+    change: float,
+    recorded: Callable[..., Path],
+    iqatune: Callable[..., Any],
+    small_cache: Path,
+) -> None:
+    file = recorded("--folds", 2)
+
+    def alter(content: Any) -> None:
+        for part in place[:-1]:
+            content = content[part]
+        content[place[-1]] += change
+
+    _alter(file, alter)
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)[1:]
+    differing = [line.split()[0] for line in ran.out.splitlines() if "DIFFERS" in line]
+    assert differing == [name]
+
+
+def test_a_difference_below_the_tolerance_is_none(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path
+) -> None:
+    file = recorded("--folds", 0)
+    _alter(file, lambda content: content["best"].update(srcc=content["best"]["srcc"] + 5e-7))
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 0, ran.out
+    assert "best.srcc" in ran.out
+    assert "held_out" not in ran.out
+
+
+def test_other_weights_give_other_figures(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path
+) -> None:
+    file = recorded("--folds", 0)
+
+    def swap(content: Any) -> None:
+        content["best"]["alpha"], content["best"]["beta"] = content["best"]["beta"], content["best"]["alpha"]
+
+    _alter(file, swap)
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "best.plcc" in ran.out
+    assert "baselines" not in ran.out
+    _alter(file, lambda content: content["best"].update(beta=[0.0] * len(content["best"]["beta"])))
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "sum to 1" in ran.out
+
+
+def test_another_image_changes_the_hash(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_set: Any, small_cache: Path, tmp_path: Path
+) -> None:
+    file = recorded("--folds", 0)
+    copy = shutil.copytree(small_set.folder, tmp_path / "copy")
+    moved = iqatune("replay", file, "--pairs", copy / "labels.csv", "--cache-dir", small_cache)
+    assert moved.code == 0, moved.out
+    Image.fromarray(np.zeros((36, 40, 3), dtype=np.uint8)).save(copy / "noise0_1.png")
+    ran = iqatune("replay", file, "--pairs", copy / "labels.csv", "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "dataset_sha256 has changed" in ran.out
+    assert "best.srcc" in ran.out
+
+
+def test_other_parameters_of_the_cnn_change_the_hash(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path, tmp_path: Path
+) -> None:
+    import torch
+    from torchvision.models import squeezenet1_1
+
+    file = recorded("--folds", 0)
+    torch.manual_seed(1)
+    torch.save(squeezenet1_1(weights=None).state_dict(), tmp_path / "other.pth")
+    ran = iqatune("replay", file, "--backbone-weights", tmp_path / "other.pth", "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "backbone_sha256 has changed" in ran.out
+
+
+def test_what_is_no_record_is_refused(iqatune: Callable[..., Any], small_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    for name in ("x.json", "absent.json"):
+        ran = iqatune("replay", tmp_path / name, "--cache-dir", small_cache)
+        assert ran.code == 2
+        assert name in ran.last_line
