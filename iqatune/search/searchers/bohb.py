@@ -45,8 +45,10 @@ class _DensityModels(bohb.BOHB):  # type: ignore[misc]  # hpbandster has no type
 
     def get_config(self, budget: float | None) -> tuple[dict[str, float], dict[str, Any]]:
         if not self.kde_models:
-            # what it would do, less a second look for inactive parameters: there are none, and thousands take a while
-            return self.configspace.sample_configuration().get_dictionary(), {}
+            # what it would do, less the conversion of each of thousands of parameters: all range from 0 to 1, where a
+            # value is its own place in the range
+            values = self.configspace.sample_configuration().get_array()
+            return dict(zip(self.configspace, values.tolist(), strict=True)), {}
         config, info = super().get_config(budget)
         self.model_based = info["model_based_pick"]
         return config, info
@@ -89,6 +91,7 @@ class Bohb(TuneSearcher):
         self._brackets = _brackets(problem)
         first = self._brackets.pop(0)
         self._rung = _Rung(first.lowest, first.size)
+        self._models = samples_before_model(problem) < problem.samples
 
     def _build(self) -> TuneBOHB:
         # one call: adding parameters one by one rebuilds the space each time
@@ -123,6 +126,9 @@ class Bohb(TuneSearcher):
 
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
         self._rung.results.append((result[METRIC], proposal))
+        if not self._models:
+            # no model is ever built of so few results: hpbandster need not convert thousands of parameters for one
+            return
         budget = self.problem.budgets[proposal.budget]
         self._tune.on_trial_result(f"{proposal.sample:05d}", result | {"hyperband_info": {"budget": budget}})
 
