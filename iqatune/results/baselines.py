@@ -32,6 +32,10 @@ CHUNK = 256
 LUMA = (0.299, 0.587, 0.114)
 
 
+class TooSmall(InputError):
+    """An image is smaller than a baseline can take."""
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A metric of piq: its function, what it sees, and the smallest image side that it can take."""
@@ -76,7 +80,7 @@ def baseline_scores(
         device: where to compute, as torch names it.
 
     Raises:
-        InputError: when the name is unknown, piq is not installed, or an image is unreadable or too small.
+        InputError: when the name is unknown, piq is not installed, or an image is unreadable (`TooSmall`: too small).
     """
     baseline = find(name)
     digests = file_digests(
@@ -123,7 +127,7 @@ def _score(baseline: Baseline, function: Callable[..., Any], pair: Pair, resize:
     reference, distorted = (read_rgb(path, resize) for path in (pair.reference, pair.distorted))
     if min(reference.shape[:2]) < baseline.minimum_size:
         size = f"{reference.shape[1]} x {reference.shape[0]}"
-        raise InputError(
+        raise TooSmall(
             f"--baseline {baseline.name}: {pair.reference} is {size}, and it takes {baseline.minimum_size} pixels a "
             "side; leave this baseline out"
         )

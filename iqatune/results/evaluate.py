@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -145,14 +145,22 @@ def score(
             name = f"uniform weights of {options.backbone}"
             uniform.append(Scored(name, "uniform", results[rows[0]], distances, prepared.protocol))
     metrics = [tuned[row] for row in range(len(results))] + uniform
-    if measured:
-        first = metrics[0].protocol
-        protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
-        for name in measured:
-            where = torch_device(device)
-            distances = -baseline_scores(name, table, first.resize, where, cache_dir, progress)
-            metrics.append(Scored(name, "baseline", None, distances, protocol))
-    return Scores(table, tuple(metrics))
+    scores = Scores(table, tuple(metrics))
+    for name in measured:
+        scores = with_baseline(scores, name, device, cache_dir, progress)
+    return scores
+
+
+def with_baseline(scores: Scores, name: str, device: str, cache_dir: Path, progress: Progress) -> Scores:
+    """The scores, and those of a baseline on the same pairs under the first metric's resize.
+
+    Raises:
+        InputError: when the baseline is unknown or cannot be measured; `TooSmall` when only these pairs are in its way.
+    """
+    first = scores.metrics[0].protocol
+    protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
+    values = baseline_scores(name, scores.table, first.resize, torch_device(device), cache_dir, progress)
+    return replace(scores, metrics=(*scores.metrics, Scored(name, "baseline", None, -values, protocol)))
 
 
 def evaluate(
@@ -198,10 +206,9 @@ def as_csv(evaluation: Evaluation) -> str:
     """One line a metric and group; the group of the whole set is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["file", "kind", "backbone", "searcher", "space", "tuned_on", "group", "pairs", "srcc", "krcc", "plcc"]
-        + ["srcc_low", "srcc_high", "tied_with_best"]
-    )
+    metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on"]
+    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best"]
+    writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for one in evaluation.results:
         metric = [one.file, one.kind, one.backbone, one.searcher, one.space, one.tuned_on]
         bounds = list(one.confidence.srcc) if one.confidence else ["", ""]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from iqatune.files import check_writable, write_text
 from iqatune.progress import Progress
-from iqatune.results.evaluate import UNIFORM, Scores, score, summarise
+from iqatune.results.baselines import TooSmall
+from iqatune.results.baselines import find as find_baseline
+from iqatune.results.evaluate import UNIFORM, Scores, score, summarise, with_baseline
 from iqatune.results.record import DataOptions
 from iqatune.results.report.advice import advice
 from iqatune.results.report.bars import bars
@@ -55,8 +57,11 @@ def write_report(folder: Path, output: Path, scoring: Scoring | None, progress: 
     """
     found = collect(folder)
     check_writable(output, "--output")
-    scores = _scored(found, scoring, progress) if scoring is not None else ()
-    report = make_report(found, scores, scoring is not None and scoring.images)
+    for name in scoring.baselines if scoring is not None else ():
+        find_baseline(name)
+    warnings: list[str] = []
+    scores = _scored(found, scoring, progress, warnings) if scoring is not None else ()
+    report = make_report(found, scores, scoring is not None and scoring.images, warnings)
     for section in report.sections:
         for table in section.tables:
             write_text(output / "tables" / f"{table.name}.csv", table_csv(table))
@@ -68,7 +73,9 @@ def write_report(folder: Path, output: Path, scoring: Scoring | None, progress: 
     return output / "report.html"
 
 
-def make_report(found: Collection, scores: Sequence[Scores] = (), with_images: bool = False) -> Report:
+def make_report(
+    found: Collection, scores: Sequence[Scores] = (), with_images: bool = False, warnings: Sequence[str] = ()
+) -> Report:
     """The report, section by section; what there is no data for is said to be missing."""
     evaluations = tuple(
         found.named(one) for one in (*found.evaluations, *(summarise(one, "distortion") for one in scores))
@@ -85,7 +92,7 @@ def make_report(found: Collection, scores: Sequence[Scores] = (), with_images: b
         _drawings_section(context, with_images),
         stages_section(context),
     )
-    return Report("iqatune report", advice(context), sections, tuple(unfinished))
+    return Report("iqatune report", advice(context), sections, (*unfinished, *warnings))
 
 
 def _drawings_section(context: Context, with_images: bool) -> Section:
@@ -97,14 +104,14 @@ def _drawings_section(context: Context, with_images: bool) -> Section:
     return Section("g", "Side by side", text, tuple(table for table, _ in made), bars(context), galleries)
 
 
-def _scored(found: Collection, scoring: Scoring, progress: Progress) -> tuple[Scores, ...]:
+def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[Scores, ...]:
     datasets = list(found.datasets) if scoring.every else []
     if scoring.data is not None and dataset_label(scoring.data) not in datasets:
         datasets.append(dataset_label(scoring.data))
-    return tuple(_scores_of(dataset, found, scoring, progress) for dataset in datasets)
+    return tuple(_scores_of(dataset, found, scoring, progress, warnings) for dataset in datasets)
 
 
-def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Progress) -> Scores:
+def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> Scores:
     """Every record whose backbone was also run on this data set, or every record on a set that none was tuned on."""
     own = [run for group in found.groups if group.setting.dataset == dataset for run in group.runs]
     features = {(run.result.run.backbone, run.result.protocol.backbone_sha256) for run in own}
@@ -117,7 +124,13 @@ def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Prog
         data = scoring.data
     else:
         data = DataOptions(**{name: getattr(own[0].result.run, name) for name in DataOptions.model_fields})
-    baselines = (UNIFORM, *scoring.baselines)
     weights = scoring.backbone_weights
-    scores = score(files, data, scoring.device, weights, scoring.cache_dir, progress, baselines)
+    scores = score(files, data, scoring.device, weights, scoring.cache_dir, progress, [UNIFORM])
+    for name in dict.fromkeys(scoring.baselines):
+        try:
+            scores = with_baseline(scores, name, scoring.device, scoring.cache_dir, progress)
+        except TooSmall as error:
+            # missing on this data set alone: the others keep their figures, and the page says so
+            warnings.append(f"No {name} on {dataset}: {error}.")
+            progress.warn(warnings[-1])
     return replace(scores, table=replace(scores.table, dataset=dataset))
