@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,17 @@ class Objective(Protocol):
     """What is maximised: the SRCC of parameters (P,) on the references of a budget (an index); NaN if undefined."""
 
     def __call__(self, parameters: NDArray[np.float64], budget: int) -> float: ...
+
+
+@runtime_checkable
+class BatchObjective(Protocol):
+    """An objective that also takes (K, P) parameters on all references, and gives their K figures sooner."""
+
+    def batch(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+
+AHEAD = 64
+"""Configurations evaluated together where the searcher does not need their results."""
 
 
 class OtherSearch(Exception):
@@ -73,25 +85,28 @@ def search(
     for trial in recorded:
         searcher.observe(_proposed_again(searcher, trial), trial.srcc)
         trials.append(trial)
+    together = AHEAD if searcher.needs_no_results and isinstance(objective, BatchObjective) else 1
     while True:
         started = time.perf_counter()
-        try:
-            proposal = searcher.propose()
-        except SearchExhausted:
+        proposals = _proposed(searcher, together)
+        if not proposals:
             return trials
-        srcc = objective(proposal.parameters, proposal.budget)
-        searcher.observe(proposal, srcc)
-        trial = Trial(
-            sample=proposal.sample,
-            trial_id=proposal.trial_id,
-            parameters=proposal.parameters,
-            srcc=srcc,
-            budget=searcher.problem.budgets[proposal.budget],
-            chosen_by=proposal.chosen_by,
-            seconds=time.perf_counter() - started,
-        )
-        trials.append(trial)
-        keep(trial)
+        found = _evaluated(objective, proposals)
+        seconds = (time.perf_counter() - started) / len(proposals)
+        for proposal, srcc in zip(proposals, found, strict=True):
+            started = time.perf_counter()
+            searcher.observe(proposal, srcc)
+            trial = Trial(
+                sample=proposal.sample,
+                trial_id=proposal.trial_id,
+                parameters=proposal.parameters,
+                srcc=srcc,
+                budget=searcher.problem.budgets[proposal.budget],
+                chosen_by=proposal.chosen_by,
+                seconds=seconds + time.perf_counter() - started,
+            )
+            trials.append(trial)
+            keep(trial)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
@@ -104,6 +119,22 @@ def best_trial(trials: Sequence[Trial]) -> Trial:
     if not complete:
         raise ValueError("no sample has a defined SRCC on all references")
     return max(complete, key=lambda trial: trial.srcc)
+
+
+def _proposed(searcher: Searcher, count: int) -> list[Proposal]:
+    """The next `count` proposals, fewer at the end of the search."""
+    proposals: list[Proposal] = []
+    with suppress(SearchExhausted):
+        while len(proposals) < count:
+            proposals.append(searcher.propose())
+    return proposals
+
+
+def _evaluated(objective: Objective, proposals: Sequence[Proposal]) -> list[float]:
+    if len(proposals) > 1 and isinstance(objective, BatchObjective):
+        found: list[float] = objective.batch(np.stack([proposal.parameters for proposal in proposals])).tolist()
+        return found
+    return [objective(proposal.parameters, proposal.budget) for proposal in proposals]
 
 
 def _proposed_again(searcher: Searcher, trial: Trial) -> Proposal:

@@ -18,8 +18,8 @@ from iqatune.metric.weights import Floats
 BLOCK = 64
 """Configurations whose distances are computed by one matrix product: bounds the memory."""
 
-ROWS = 8
-"""Configurations that one thread ranks at a time."""
+TOGETHER = 4
+"""Configurations that a thread ranks at once: few enough that their distances stay in its cache."""
 
 ROUNDING = 8
 """Distances closer than this many units of rounding of the largest may be out of order, and are computed again."""
@@ -46,114 +46,107 @@ class Objective:
         everything = len(rows[-1]) == len(quality)
         # the last budget reads the features in place; smaller ones keep their own copy of a few rows
         self._tables = [features[subset] for subset in rows[:-1]] + [features if everything else features[rows[-1]]]
-        self._ranks = [_centred_ranks(quality[subset]) for subset in rows]
+        self._ranks = [_ranks_of(quality[subset]) for subset in rows]
+        self._distinct = [np.arange(1 - len(subset), len(subset), 2, dtype=np.float64) for subset in rows]
 
     def __call__(self, parameters: Floats, budget: int = -1) -> float:
         """SRCC of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where D is constant."""
         table = self._tables[budget]
         coefficients = self.space.coefficients(parameters)
         distances = table @ coefficients.astype(table.dtype)
-        return float(_correlations(table, coefficients[None], distances[None], self._ranks[budget])[0])
+        return float(self._correlations(coefficients[None], distances[None], budget)[0])
 
     def batch(self, parameters: Floats) -> Floats:
         """(K,) SRCC of K configurations, (K, P) parameters, on all rows: the same as one by one, only sooner.
 
         Blocks of configurations share a matrix product, and threads rank them.
         """
-        table, ranks = self._tables[-1], self._ranks[-1]
+        table = self._tables[-1]
         coefficients = self.space.coefficients(parameters)
-        found = np.empty(len(parameters))
+        found: list[Floats] = []
         with ThreadPoolExecutor(_processors()) as pool:
             for start in range(0, len(parameters), BLOCK):
-                block = slice(start, min(start + BLOCK, len(parameters)))
-                distances = table @ coefficients[block].astype(table.dtype).T
+                block = coefficients[start : start + BLOCK]
+                distances = block.astype(table.dtype) @ table.T
+                shares = [slice(first, first + TOGETHER) for first in range(0, len(block), TOGETHER)]
+                parts = [(block[share], distances[share]) for share in shares]
+                found.extend(pool.map(self._correlations, *zip(*parts, strict=True)))
+        return np.concatenate(found) if found else np.empty(0)
 
-                def rank(
-                    first: int, block: slice = block, distances: NDArray[np.floating] = distances
-                ) -> NDArray[np.float64]:
-                    rows = slice(first, first + ROWS)
-                    return _correlations(table, coefficients[block][rows], distances.T[rows], ranks)
-
-                found[block] = np.concatenate(list(pool.map(rank, range(0, distances.shape[1], ROWS))))
+    def _correlations(self, coefficients: Floats, distances: NDArray[np.floating], budget: int = -1) -> Floats:
+        """(K,) SRCC of the quality with minus (K, N) distances: (K, F) coefficients times the budget's table."""
+        quality = self._ranks[budget]
+        values = distances.astype(np.float64)
+        order, ordered = _sorted(values)
+        # NaN sorts last, so that one look at the ends finds any
+        defined = np.isfinite(ordered[:, 0]) & np.isfinite(ordered[:, -1]) & quality.any()
+        largest = np.maximum(np.abs(ordered[:, 0]), np.abs(ordered[:, -1]))
+        near = ROUNDING * np.finfo(distances.dtype).eps * np.where(defined, largest, 0)
+        close = ordered[:, 1:] <= ordered[:, :-1] + near[:, None]
+        found = np.full(len(values), np.nan)
+        unclear = close.any(axis=1)
+        for row in np.flatnonzero(defined & unclear):
+            found[row] = self._settled(coefficients[row], values[row], order[row], close[row], budget)
+        clear = defined & ~unclear
+        if clear.any():
+            ranks = self._distinct[budget]
+            norm = np.sqrt((quality @ quality) * (ranks @ ranks))
+            found[clear] = -(quality[order if clear.all() else order[clear]] @ ranks) / norm
         return found
 
-
-def _correlations(
-    table: NDArray[np.floating], coefficients: Floats, distances: NDArray[np.floating], quality_ranks: Floats
-) -> NDArray[np.float64]:
-    """(K,) SRCC of quality against minus (K, N) distances, which are (K, F) coefficients times the (N, F) table."""
-    unit = float(np.finfo(distances.dtype).eps)
-    values = np.array(distances, dtype=np.float64, order="C")
-    order = _order(values)
-    ordered = np.take_along_axis(values, order, axis=1)
-    # NaN sorts last: one look at the ends finds any
-    finite = np.isfinite(ordered[:, 0]) & np.isfinite(ordered[:, -1])
-    near = ROUNDING * unit * np.maximum(np.abs(ordered[:, 0]), np.abs(ordered[:, -1]))
-    with np.errstate(invalid="ignore"):
-        close = np.diff(ordered, axis=1) <= near[:, None]
-    positions, norm = _positions(values.shape[1])
-    found = quality_ranks[order] @ positions / norm
-    for row in np.flatnonzero(finite & close.any(axis=1)):
-        found[row] = _settled(table, coefficients[row], values[row], order[row], close[row], quality_ranks)
-    found /= -np.sqrt(quality_ranks @ quality_ranks) if quality_ranks.any() else np.nan
-    found[~finite] = np.nan
-    return found
+    def _settled(
+        self, coefficients: Floats, values: Floats, order: NDArray[np.intp], close: NDArray[np.bool_], budget: int
+    ) -> float:
+        """SRCC of the quality with minus (N,) values, of which those too close to the next are computed again."""
+        quality = self._ranks[budget]
+        undecided = np.append(close, False)
+        undecided[1:] |= close
+        rows = order[undecided]
+        values[rows] = _exactly(self._tables[budget][rows], coefficients)
+        (order,), (ordered,) = _sorted(values[None])
+        ranks = _average_ranks(ordered)
+        if not ranks.any():
+            return float("nan")
+        return float(-(quality[order] @ ranks) / np.sqrt((quality @ quality) * (ranks @ ranks)))
 
 
-def _settled(
-    table: NDArray[np.floating],
-    coefficients: Floats,
-    values: Floats,
-    order: NDArray[np.intp],
-    close: NDArray[np.bool_],
-    quality_ranks: Floats,
-) -> float:
-    """Quality ranks times the normalised ranks of the values, those that are too close to call computed again."""
-    undecided = np.zeros(len(order), dtype=bool)
-    undecided[1:] = close
-    undecided[:-1] |= close
-    rows = order[undecided]
-    # row by row in float64, in an order of summation that does not depend on the other rows
-    values[rows] = (table[rows] * coefficients).sum(axis=1)
-    order = _order(values[None])[0]
-    ordered = values[order]
-    starts = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
-    ends = np.append(starts[1:], len(order))
-    positions = np.repeat((starts + ends - len(order)).astype(np.float64), ends - starts)
-    norm = np.sqrt(positions @ positions)
-    return float(quality_ranks[order] @ positions / norm) if norm > 0 else float("nan")
+def _exactly(features: NDArray[np.floating], coefficients: Floats) -> Floats:
+    """(n, F) features times (F,) coefficients in float64, each row summed by itself, whatever the others are."""
+    products: Floats = np.einsum("ij,j->i", features.astype(np.float64), coefficients)
+    return products
 
 
-def _order(values: Floats) -> NDArray[np.intp]:
-    """(K, N) indices that sort each row of (K, N) values.
+def _sorted(values: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """(K, N) indices that sort each row of (K, N) values, NaN last, and the sorted values.
 
     Positive floats sort as the whole numbers that their bits are. With its index in the lowest bits each value is
-    sorted in place, three times as fast as by argsort; a row whose order that does not settle is sorted plainly.
+    sorted in place, three times as fast as by argsort, which settles what that leaves out of order.
     """
-    count = values.shape[1]
-    low = np.int64((1 << max(count - 1, 1).bit_length()) - 1)
-    keys = values.view(np.int64) & ~low
-    keys |= np.arange(count)
-    keys.sort(axis=1)
-    keys &= low
-    ordered = np.take_along_axis(values, keys, axis=1)
-    unsettled = ~(ordered[:, 1:] >= ordered[:, :-1]).all(axis=1)
-    if unsettled.any():
-        keys[unsettled] = np.argsort(values[unsettled], axis=1)
-    return keys
+    rows, count = values.shape
+    low = (1 << (count - 1).bit_length()) - 1
+    order = values.view(np.int64) & ~low
+    order |= np.arange(count)
+    order.sort(axis=1)
+    order &= low
+    ordered = values.ravel()[order + count * np.arange(rows)[:, None]]
+    for row in np.flatnonzero(~(ordered[:, 1:] >= ordered[:, :-1]).all(axis=1)):
+        order[row] = np.argsort(values[row])
+        ordered[row] = values[row, order[row]]
+    return order, ordered
 
 
-def _positions(count: int) -> tuple[Floats, float]:
-    """Ranks 1 .. N, centred and doubled, so that they are whole numbers; and their norm."""
-    positions = np.arange(1 - count, count, 2, dtype=np.float64)
-    return positions, float(np.sqrt(positions @ positions))
+def _average_ranks(ordered: Floats) -> Floats:
+    """Average ranks of (N,) ascending values, centred and doubled: whole numbers, all 0 where all are equal."""
+    starts = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
+    ends = np.append(starts[1:], len(ordered))
+    return np.repeat((starts + ends - len(ordered)).astype(np.float64), ends - starts)
 
 
-def _centred_ranks(quality: Floats) -> Floats:
-    """(N,) average ranks, centred and doubled: whole numbers, all 0 where quality is constant."""
-    _, inverse, counts = np.unique(quality, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (2 * ends - counts - len(quality)).astype(np.float64)[inverse]
+def _ranks_of(quality: Floats) -> Floats:
+    order = np.argsort(quality)
+    ranks = np.empty(len(quality))
+    ranks[order] = _average_ranks(quality[order])
+    return ranks
 
 
 def _processors() -> int:

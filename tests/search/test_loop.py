@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
+from iqatune.metric.spaces import ChannelSpace
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import Trial, best_trial, search
+from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, WorstSeen
 from iqatune.search.searchers.hyperband import brackets, promoted
 from iqatune.search.searchers.registry import make_searcher
@@ -62,6 +64,20 @@ class TestSearch:
         again = search(make_searcher("random", self.problem), objective, whole[:3], kept.append)
         assert len(again) == 5
         assert len(evaluated) == len(kept) == 2
+
+    @pytest.mark.parametrize("recorded", [0, 1, 70])
+    def test_batches_find_what_single_samples_find(self, recorded):
+        rng = np.random.default_rng(3)
+        space = ChannelSpace((3, 40))
+        features = rng.normal(0.3, 0.02, (500, 86)).astype(np.float32)
+        features[7] = features[400]  # identical images tie, whatever the kernel does
+        objective = Objective(space, features, rng.normal(size=500).round(1))
+        problem = Problem(space.names, 150)
+        one_by_one = search(make_searcher("random", problem), lambda parameters, budget: objective(parameters, budget))
+        kept = []
+        batches = search(make_searcher("random", problem), objective, one_by_one[:recorded], kept.append)
+        assert kept == batches[recorded:]
+        assert [(one.trial_id, one.srcc) for one in batches] == [(one.trial_id, one.srcc) for one in one_by_one]
 
     def test_undefined_stays_undefined(self):
         trials = search(make_searcher("random", self.problem), lambda parameters, budget: math.nan)

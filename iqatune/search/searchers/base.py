@@ -76,6 +76,8 @@ class Searcher(ABC):
     name: ClassVar[str]
     wants_budgets: ClassVar[bool] = False
     """Whether it makes use of budgets below 1.0."""
+    needs_no_results: ClassVar[bool] = False
+    """Whether its proposals, all on the last budget, follow from nothing observed, so that they may be asked ahead."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

@@ -13,6 +13,7 @@ class RandomSearch(Searcher):
     """
 
     name = "random"
+    needs_no_results = True
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
