@@ -6,6 +6,7 @@ import numpy as np
 
 from iqatune.results.report.collect import Group
 from iqatune.results.report.context import SIMULATED, Context
+from iqatune.results.report.model import Advice
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -31,37 +32,59 @@ def best_per_backbone(context: Context, dataset: str) -> tuple[Group, ...]:
     return tuple(best.values())
 
 
-def advice(context: Context) -> tuple[str, ...]:
-    """A paragraph for each data set."""
+def advice(context: Context) -> tuple[Advice, ...]:
+    """What to use on each data set."""
     return tuple(_of_dataset(context, dataset) for dataset in context.found.datasets)
 
 
-def _of_dataset(context: Context, dataset: str) -> str:
-    usual = [
-        group
-        for group in context.found.groups
-        if group.setting.dataset == dataset and not context.usual.differences(dataset, group.protocol)
-    ]
-    groups = usual or [group for group in context.found.groups if group.setting.dataset == dataset]
+def _of_dataset(context: Context, dataset: str) -> Advice:
+    all_groups = [group for group in context.found.groups if group.setting.dataset == dataset]
+    usual = [group for group in all_groups if not context.usual.differences(dataset, group.protocol)]
+    groups = usual or all_groups
     tied = [group for group, is_tied in zip(groups, context.ties(groups), strict=True) if is_tied]
     chosen = max(tied, key=merit)
-    sentences = [f"On {dataset}, use {_name(chosen)}.", _figures(chosen), _gain(chosen)]
+    sentences = (
+        _figures(chosen),
+        _gain(chosen),
+        _certainty(chosen, tied, groups),
+        _beside_baselines(context, chosen),
+        SIMULATED if context.found.simulated(dataset) else "",
+    )
+    return Advice(f"On {dataset}, use {_name(chosen)}.", " ".join(sentence for sentence in sentences if sentence))
+
+
+def _certainty(chosen: Group, tied: Sequence[Group], groups: Sequence[Group]) -> str:
     if len(groups) == 1:
-        sentences.append("It is the only setting that was tried, so nothing is known of others.")
-    elif len(tied) == 1:
-        sentences.append(f"The other {len(groups) - 1} settings that were tried are told from it by these data.")
-    else:
-        backbones = sorted({group.setting.backbone for group in tied})
-        searchers = sorted({group.setting.searcher for group in tied})
-        sentences.append(
-            f"Take this with caution: {len(tied)} of {len(groups)} settings are tied with the best, of backbones "
-            f"{', '.join(backbones)} and searchers {', '.join(searchers)}. The one named has the highest "
-            f"{'held-out SRCC' if chosen.held_out else 'tuned SRCC'} among them, and another of them, quicker or "
-            "smaller, may serve as well."
-        )
-    if context.found.simulated(dataset):
-        sentences.append(SIMULATED)
-    return " ".join(sentence for sentence in sentences if sentence)
+        return "It is the only setting that was tried, so nothing is known of others."
+    if len(tied) == 1:
+        return f"It is better than the other {len(groups) - 1} settings that were tried, beyond chance."
+    names = {
+        "backbone": sorted({group.setting.backbone for group in tied}),
+        "searcher": sorted({group.setting.searcher for group in tied}),
+    }
+    of = " and ".join(f"{kind}s {', '.join(found)}" for kind, found in names.items() if len(found) > 1)
+    measure = "held-out SRCC" if chosen.held_out else "tuned SRCC"
+    return (
+        f"Take the choice with caution: {len(tied)} of {len(groups)} settings are tied with the best"
+        f"{f' ({of})' if of else ''}, which means that these data cannot tell them apart. The one named has the "
+        f"highest {measure} among them; a quicker or smaller one may serve as well."
+    )
+
+
+def _beside_baselines(context: Context, chosen: Group) -> str:
+    """What metrics that need no tuning do on the same pairs."""
+    baselines = [one for one in context.untuned(chosen.setting.dataset) if one.kind == "baseline"]
+    if not baselines:
+        return ""
+    ties = context.ties([chosen], baselines)[1:]
+    srcc = chosen.middle.srcc
+    groups: dict[str, list[str]] = {"better": [], "tied": [], "worse": []}
+    for one, is_tied in zip(baselines, ties, strict=True):
+        kind = "better" if one.srcc > srcc else "tied" if is_tied else "worse"
+        groups[kind].append(f"{one.file} ({one.srcc:.3f})")
+    words = {"better": "higher than it", "tied": "lower, yet tied with the best", "worse": "lower"}
+    said = "; ".join(f"{words[kind]}: {', '.join(names)}" for kind, names in groups.items() if names)
+    return f"SRCC of metrics without tuning on the same pairs: {said}."
 
 
 def _name(group: Group) -> str:

@@ -81,7 +81,7 @@ def make_report(
         found.named(one) for one in (*found.evaluations, *(summarise(one, "distortion") for one in scores))
     )
     context = Context(found, usual(found.groups), evaluations, tuple(scores))
-    unfinished = [f"Left out, for it is not complete: {path}." for path in found.unfinished]
+    unfinished = [f"Left out, for it is not complete: {path.relative_to(found.folder)}." for path in found.unfinished]
     sections = (
         scores_section(context),
         distortions_section(context),
@@ -92,7 +92,7 @@ def make_report(
         _drawings_section(context, with_images),
         stages_section(context),
     )
-    return Report("iqatune report", advice(context), sections, (*unfinished, *warnings))
+    return Report(f"iqatune report: {found.folder.resolve().name}", advice(context), sections, (*unfinished, *warnings))
 
 
 def _drawings_section(context: Context, with_images: bool) -> Section:
@@ -129,8 +129,9 @@ def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Prog
     for name in dict.fromkeys(scoring.baselines):
         try:
             scores = with_baseline(scores, name, scoring.device, scoring.cache_dir, progress)
-        except TooSmall as error:
+        except TooSmall:
             # missing on this data set alone: the others keep their figures, and the page says so
-            warnings.append(f"No {name} on {dataset}: {error}.")
+            size = find_baseline(name).minimum_size
+            warnings.append(f"No {name} on {dataset}: it takes images of {size} pixels a side at least.")
             progress.warn(warnings[-1])
     return replace(scores, table=replace(scores.table, dataset=dataset))

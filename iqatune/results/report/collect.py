@@ -174,7 +174,7 @@ def dataset_label(data: DataOptions) -> str:
 def backbone_label(result: Result) -> str:
     """The backbone, and where its parameters come from when they are not the downloaded ones."""
     weights = result.protocol.backbone_weights
-    return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({weights})"
+    return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
 
 
 def speeds_in(content: object) -> Iterator[tuple[str, float]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iqatune.results.evaluate import Evaluated, Evaluation, Scores, tied
+from iqatune.results.record import Protocol
 from iqatune.results.report.collect import Collection, FoundRun, Group
 from iqatune.results.report.model import Cell, interval
 from iqatune.results.report.protocol import Usual
@@ -13,8 +14,8 @@ SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how
 
 PAIRED = "* tied with the best of its column (bold): a paired bootstrap over references does not tell them apart."
 BY_INTERVAL = (
-    "* tied with the best of its column (bold): its 95 % interval reaches the best figure. This test is blunter than a "
-    "paired one, for which the data are needed (--score)."
+    "* tied with the best of its column (bold): its 95 % interval reaches the best figure; what has no interval is not "
+    "tested. This test is blunter than a paired one, which takes the data (--score)."
 )
 
 
@@ -52,7 +53,7 @@ class Context:
     def untuned(self, dataset: str) -> tuple[Evaluated, ...]:
         """The measured baselines and uniform weights of a data set, each once."""
         found = {
-            (one.file, one.protocol.backbone_sha256, one.protocol.resize): one
+            _key(one.file, one.protocol): one
             for evaluation in self.evaluations
             if evaluation.dataset == dataset
             for one in evaluation.results
@@ -80,10 +81,12 @@ class Context:
             return ()
         middles = [group.middle for group in groups]
         scores = self.scores_of(groups[0].setting.dataset)
-        distances = {metric.file: metric.distances for metric in scores.metrics} if scores is not None else {}
-        files = [str(run.path) for run in middles] + [one.file for one in untuned]
-        if scores is not None and all(file in distances for file in files):
-            return tied(scores.table, [distances[file] for file in files])
+        keys = [_key(str(run.path), run.result.protocol) for run in middles]
+        keys += [_key(one.file, one.protocol) for one in untuned]
+        if scores is not None:
+            distances = {_key(metric.file, metric.protocol): metric.distances for metric in scores.metrics}
+            if all(key in distances for key in keys):
+                return tied(scores.table, [distances[key] for key in keys])
         figures = [(run.srcc, run.result.confidence) for run in middles]
         figures += [(one.srcc, one.confidence) for one in untuned]
         best = max(srcc for srcc, _ in figures)
@@ -100,6 +103,11 @@ def interval_of(group: Group) -> Cell:
     """The SRCC interval of the group's middle run."""
     confidence = group.middle.result.confidence
     return interval(confidence.srcc if confidence is not None else None)
+
+
+def _key(file: str, protocol: Protocol) -> tuple[object, ...]:
+    """What tells metrics that were scored on the same pairs apart."""
+    return file, protocol.backbone_sha256, protocol.resize, protocol.pooling, protocol.structure, protocol.precision
 
 
 def is_of(evaluated: Evaluated, run: FoundRun) -> bool:

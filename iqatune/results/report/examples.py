@@ -9,6 +9,7 @@ from iqatune.datasets.table import Pair
 from iqatune.images import open_rgb, resize
 from iqatune.results.evaluate import Scored, Scores
 from iqatune.results.report.advice import best_per_backbone
+from iqatune.results.report.collect import backbone_label
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Gallery, Picture, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
@@ -50,8 +51,8 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
             group = files[metric.file]
             mark = marks.of(context.usual.differences(dataset, group.protocol))
             metrics.append((f"{group.setting.backbone}{mark}, {group.setting.searcher}", metric))
-        elif metric.kind == "uniform":
-            metrics.append((metric.file, metric))
+        elif metric.kind == "uniform" and metric.result is not None:
+            metrics.append((f"{backbone_label(metric.result)}, uniform weights", metric))
     rows_of = {pair.distorted: row for row, pair in enumerate(scores.table.pairs)}
     columns = [Column("distortion"), Column("level"), Column("human score"), Column("human rank")]
     columns += [Column(name, title) for title, _ in metrics for name in ("D", "rank")]

@@ -52,9 +52,9 @@ def grouped_bars(labels: Sequence[str], rows: Mapping[str, Sequence[float | None
         axes.margins(y=0.15)
         axes.set_ylabel(name if low == 0 else f"{name} (axis from {low:g})")
         axes.grid(axis="y", linewidth=0.4)
-        axes.legend(frameon=False, ncols=min(len(rows), 4), loc="lower center", bbox_to_anchor=(0.5, 1.02))
+        axes.figure.legend(frameon=False, ncols=min(len(rows), 3), loc="outside upper left")
 
-    return _drawn(draw, width=max(5.0, 1.2 + len(labels) * max(1.2, 0.55 * len(rows))), height=3.4)
+    return _drawn(draw, width=max(6.4, 1.2 + len(labels) * max(1.2, 0.55 * len(rows))), height=3.4)
 
 
 def curves(rows: Mapping[str, Floats], x_name: str, y_name: str) -> str:
@@ -84,7 +84,7 @@ def ranks(rows: Mapping[str, Floats]) -> str:
             axes.plot(values, place + shift, "o", color="#9DB7CC", markersize=4, linestyle="none")
             axes.plot([float(np.mean(values))], [place], "D", color=COLOURS[1], markersize=7)
             mean = float(np.mean(values))
-            axes.annotate(f"{mean:.2f}", (mean, place), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+            axes.annotate(f"{mean:.2f}", (mean, place), (9, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set_yticks(range(len(ordered)), ordered)
         axes.set_ylim(-0.6, len(ordered) - 0.3)
         axes.set_xlim(0.7, len(ordered) + 0.3)
@@ -133,7 +133,7 @@ def stage_shares(rows: Mapping[str, Floats]) -> str:
         axes.set_yticks(places, list(rows))
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
-        axes.set_xlabel("share of the weight (plain: alpha, texture; hatched: beta, structure; by stage)")
+        axes.figure.supxlabel("share of the weight (plain: alpha, texture; hatched: beta, structure)", fontsize=9)
 
     return _drawn(draw, width=7.4, height=0.9 + 0.5 * len(rows))
 

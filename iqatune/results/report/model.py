@@ -106,11 +106,19 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What to use on a data set in a sentence, and how sure that is in some more."""
+
+    headline: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole report. `answer` comes first: which backbone and searcher to use, and how sure that is."""
 
     title: str
-    answer: tuple[str, ...]
+    answer: tuple[Advice, ...]
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = field(default=())
 

@@ -25,7 +25,8 @@ def scores_section(context: Context) -> Section:
         "SRCC and KRCC per backbone and data set",
         (
             "SRCC and KRCC are of the pairs that the weights were tuned on; held-out is the SRCC on references that "
-            "they were not tuned on, and the figure to quote. Seeds are averaged (± standard deviation). Intervals "
+            "they were not tuned on, and the figure to quote; it compares with the held-out figure of the uniform "
+            "weights, not with SRCC over all references. Seeds are averaged (± standard deviation). Intervals "
             "resample the references and are those of the seed with the median SRCC.",
         ),
         tuple(tables),
@@ -50,14 +51,21 @@ def _measured(context: Context, groups: Sequence[Group]) -> Table:
             for group in groups
             if group.setting.dataset == dataset
         }
-        ties = dict(zip(found, context.ties(list(found.values())), strict=True))
+        untuned = {key: one for key, group in found.items() if (one := context.uniform(group)) is not None}
+        ties = context.ties(list(found.values()), list(untuned.values()))
+        tuned_ties = dict(zip(found, ties[: len(found)], strict=True))
+        uniform_ties = dict(zip(untuned, ties[len(found) :], strict=True))
         tuned = [_tuned(found.get(key)) for key in keys]
         uniform = [_uniform(context, found.get(key)) for key in keys]
-        for place, figures in enumerate(zip(*tuned, strict=True)):
-            is_ranked = FIGURES[place] == "SRCC"
-            tied = [ties.get(key, False) for key in keys]
-            tuned_columns.append(ranked(figures, tied) if is_ranked else list(figures))
-        uniform_columns.extend(list(figures) for figures in zip(*uniform, strict=True))
+        for name, of_tuned, of_uniform in zip(
+            FIGURES, zip(*tuned, strict=True), zip(*uniform, strict=True), strict=True
+        ):
+            column = [*of_tuned, *of_uniform]
+            if name == "SRCC":
+                tied = [tuned_ties.get(key, False) for key in keys] + [uniform_ties.get(key, False) for key in keys]
+                column = ranked(column, tied)
+            tuned_columns.append(column[: len(keys)])
+            uniform_columns.append(column[len(keys) :])
     rows = []
     for place, (backbone, deviating) in enumerate(keys):
         mark = marks.of(deviating)

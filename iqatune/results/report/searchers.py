@@ -39,13 +39,18 @@ def searchers_section(context: Context) -> Section:
     blocks = blocks_of(context.found.runs)
     names = sorted({name for block in blocks for name in block.runs})
     whole = [block for block in blocks if set(block.runs) == set(names)]
-    tables = [_summary(context, names, whole, blocks), _anytime_table(context, names, blocks)]
-    drawings = [_anytime_figure(names, blocks)]
+    # means over different cases would compare cases, not searchers
+    cases = whole or blocks
+    tables = [_summary(context, names, cases, blocks), _anytime_table(context, names, cases)]
+    drawings = [_anytime_figure(names, cases)]
     text = []
     if len(names) < 2:
         text.append("One searcher was run: there is nothing to compare it with.")
     elif not whole:
-        text.append("No case (data set, backbone, space, samples, seed) was run with every searcher: no ranks.")
+        text.append(
+            "No case (data set, backbone, space, samples, seed) was run with every searcher: there are no ranks, and "
+            "the means below are over different cases, so they do not compare."
+        )
     else:
         drawings.insert(0, _rank_figure(names, whole))
         text += _tests(names, whole)
@@ -104,11 +109,12 @@ def random_equivalent(target: float, random_values: Floats) -> tuple[int, bool]:
     return (int(reached[0]) + 1, True) if reached.size else (len(random_values), False)
 
 
-def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blocks: Sequence[Block]) -> Table:
-    ranks = _ranks(names, whole)
+def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blocks: Sequence[Block]) -> Table:
+    complete = len(names) > 1 and all(set(case.runs) == set(names) for case in cases)
+    ranks = _ranks(names, cases) if complete else None
     rows = []
     for place, name in enumerate(names):
-        runs = [block.runs[name] for block in blocks if name in block.runs]
+        runs = [case.runs[name] for case in cases if name in case.runs]
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
         optimism = [run.result.held_out.optimism for run in runs if run.result.held_out is not None]
         counts = [run.result.strategy for run in runs]
@@ -118,15 +124,15 @@ def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blo
             (
                 word(name),
                 number(len(runs), 0),
-                number(float(ranks[:, place].mean()) if len(whole) and len(names) > 1 else None, 2),
+                number(float(ranks[:, place].mean()) if ranks is not None else None, 2),
                 spread([run.srcc for run in runs]),
                 spread(held_out),
                 number(mean(optimism), 4, None if not optimism else f"{mean(optimism):+.4f}"),
-                _equivalent(name, blocks),
+                _equivalent(name, cases, blocks),
                 number(100 * chosen / total if total else None, 0),
             )
         )
-    uniform = [run for block in blocks for run in list(block.runs.values())[:1]]
+    uniform = _one_of_each(cases)
     held_out = [run.result.held_out.uniform_srcc_mean for run in uniform if run.result.held_out is not None]
     rows.append(
         (
@@ -143,12 +149,13 @@ def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blo
     columns = ("searcher", "runs", "mean rank", "tuned SRCC", "held-out", "optimism", "random samples", "not random %")
     return Table(
         name="searchers",
-        title="Searchers over all cases",
+        title="Searchers compared",
         columns=tuple(Column(name) for name in columns),
         rows=tuple(rows),
         card=card(context.usual, context.found.groups),
         notes=(
-            f"Mean rank of the tuned SRCC over the {len(whole)} cases that every searcher has; 1 is the best.",
+            f"Over the {len(cases)} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank "
+            "of the tuned SRCC, 1 is the best.",
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
             "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
@@ -157,7 +164,7 @@ def _summary(context: Context, names: Sequence[str], whole: Sequence[Block], blo
     )
 
 
-def _equivalent(name: str, blocks: Sequence[Block]) -> Cell:
+def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> Cell:
     pools: dict[tuple[object, ...], list[float]] = defaultdict(list)
     for block in blocks:
         if RANDOM in block.runs:
@@ -165,9 +172,9 @@ def _equivalent(name: str, blocks: Sequence[Block]) -> Cell:
                 trial.srcc for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.srcc == trial.srcc
             ]
     found = [
-        random_equivalent(block.runs[name].srcc, np.array(pools[_pool(block)]))
-        for block in blocks
-        if name in block.runs and pools.get(_pool(block))
+        random_equivalent(case.runs[name].srcc, np.array(pools[_pool(case)]))
+        for case in cases
+        if name in case.runs and pools.get(_pool(case))
     ]
     if not found:
         return Cell()

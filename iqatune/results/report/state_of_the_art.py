@@ -21,21 +21,23 @@ def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
     baselines = [one for one in context.untuned(dataset) if one.kind == "baseline"]
-    ties = context.ties(groups, baselines)
+    uniforms = {group.setting: one for group in groups if (one := context.uniform(group)) is not None}
+    ties = context.ties(groups, [*uniforms.values(), *baselines])
+    uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
     names, tied, figures = [], [], []
     for group, is_tied in zip(groups, ties[: len(groups)], strict=True):
         mark = marks.of(context.usual.differences(dataset, group.protocol))
         names.append((f"{group.setting.backbone}{mark}", f"tuned, {group.setting.searcher} ({group.setting.space})"))
         tied.append(is_tied)
         figures.append((spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)))
-        uniform = context.uniform(group)
+        uniform = uniforms.get(group.setting)
         bounds = uniform.confidence.srcc if uniform is not None and uniform.confidence is not None else None
         agreement = group.runs[0].result.baselines.uniform
         names.append((f"{group.setting.backbone}{mark}", "uniform weights"))
-        tied.append(False)
+        tied.append(uniform_ties.get(group.setting, False))
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
-    for one, is_tied in zip(baselines, ties[len(groups) :], strict=True):
+    for one, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
         mark = marks.of(_resize_difference(context, one.protocol.resize))
         names.append((f"{one.file}{mark}", "baseline"))
         tied.append(is_tied)

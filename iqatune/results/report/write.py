@@ -88,7 +88,13 @@ def latex(text: str) -> str:
 
 def report_markdown(report: Report) -> str:
     """The whole report; figures are links to their SVG files."""
-    parts = [f"# {report.title}", "", "## What to use", "", *_paragraphs(report.answer)]
+    parts = [
+        f"# {report.title}",
+        "",
+        "## What to use",
+        "",
+        *_paragraphs(tuple(f"**{one.headline}** {one.text}" for one in report.answer)),
+    ]
     parts += [f"> {warning}\n" for warning in report.warnings]
     for section in report.sections:
         parts += _section(section)
