@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -9,6 +10,7 @@ from typing import Any
 
 from iqatune.errors import InputError
 
+ANSWER_S = 10.0
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -37,6 +39,7 @@ def cluster(address: str | None, processors: int) -> Iterator[None]:
             _own_token()
             settings |= {"address": "local", "num_cpus": processors, "include_dashboard": False}
         else:
+            _check_answers(address)
             settings |= {"address": address}
         try:
             ray.init(**settings)
@@ -61,6 +64,17 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself knocks for minutes, and silently, where nobody is at home."""
+    host, _, port = address.rpartition("://")[2].partition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except OSError as error:
+        raise InputError(f"--address {address}: no Ray cluster answers ({error}); see 'ray status' there") from error
 
 
 def _own_token() -> None:
