@@ -31,6 +31,7 @@ VERBS = {
     "export": "Write a tuned metric to a file to use elsewhere.",
     "replay": "Recompute every figure of a record.",
     "extract": "Compute and keep the statistics of a data set.",
+    "doctor": "Check data, CNN, searchers and device before a search.",
     "list": "List data sets, backbones or searchers.",
 }
 

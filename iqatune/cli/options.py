@@ -89,7 +89,7 @@ quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
-_where_data_options = _together(
+where_data_options = _together(
     option("--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
     option("--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."),
     option("--better", type=click.Choice(["higher", "lower"]), help="For --dataset csv: which score is better."),
@@ -99,11 +99,11 @@ _where_data_options = _together(
 )
 
 data_options = _together(
-    option("--dataset", required=True, help="Data set; see 'iqatune list datasets'."), _where_data_options
+    option("--dataset", required=True, help="Data set; see 'iqatune list datasets'."), where_data_options
 )
 
 optional_data_options = _together(
-    option("--dataset", help="Score all records on this data set; see 'iqatune list datasets'."), _where_data_options
+    option("--dataset", help="Score all records on this data set; see 'iqatune list datasets'."), where_data_options
 )
 
 pooling_option = option(

@@ -1,8 +1,10 @@
 """The tables that verbs print for people."""
 
+from collections import Counter
 from pathlib import Path
 
 from iqatune.cli.terminal import figure, interval, print_table
+from iqatune.results.doctor.findings import Diagnosis
 from iqatune.results.evaluate import Evaluation
 from iqatune.results.record import RESULT_FILE, Result
 from iqatune.results.replay import Replay
@@ -97,6 +99,17 @@ def print_replay(replay: Replay) -> None:
         print(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
     same = len(replay.figures) - len(different)
     print(f"{same} of {len(replay.figures)} figures are as recorded.")
+
+
+def print_diagnosis(diagnosis: Diagnosis) -> None:
+    """Every finding in a line, and how many problems there are."""
+    rows = [
+        (one.subject, one.check, one.level.upper() if one.level == "problem" else one.level, one.says)
+        for one in diagnosis.findings
+    ]
+    print_table("doctor", ("what", "check", "result", "finding"), rows, left=4)
+    counts = Counter(one.level for one in diagnosis.findings)
+    print(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:

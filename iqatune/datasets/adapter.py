@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,18 @@ MINIMUM_PAIRS = 3
 
 
 @dataclass(frozen=True)
+class Published:
+    """What is known of a set as its makers publish it, to check a copy against."""
+
+    counts: Mapping[tuple[str, int | None], int]
+    """Pairs of every distortion and level; the level is None where the set does not grade its distortions."""
+    scores: tuple[float, float]
+    """The lowest and the highest score of the usual label file."""
+    names_tell_reference: bool = True
+    """Whether a distorted image's name begins with its reference's."""
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """What a person wants to know of a data set before using it."""
 
@@ -31,6 +43,8 @@ class DatasetInfo:
     """Where the images come from: the home page of the set."""
     labels: tuple[str, ...]
     """Label files it offers, the usual one first."""
+    published: Published | None = None
+    """None where it depends on the user's file."""
 
 
 @dataclass(frozen=True)

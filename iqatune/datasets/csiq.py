@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
 from iqatune.errors import InputError
 
 SHEET = "all_by_image"
@@ -26,6 +26,11 @@ DISTORTIONS = {
     "contrast": "contrast",
 }
 """The sheet's dst_type, without blanks and case, to the folder below dst_imgs; the folder names the distortion."""
+
+COUNTS: dict[tuple[str, int | None], int] = {
+    **{(distortion, level): 30 for distortion in set(DISTORTIONS.values()) - {"contrast"} for level in range(1, 6)},
+    **dict(zip((("contrast", level) for level in range(1, 5)), (30, 30, 30, 26), strict=True)),
+}
 
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, SyntaxError, BadZipFile, zlib.error)
 """What openpyxl raises for truncated files and other formats (damaged XML is a SyntaxError)."""
@@ -101,6 +106,7 @@ ADAPTER = published_set(
         references=30,
         source="https://s2.smu.edu/~eclarson/csiq.html",
         labels=("csiq.DMOS.xlsx",),
+        published=Published(counts=COUNTS, scores=(0.0, 1.0)),
     ),
     better="lower",
     read=read,

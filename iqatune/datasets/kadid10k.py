@@ -6,7 +6,7 @@ Lin, Hosu, Saupe 2019, 'KADID-10k: A Large-scale Artificially Distorted IQA Data
 import re
 from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
 from iqatune.datasets.columns import read_columns
 from iqatune.errors import InputError
 
@@ -73,6 +73,9 @@ ADAPTER = published_set(
         references=81,
         source="https://database.mmsp-kn.de/kadid-10k-database.html",
         labels=("dmos.csv",),
+        published=Published(
+            counts={(distortion, level): 81 for distortion in DISTORTIONS for level in range(1, 6)}, scores=(1.0, 4.93)
+        ),
     ),
     better="higher",
     read=read,

@@ -7,12 +7,15 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
 from iqatune.datasets.files import FileFinder
 from iqatune.errors import InputError
 
 FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 """Images in each folder, img1.bmp and up; the label files list the folders in this order."""
+
+SCORED = {"jp2k": 169, "jpeg": 175, "wn": 145, "gblur": 145, "fastfading": 145}
+"""Images in each folder that are not copies of references."""
 
 SCORES = {"dmos_realigned.mat": "dmos_new", "dmos.mat": "dmos"}
 """The variable that holds the scores in each label file: the realigned DMOS and the older ones."""
@@ -80,6 +83,11 @@ ADAPTER = published_set(
         references=29,
         source="https://live.ece.utexas.edu/research/quality/subjective.htm",
         labels=tuple(SCORES),
+        published=Published(
+            counts={(folder, None): count for folder, count in SCORED.items()},
+            scores=(-2.64, 111.775),
+            names_tell_reference=False,
+        ),
     ),
     better="lower",
     read=read,

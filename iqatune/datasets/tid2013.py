@@ -6,7 +6,7 @@ Ponomarenko et al. 2015, 'Image database TID2013: Peculiarities, results and per
 import re
 from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, parse_score, published_set, read_text
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set, read_text
 from iqatune.errors import InputError
 
 DISTORTIONS = (
@@ -70,6 +70,10 @@ ADAPTER = published_set(
         references=25,
         source="https://www.ponomarenko.info/tid2013.htm",
         labels=("mos_with_names.txt",),
+        published=Published(
+            counts={(distortion, level): 25 for distortion in DISTORTIONS for level in range(1, 6)},
+            scores=(0.24242, 7.2143),
+        ),
     ),
     better="higher",
     read=read,
