@@ -215,7 +215,7 @@ def test_random_samples_that_equal_a_run() -> None:
 
 def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write_run: WriteRun) -> None:
     rng = np.random.default_rng(0)
-    for seed in range(6):
+    for seed in range(8):
         draws = rng.uniform(0.7, 0.9, 12).tolist()
         write_run(searcher="random", seed=seed, srcc=max(draws), trials=draws, samples=12)
         write_run(searcher="bohb", seed=seed, srcc=0.95, trials=[0.7] * 11 + [0.95], samples=12)
@@ -224,6 +224,8 @@ def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write
     report = make_report(collect(tmp_path))
     found = tables(report)
     assert [cells(found["searchers"], name)["mean rank"].value for name in ("bohb", "random", "ax")] == [1, 2, 3]
+    tuned = [cells(found["searchers"], name)["tuned SRCC"] for name in ("bohb", "random", "ax")]
+    assert [(cell.best, cell.tied) for cell in tuned] == [(True, True), (False, False), (False, False)]
     assert cells(found["searchers"], "bohb")["random samples"].text.startswith("> ")
     assert cells(found["searchers-anytime"], "bohb")["10 samples"].value == pytest.approx(0.7)
     assert cells(found["searchers-anytime"], "bohb")["25 samples"].missing

@@ -76,15 +76,13 @@ def _beside_baselines(context: Context, chosen: Group) -> str:
     baselines = [one for one in context.untuned(chosen.setting.dataset) if one.kind == "baseline"]
     if not baselines:
         return ""
-    ties = context.ties([chosen], baselines)[1:]
-    srcc = chosen.middle.srcc
-    groups: dict[str, list[str]] = {"better": [], "tied": [], "worse": []}
-    for one, is_tied in zip(baselines, ties, strict=True):
-        kind = "better" if one.srcc > srcc else "tied" if is_tied else "worse"
-        groups[kind].append(f"{one.file} ({one.srcc:.3f})")
-    words = {"better": "higher than it", "tied": "lower, yet tied with the best", "worse": "lower"}
-    said = "; ".join(f"{words[kind]}: {', '.join(names)}" for kind, names in groups.items() if names)
-    return f"SRCC of metrics without tuning on the same pairs: {said}."
+    said: dict[str, list[str]] = {"better": [], "not told apart from it": [], "worse": []}
+    for one in baselines:
+        chosen_tied, one_tied = context.ties([chosen], [one])
+        kind = "not told apart from it" if chosen_tied and one_tied else "better" if one_tied else "worse"
+        said[kind].append(f"{one.file} ({one.srcc:.3f})")
+    parts = [f"{kind} {', '.join(names)}" for kind, names in said.items() if names]
+    return f"SRCC of metrics without tuning on the same pairs: {'; '.join(parts)}."
 
 
 def _name(group: Group) -> str:

@@ -13,14 +13,14 @@ from iqatune.results.report import figures
 from iqatune.results.report.advice import mean
 from iqatune.results.report.collect import FoundRun, setting_of
 from iqatune.results.report.context import SIMULATED, Context
-from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, spread, word
+from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.results.report.protocol import card
 from iqatune.search.loop import Trial
 
 CHECKPOINTS = (10, 25, 50)
 
-ENOUGH_BLOCKS = 5
-"""Fewer cases cannot make a Wilcoxon signed-rank test significant."""
+ENOUGH_BLOCKS = 6
+"""Fewer cases cannot make a Wilcoxon signed-rank test significant at 5 %."""
 
 RANDOM = "random"
 
@@ -112,9 +112,10 @@ def random_equivalent(target: float, random_values: Floats) -> tuple[int, bool]:
 def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blocks: Sequence[Block]) -> Table:
     complete = len(names) > 1 and all(set(case.runs) == set(names) for case in cases)
     ranks = _ranks(names, cases) if complete else None
+    runs_of = [[case.runs[name] for case in cases if name in case.runs] for name in names]
+    tuned = ranked([spread([run.srcc for run in runs]) for runs in runs_of], _tied(names, cases))
     rows = []
-    for place, name in enumerate(names):
-        runs = [case.runs[name] for case in cases if name in case.runs]
+    for place, (name, runs) in enumerate(zip(names, runs_of, strict=True)):
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
         optimism = [run.result.held_out.optimism for run in runs if run.result.held_out is not None]
         counts = [run.result.strategy for run in runs]
@@ -125,7 +126,7 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
                 word(name),
                 number(len(runs), 0),
                 number(float(ranks[:, place].mean()) if ranks is not None else None, 2),
-                spread([run.srcc for run in runs]),
+                tuned[place],
                 spread(held_out),
                 number(mean(optimism), 4, None if not optimism else f"{mean(optimism):+.4f}"),
                 _equivalent(name, cases, blocks),
@@ -154,14 +155,25 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
         rows=tuple(rows),
         card=card(context.usual, context.found.groups),
         notes=(
-            f"Over the {len(cases)} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank "
-            "of the tuned SRCC, 1 is the best.",
+            f"Over the {len(cases)} cases (data set, backbone, space, samples, seed) that every searcher has; mean "
+            "rank of the tuned SRCC, 1 is the best.",
+            "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
+            "few cases for a test.",
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
             "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),
     )
+
+
+def _tied(names: Sequence[str], cases: Sequence[Block]) -> list[bool]:
+    """Which searchers the Wilcoxon tests do not tell from the one with the highest mean; all, where they cannot."""
+    if len(cases) < ENOUGH_BLOCKS or len(names) < 2 or any(set(case.runs) != set(names) for case in cases):
+        return [True] * len(names)
+    table = np.array([[case.runs[name].srcc for name in names] for case in cases])
+    p = compare_over_many(table).wilcoxon_p[int(table.mean(axis=0).argmax())]
+    return [bool(value > 0.05) for value in p]
 
 
 def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> Cell:

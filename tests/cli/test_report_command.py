@@ -1,0 +1,98 @@
+"""`iqatune report` as a user types it, on small real searches."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def runs(iqatune: Run, small_set: Any, small_cache: Path) -> Path:
+    """Two searchers' runs on the small set, in the folder `runs` of the working directory."""
+    for searcher in ("random", "nevergrad"):
+        ran = iqatune(
+            "search", *small_set.options, "--backbone", "squeezenet", "--backbone-weights", "random",
+            "--searcher", searcher, "--samples", 6, "--folds", 3, "--cache-dir", small_cache, "--quiet",
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+    return Path("runs")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:
+    ran = iqatune("report", runs)
+    assert ran.code == 0, ran.err
+    assert ran.out.strip() == str(runs / "report" / "report.html")
+    name = small_set.labels.parent.name
+    tables = runs / "report" / "tables"
+    record = json.loads((runs / "csv" / "squeezenet" / "random-stage-s0" / "result.json").read_text())
+    tuned, uniform = read(tables / "scores-random-stage-6.csv")
+    assert float(tuned[f"csv:{name} SRCC"]) == record["best"]["srcc"]
+    assert float(tuned[f"csv:{name} held-out"]) == pytest.approx(record["held_out"]["srcc_mean"], abs=1e-12)
+    assert float(uniform[f"csv:{name} KRCC"]) == record["baselines"]["uniform"]["krcc"]
+    assert not list(tables.glob("distortions-*"))
+    markdown = (runs / "report" / "report.md").read_text()
+    assert "## (b) Per distortion\n\nMissing" in markdown
+    assert "No speed was measured" in markdown
+
+    files = sorted(runs.rglob("result.json"))
+    ran = iqatune(
+        "evaluate", *files, *small_set.options, "--cache-dir", small_cache, "--by", "distortion", "--format", "json",
+        "--baseline", "psnr", "--baseline", "uniform",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    evaluation = json.loads(ran.out)
+    assert [one["kind"] for one in evaluation["results"]] == ["tuned", "tuned", "uniform", "baseline"]
+    record_uniform = record["baselines"]["uniform"]
+    assert evaluation["results"][2]["srcc"] == pytest.approx(record_uniform["srcc"], abs=1e-9)
+
+    # from the data and from a kept evaluation come the same figures by distortion
+    scored = iqatune("report", runs, "--output", "scored", "--score", "--baseline", "psnr", "--cache-dir", small_cache)
+    assert scored.code == 0, scored.err
+    (runs / "evaluation.json").write_text(ran.out)
+    kept = iqatune("report", runs, "--output", "kept")
+    assert kept.code == 0, kept.err
+    (table,) = Path("scored").glob("tables/distortions-*.csv")
+    rows = read(table)
+    assert rows == read(Path("kept") / "tables" / table.name)
+    psnr = {group["group"]: group for group in evaluation["results"][3]["groups"]}
+    assert {row["distortion"]: float(row["psnr SRCC"]) for row in rows} == {name: psnr[name]["srcc"] for name in psnr}
+    assert {row["distortion"]: int(float(row["pairs"])) for row in rows} == {"noise": 30, "blur": 18}
+
+    # pictures of a data set only enter the page when they are asked for
+    assert "data:image/jpeg" not in (Path("scored") / "report.html").read_text()
+    assert list(Path("scored").glob("tables/examples-*.csv"))
+    pictured = iqatune("report", runs, "--output", "pictured", "--score", "--images", "--cache-dir", small_cache)
+    assert pictured.code == 0, pictured.err
+    assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere",), "nowhere: no such folder"),
+        ((".",), "holds no complete run"),
+        ((".", "--baseline", "psnr"), "add --score, or --dataset"),
+        ((".", "--images"), "add --score, or --dataset"),
+    ],
+)
+def test_report_refuses(iqatune: Run, arguments: tuple[str, ...], words: str) -> None:
+    ran = iqatune("report", *arguments)
+    assert ran.code == 2
+    assert words in ran.last_line
+
+
+def test_an_unknown_baseline_is_refused_before_any_work(iqatune: Run, runs: Path) -> None:
+    ran = iqatune("report", runs, "--score", "--baseline", "psnrr")
+    assert ran.code == 2
+    assert "psnr" in ran.last_line
+    assert not (runs / "report" / "report.html").exists()
