@@ -1,8 +1,12 @@
 """The export: it loads without a search library, checks itself, and needs nothing when it includes its backbone."""
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
+import venv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import iqatune
 from iqatune.backbones.network import build_backbone
 from iqatune.errors import InputError
 from iqatune.metric.files import HEADER, golden_images, load_metric, save_metric
@@ -101,34 +106,36 @@ def test_stages_without_weight_are_not_in_the_file(metric, backbone_of, some_wei
     assert sizes[2] < 0.6 * sizes[1] < 0.6 * sizes[0]
 
 
-BLOCKER = f"""
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {SEARCH_LIBRARIES}:
-            raise ImportError(name + " is blocked")
-sys.meta_path.insert(0, Blocker())
-try:
-    import ray
-except ImportError:
-    pass
-else:
-    sys.exit("the blocker does not block")
-"""
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """The Python of a virtual environment that has every package of this one but the search libraries."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=False, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
+    for place in [Path(entry) for entry in sys.path if entry.endswith("-packages")]:
+        for package in place.iterdir():
+            name = package.name.partition("-")[0].partition(".")[0].lower()
+            link = Path(paths["purelib"]) / package.name
+            if package.suffix != ".pth" and name not in {one.lower() for one in SEARCH_LIBRARIES} and not link.exists():
+                link.symlink_to(package)
+    return Path(paths["scripts"]) / "python"
 
 
-def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metric, tmp_path):
+def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metric, bare_python, tmp_path):
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
-    code = BLOCKER + (
-        "import iqatune, torch\n"
+    code = (
+        "import importlib.util, sys, iqatune\n"
         "from iqatune.metric.files import golden_images\n"
+        f"found = [name for name in {SEARCH_LIBRARIES} if importlib.util.find_spec(name)]\n"
+        "if found: sys.exit(f'the environment has {found}')\n"
         f"metric = iqatune.Metric.load({str(path)!r})\n"
         "print(*metric(*golden_images(80)).tolist())\n"
-        f"loaded = set({SEARCH_LIBRARIES}) & set(sys.modules)\n"
-        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(Path(iqatune.__file__).parents[1])}
+    done = subprocess.run(
+        [bare_python, "-c", code], capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path
+    )
 
     assert done.returncode == 0, done.stderr
     found = [float(score) for score in done.stdout.split()]
