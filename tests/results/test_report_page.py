@@ -99,3 +99,17 @@ def test_the_page_holds_no_address_to_load_from(report: Path) -> None:
     for attribute in ('src="http', 'href="http', "url(http", "@import", '<link rel="stylesheet', 'src="//'):
         assert attribute not in text
     assert "&lt;b&gt;bold" in text
+
+
+def test_the_same_folder_gives_the_same_files(tmp_path: Path, write_run: Callable[..., Path]) -> None:
+    write_run()
+    write_run(searcher="ax", srcc=0.91)
+    written: list[dict[str, Any]] = []
+    for name in ("one", "two"):
+        write_report(tmp_path / "runs", tmp_path / name, None, Progress(quiet=True))
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        written.append({str(path.relative_to(tmp_path / name)): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    assert {"report.html", "report.md", "report.tex"} <= set(written[0])
+    assert any(name.startswith("tables/") for name in written[0])
+    assert any(name.startswith("figures/") for name in written[0])

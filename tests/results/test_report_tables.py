@@ -6,23 +6,33 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqatune.datasets.table import Pair
 from iqatune.errors import InputError
-from iqatune.progress import Progress
-from iqatune.results.report.build import make_report, write_report
-from iqatune.results.report.collect import collect
+from iqatune.results.evaluate import Evaluated
+from iqatune.results.record import Result
+from iqatune.results.report import figures
+from iqatune.results.report.build import make_report
+from iqatune.results.report.collect import FoundRun, collect
+from iqatune.results.report.context import is_of
+from iqatune.results.report.examples import chosen_pairs
 from iqatune.results.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread
 from iqatune.results.report.searchers import best_so_far, expected_best, random_equivalent
 from iqatune.results.report.write import latex, table_csv, table_latex, table_markdown
 from iqatune.search.loop import Trial
 
 WriteRun = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a drawing takes longer than all tables; the page's test looks at real ones
+    monkeypatch.setattr(figures, "_drawn", lambda draw, width, height: "<svg/>")
 
 
 def tables(report: Report) -> dict[str, Table]:
@@ -300,15 +310,42 @@ def test_spread_of_seeds() -> None:
     assert spread([0.4, math.nan]).text == "undefined"
 
 
-def test_the_same_folder_gives_the_same_files(tmp_path: Path, write_run: WriteRun) -> None:
-    write_run()
-    write_run(searcher="ax", srcc=0.91)
-    written: list[dict[str, Any]] = []
-    for name in ("one", "two"):
-        write_report(tmp_path / "runs", tmp_path / name, None, Progress(quiet=True))
-        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
-        written.append({str(path.relative_to(tmp_path / name)): path.read_bytes() for path in files})
-    assert written[0] == written[1]
-    assert {"report.html", "report.md", "report.tex"} <= set(written[0])
-    assert any(name.startswith("tables/") for name in written[0])
-    assert any(name.startswith("figures/") for name in written[0])
+def test_an_evaluation_is_of_the_record_that_its_path_and_parameters_name(
+    record: Callable[..., Result], tmp_path: Path
+) -> None:
+    def evaluated(file: str, result: Result) -> Evaluated:
+        fields = {"backbone": "vgg19", "searcher": "random", "space": "stage", "tuned_on": "live", "groups": ()}
+        return Evaluated(
+            **fields,
+            file=file,
+            srcc=0.9,
+            krcc=0.7,
+            plcc=0.9,
+            confidence=None,
+            tied_with_best=True,
+            protocol=result.protocol,
+        )
+
+    downloaded, random = record(), record(backbone_weights="random", backbone_sha256="2" * 64)
+    place = Path("live", "vgg19", "random-stage-s0", "result.json")
+    run = FoundRun(tmp_path / "runs" / place, downloaded)
+    assert is_of(evaluated(str(Path("elsewhere") / place), downloaded), run)
+    assert is_of(evaluated(str(place), downloaded), run)
+    assert not is_of(evaluated(str(place), random), run)
+    assert not is_of(evaluated(str(place).replace("-s0", "-s1"), downloaded), run)
+    assert not is_of(evaluated("result.json", downloaded), run)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 9)), min_size=1, max_size=20))
+def test_examples_span_the_qualities_of_one_reference(rows: list[tuple[str, str, float]]) -> None:
+    pairs = [
+        Pair(Path(reference), Path(str(number)), reference, distortion, None, quality, quality)
+        for number, (reference, distortion, quality) in enumerate(rows)
+    ]
+    chosen = chosen_pairs(pairs)
+    (reference,) = {pair.reference_id for pair in chosen}
+    versions = [pair for pair in pairs if pair.reference_id == reference]
+    assert len(versions) == max(sum(pair.reference_id == name for pair in pairs) for name in "abc")
+    assert len(set(chosen)) == len(chosen) == min(len(versions), 5)
+    assert chosen[0].quality == max(pair.quality for pair in versions)
+    assert [pair.quality for pair in chosen] == sorted((pair.quality for pair in chosen), reverse=True)

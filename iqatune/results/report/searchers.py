@@ -157,8 +157,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
         notes=(
             f"Over the {len(cases)} cases (data set, backbone, space, samples, seed) that every searcher has; mean "
             "rank of the tuned SRCC, 1 is the best.",
-            "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
-            "few cases for a test.",
+            "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are "
+            "too few cases for a test.",
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
             "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
