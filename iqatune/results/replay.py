@@ -112,6 +112,8 @@ def _flat(content: Any, path: str) -> list[tuple[str, float]]:
 def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
     recorded, now = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in (result.protocol, prepared.protocol))
     changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
+    if result.held_out is not None and not _keeps_parameters(result.held_out):
+        changes.append(("parameters of the folds", "none", "needed for the held-out figures; search anew"))
     if result.channels != prepared.channels:
         changes.append(("channels", result.channels, prepared.channels))
     return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
@@ -127,7 +129,7 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
         best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
         intervals = confidence(quality, distances, references)
     held_out = None
-    if result.held_out is not None:
+    if result.held_out is not None and _keeps_parameters(result.held_out):
         tuned = best.srcc if best is not None else math.nan
         held_out = _held_out(result.held_out, run, prepared, uniform, tuned)
     update = {
@@ -137,6 +139,11 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
         "confidence": intervals,
     }
     return result.model_copy(update=update)
+
+
+def _keeps_parameters(held_out: HeldOut) -> bool:
+    """Whether every fold with figures has the parameters that they came from; the first records had none."""
+    return all(fold.parameters or math.isnan(fold.srcc) for fold in held_out.per_fold)
 
 
 def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, uniform: Floats, tuned_srcc: float) -> HeldOut:

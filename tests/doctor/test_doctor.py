@@ -154,6 +154,19 @@ def test_mixed_case_is_a_note(live_tree: Path, examined: Callable[..., Any], tmp
     assert "Bikes.bmp" in findings["note"]["case"]
 
 
+def test_names_that_differ_in_case_alone_are_a_warning(
+    small_set: Any, examined: Callable[..., Any], tmp_path: Path
+) -> None:
+    for path in small_set.folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    shutil.copy(tmp_path / "noise0_1.png", tmp_path / "Noise0_1.png")
+    if len(list(tmp_path.glob("*oise0_1.png"))) == 1:
+        pytest.skip("this file system ignores case")
+    code, findings = examined("--dataset", "csv", "--pairs", tmp_path / "labels.csv", "--better", "higher")
+    assert code == 0
+    assert "Noise0_1.png, noise0_1.png" in findings["warning"]["case"]
+
+
 @pytest.mark.parametrize("keep", [0, 30, 0.9])
 def test_truncated_image(keep: float, csiq_tree: Path, examined: Callable[..., Any], tmp_path: Path) -> None:
     root = _linked(csiq_tree, tmp_path / "set", copied=("dst_imgs",))

@@ -140,6 +140,27 @@ def test_other_parameters_of_the_cnn_change_the_hash(
     assert "backbone_sha256 has changed" in ran.out
 
 
+def test_folds_without_parameters_are_named(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path
+) -> None:
+    file = recorded("--folds", 2)
+
+    def forget(content: Any) -> None:
+        for fold in content["held_out"]["per_fold"]:
+            fold["parameters"] = {}
+
+    _alter(file, forget)
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "parameters of the folds" in ran.out
+    assert "DIFFERS" not in ran.out
+    _alter(file, lambda content: content["held_out"]["per_fold"][0].update(parameters={"gamma": 0.5}))
+    _alter(file, lambda content: content["held_out"]["per_fold"][1].update(parameters={"gamma": 0.5}))
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1
+    assert "not those of the space" in ran.out
+
+
 def test_what_is_no_record_is_refused(iqatune: Callable[..., Any], small_cache: Path, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     for name in ("x.json", "absent.json"):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +33,16 @@ TAIL = 64
 """Last bytes of a file in which the end mark of its format is looked for."""
 
 
+Thumbnail = NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class _Seen:
     """A decoded pair: its place in the table, -MSE (PSNR's order) and a standardised grey thumbnail."""
 
     row: int
     fidelity: float
-    thumbnail: NDArray[np.float64]
+    thumbnail: Thumbnail
 
 
 def picture_outcomes(table: PairTable, full: bool, progress: Progress) -> Iterator[Outcome]:
@@ -58,21 +60,14 @@ def picture_outcomes(table: PairTable, full: bool, progress: Progress) -> Iterat
         if not {table.pairs[row].reference, table.pairs[row].distorted} & damaged.keys()
         and sizes[table.pairs[row].reference] == sizes[table.pairs[row].distorted]
     ]
-    seen = []
-    with progress.track("looking at images", len(rows), "pairs") as advance:
-        for row in rows:
-            try:
-                seen.append(_look(table.pairs[row], row))
-            except InputError as error:
-                damaged.setdefault(table.pairs[row].distorted, str(error))
-            advance(1)
+    seen, references = _looked_at(table.pairs, rows, damaged, progress)
     checked = f"{len(paths)} files" + ("" if full else f", {len(seen)} pairs of them decoded (--full decodes all)")
     if damaged:
         yield "images", "problem", f"{len(damaged)} not readable: {some(list(dict.fromkeys(damaged.values())), 2)}"
     else:
         yield "images", "ok", f"readable: {checked}"
     if seen:
-        yield _fit(table.pairs, seen)
+        yield _fit(table.pairs, seen, references)
         yield _direction(table, seen)
 
 
@@ -140,38 +135,55 @@ def _sample(table: PairTable) -> list[int]:
     return sorted(list(chosen)[: max(SAMPLE, len(first))])
 
 
-def _look(pair: Pair, row: int) -> _Seen:
-    reference, _ = _decoded(pair.reference)
-    # the distorted image is seen once: only references are worth keeping
-    distorted, thumbnail = _decoded.__wrapped__(pair.distorted)
-    return _Seen(row, -float(np.mean((reference - distorted) ** 2)), thumbnail)
+def _looked_at(
+    pairs: Sequence[Pair], rows: Sequence[int], damaged: dict[Path, str], progress: Progress
+) -> tuple[list[_Seen], dict[Path, Thumbnail]]:
+    """What is seen of the pairs in those rows, and their references' thumbnails; adds to `damaged` what cannot be."""
+    rows_of: dict[Path, list[int]] = {}
+    for row in rows:
+        rows_of.setdefault(pairs[row].reference, []).append(row)
+    seen: list[_Seen] = []
+    references: dict[Path, Thumbnail] = {}
+    with progress.track("looking at images", len(rows), "pairs") as advance:
+        for path, its_rows in rows_of.items():
+            try:
+                reference, references[path] = _decoded(path)
+            except InputError as error:
+                damaged[path] = str(error)
+                advance(len(its_rows))
+                continue
+            for row in its_rows:
+                try:
+                    distorted, thumbnail = _decoded(pairs[row].distorted)
+                    seen.append(_Seen(row, -float(np.mean((reference - distorted) ** 2)), thumbnail))
+                except InputError as error:
+                    damaged[pairs[row].distorted] = str(error)
+                advance(1)
+    return seen, references
 
 
-@lru_cache(maxsize=8)
-def _decoded(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _decoded(path: Path) -> tuple[NDArray[np.float32], Thumbnail]:
     """An image's values, and its grey thumbnail with mean 0 and length 1 (0 where it is flat)."""
     image = open_rgb(path)
-    small = np.asarray(
-        image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), dtype=np.float64
-    ).ravel()
-    small -= small.mean()
-    length = float(np.linalg.norm(small))
-    return np.asarray(image, dtype=np.float32), small / length if length > 0 else small
+    grey = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    small = np.asarray(grey, dtype=np.float64).ravel()
+    centred = small - small.mean()
+    length = float(np.linalg.norm(centred))
+    return np.asarray(image, dtype=np.float32), centred / length if length > 0 else centred
 
 
-def _fit(pairs: Sequence[Pair], seen: Sequence[_Seen]) -> Outcome:
+def _fit(pairs: Sequence[Pair], seen: Sequence[_Seen], references: dict[Path, Thumbnail]) -> Outcome:
     """Whether the sampled images look like their reference more than like any other.
 
     Thumbnails' correlation, for PSNR would take a much darkened image for any dark reference's.
     """
-    references = list(dict.fromkeys(pairs[one.row].reference for one in seen))
-    thumbnails = np.stack([_decoded(path)[1] for path in references])
-    fits = np.stack([one.thumbnail for one in seen]) @ thumbnails.T
+    paths = list(references)
+    fits = np.stack([one.thumbnail for one in seen]) @ np.stack(list(references.values())).T
     wrong = []
     for one, fit in zip(seen, fits, strict=True):
         pair, best = pairs[one.row], int(fit.argmax())
-        if fit[best] > fit[references.index(pair.reference)] + BETTER_FIT:
-            wrong.append(f"{pair.distorted.name} fits {references[best].name} better than {pair.reference.name}")
+        if fit[best] > fit[paths.index(pair.reference)] + BETTER_FIT:
+            wrong.append(f"{pair.distorted.name} fits {paths[best].name} better than {pair.reference.name}")
     if wrong:
         return "content", "problem", f"wrong reference: {some(wrong)}"
     return "content", "ok", f"{len(seen)} of {len(pairs)} pairs looked at; each fits its own reference best"
