@@ -81,6 +81,19 @@ def test_what_was_not_run_is_missing(tmp_path: Path, write_run: WriteRun) -> Non
     assert cells(tables(report)["transfer-vgg19"], "live")["csiq SRCC"].missing
 
 
+def test_a_backbone_with_its_own_pooling_can_be_the_answer(tmp_path: Path, write_run: WriteRun) -> None:
+    for backbone in ("alexnet", "squeezenet"):
+        write_run(backbone=backbone, srcc=0.85, held_out=0.80)
+    write_run(backbone="vgg16", pooling="l2", srcc=0.95, held_out=0.94)
+    write_run(folder="other", backbone="xception", srcc=0.99, held_out=0.98, pairs=700, dataset_sha256="3" * 64)
+    report = make_report(collect(tmp_path))
+    # xception was scored on other pairs, and is not compared
+    assert (
+        "use vgg16 tuned by random (stage space, 4 samples, pooling l2 instead of native)" in report.answer[0].headline
+    )
+    assert "vgg16 on live: pooling l2 instead of native." in tables(report)["searchers"].card
+
+
 def test_another_protocol_is_marked_with_what_differs(tmp_path: Path, write_run: WriteRun) -> None:
     for seed in range(2):
         write_run(folder="a", seed=seed)

@@ -39,8 +39,7 @@ def advice(context: Context) -> tuple[Advice, ...]:
 
 def _of_dataset(context: Context, dataset: str) -> Advice:
     all_groups = [group for group in context.found.groups if group.setting.dataset == dataset]
-    usual = [group for group in all_groups if not context.usual.differences(dataset, group.protocol)]
-    groups = usual or all_groups
+    groups = [group for group in all_groups if context.usual.same_pairs(dataset, group.protocol)]
     tied = [group for group, is_tied in zip(groups, context.ties(groups), strict=True) if is_tied]
     chosen = max(tied, key=merit)
     sentences = (
@@ -50,7 +49,9 @@ def _of_dataset(context: Context, dataset: str) -> Advice:
         _beside_baselines(context, chosen),
         SIMULATED if context.found.simulated(dataset) else "",
     )
-    return Advice(f"On {dataset}, use {_name(chosen)}.", " ".join(sentence for sentence in sentences if sentence))
+    return Advice(
+        f"On {dataset}, use {_name(context, chosen)}.", " ".join(sentence for sentence in sentences if sentence)
+    )
 
 
 def _certainty(chosen: Group, tied: Sequence[Group], groups: Sequence[Group]) -> str:
@@ -85,9 +86,11 @@ def _beside_baselines(context: Context, chosen: Group) -> str:
     return f"SRCC of metrics without tuning on the same pairs: {'; '.join(parts)}."
 
 
-def _name(group: Group) -> str:
+def _name(context: Context, group: Group) -> str:
     setting = group.setting
-    return f"{setting.backbone} tuned by {setting.searcher} ({setting.space} space, {setting.samples} samples)"
+    difference = context.usual.differences(setting.dataset, group.protocol)
+    how = [f"{setting.space} space", f"{setting.samples} samples", *([difference] if difference else [])]
+    return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"
 
 
 def _figures(group: Group) -> str:

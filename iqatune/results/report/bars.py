@@ -2,8 +2,10 @@
 
 from iqatune.results.report import figures
 from iqatune.results.report.advice import best_per_backbone, mean
+from iqatune.results.report.collect import Group
 from iqatune.results.report.context import Context
 from iqatune.results.report.model import Figure
+from iqatune.results.report.protocol import deviations
 
 
 def bars(context: Context) -> tuple[Figure, Figure]:
@@ -13,14 +15,12 @@ def bars(context: Context) -> tuple[Figure, Figure]:
 
 def _bars(context: Context, name: str) -> Figure:
     values: dict[str, dict[str, float | None]] = {}
-    deviating = []
+    shown: list[Group] = []
     for dataset in context.found.datasets:
         for group in best_per_backbone(context, dataset):
             figure = mean(group.srcc if name == "SRCC" else group.krcc)
             values.setdefault(group.setting.backbone, {})[dataset] = figure
-            difference = context.usual.differences(dataset, group.protocol)
-            if difference:
-                deviating.append(f"{group.setting.backbone} on {dataset}: another protocol, {difference}.")
+            shown.append(group)
     labels = [
         f"{dataset} (simulated)" if context.found.simulated(dataset) else dataset for dataset in context.found.datasets
     ]
@@ -29,5 +29,8 @@ def _bars(context: Context, name: str) -> Figure:
         f"bars-{name.lower()}",
         f"Tuned {name} per backbone and data set",
         figures.grouped_bars(labels, rows, name),
-        ("Mean over seeds of each backbone's best setting; a missing bar was not run.", *deviating),
+        (
+            "Mean over seeds of each backbone's best setting; a missing bar was not run.",
+            *deviations(context.usual, shown),
+        ),
     )

@@ -24,6 +24,10 @@ class Usual:
     data: dict[str, dict[str, object]]
     method: dict[str, object]
 
+    def same_pairs(self, dataset: str, protocol: Protocol) -> bool:
+        """Whether a protocol has the data set's usual pairs and scores: only such figures are tested together."""
+        return protocol.dataset_sha256 == self.data[dataset]["dataset_sha256"]
+
     def differences(self, dataset: str, protocol: Protocol) -> str:
         """In what a protocol differs from the usual one, in words; empty where it does not."""
         expected = {**self.data.get(dataset, {}), **self.method}
@@ -90,7 +94,20 @@ def card(usual_protocol: Usual, groups: Sequence[Group]) -> tuple[str, ...]:
     seeds = sorted({run.result.protocol.split_seed for group in groups for run in group.runs} - {None}, key=str)
     if seeds:
         lines.append(f"Folds by reference, split seeds {', '.join(map(str, seeds))}.")
-    return tuple(lines)
+    return (*lines, *deviations(usual_protocol, groups))
+
+
+def deviations(usual_protocol: Usual, groups: Sequence[Group]) -> tuple[str, ...]:
+    """Which backbones' results have another protocol on which data sets, and in what it differs."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for group in groups:
+        setting = group.setting
+        if difference := usual_protocol.differences(setting.dataset, group.protocol):
+            found.setdefault((setting.backbone, difference), []).append(setting.dataset)
+    return tuple(
+        f"{backbone} on {', '.join(dict.fromkeys(datasets))}: {difference}."
+        for (backbone, difference), datasets in found.items()
+    )
 
 
 def _commonest(protocols: Sequence[Protocol], names: Sequence[str]) -> dict[str, object]:

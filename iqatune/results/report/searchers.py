@@ -226,7 +226,7 @@ def _tests(names: Sequence[str], whole: Sequence[Block]) -> list[str]:
 def _wilcoxon(context: Context, names: Sequence[str], whole: Sequence[Block]) -> Table:
     found = compare_over_many([[block.runs[name].srcc for name in names] for block in whole])
     rows = tuple(
-        (word(name), *(Cell() if i == j else number(float(found.wilcoxon_p[i, j]), 3) for j in range(len(names))))
+        (word(name), *(Cell() if i == j else _p(float(found.wilcoxon_p[i, j])) for j in range(len(names))))
         for i, name in enumerate(names)
     )
     return Table(
@@ -237,6 +237,10 @@ def _wilcoxon(context: Context, names: Sequence[str], whole: Sequence[Block]) ->
         card=card(context.usual, context.found.groups),
         notes=_simulated(context),
     )
+
+
+def _p(value: float) -> Cell:
+    return number(value, text="< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
 def _anytime_table(context: Context, names: Sequence[str], blocks: Sequence[Block]) -> Table:
