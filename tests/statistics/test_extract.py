@@ -1,9 +1,12 @@
 """Extraction: figures, the store, and every way in which files can be wrong."""
 
 import copy
-import multiprocessing
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,22 +178,15 @@ def test_interrupted_extraction_resumes_at_the_next_reference(
     np.testing.assert_array_equal(resumed.moments, undisturbed.moments)
 
 
-def _extract_in_process(table: PairTable, cache: Path) -> None:
-    torch.set_num_threads(1)
-    _extract(table, build_backbone("squeezenet", "random"), cache)
-
-
-def test_two_processes_may_fill_one_cache(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
-    table = make_table()
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_extract_in_process, args=(table, tmp_path / "cache")) for _ in range(2)]
+def test_two_processes_may_fill_one_cache(small_set: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iqatune", "extract", *small_set.options, "--backbone", "squeezenet"]
+    command += ["--backbone-weights", "random", "--cache-dir", str(tmp_path / "cache"), "--json"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    both = _extract(table, backbone, tmp_path / "cache")
-    assert both.computed == 0
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+    third = subprocess.run(command, capture_output=True, check=True)
+    assert json.loads(third.stdout)["computed"] == 0
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
@@ -221,3 +217,25 @@ class _Untouchable:
     def __init__(self, backbone: Backbone) -> None:
         self.name, self.parameters_sha256 = backbone.name, backbone.parameters_sha256
         self.pooling, self.channels, self.minimum_size = backbone.pooling, backbone.channels, backbone.minimum_size
+
+
+class _Counting:
+    """A backbone that notes the size of every batch, and has no memory for more than `largest` images."""
+
+    def __init__(self, backbone: Backbone, largest: int = 100) -> None:
+        self._backbone, self._largest = backbone, largest
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._backbone, name)
+
+    def to(self, *arguments: object, **settings: object) -> "_Counting":
+        self._backbone.to(*arguments, **settings)  # type: ignore[call-overload]
+        return self
+
+    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+        self.batches.append(len(images))
+        if len(images) > self._largest:
+            raise torch.OutOfMemoryError("no memory")
+        stages: list[torch.Tensor] = self._backbone(images)
+        return stages
