@@ -58,7 +58,7 @@ class Backbone(nn.Module):
         """
         height, width = images.shape[-2:]
         try:
-            return [images, *self._maps((images - self._mean) / self._std)]
+            return [images, *self._maps(self._normalised(images))]
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, AssertionError) as error:  # an assertion is how timm's models refuse a size
@@ -97,6 +97,13 @@ class Backbone(nn.Module):
                     return self._made_for
                 raise InputError(f"--backbone {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
         return bisect_left(range(largest), True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        if self._mean.dtype in (torch.bfloat16, torch.float16):
+            # in full precision up to here: bfloat16 tells no more than 256 grey levels apart, fewer near white
+            mean, std = (torch.tensor(value, device=images.device).view(1, 3, 1, 1) for value in (self.mean, self.std))
+            return ((images.float() - mean) / std).to(self._mean.dtype)
+        return (images - self._mean) / self._std
 
     def _takes(self, side: int) -> bool:
         image = torch.zeros(1, 3, side, side, dtype=self._mean.dtype, device=self._mean.device)

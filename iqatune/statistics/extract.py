@@ -1,16 +1,17 @@
 """Moments of every pair of a table: from the store, or from one pass of each image through the backbone.
 
 Pairs are grouped by reference, so a reference passes the backbone once however many distorted versions it has; a
-group is the unit that is kept, and that an interrupted extraction resumes at. The next groups' images are decoded and
-resized by threads while the backbone works.
+group is the unit that is kept, and that an interrupted extraction resumes at. Batches run on from one group into the
+next. The next images are decoded and resized by threads while the backbone works.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
+from iqatune.statistics import fused
 from iqatune.statistics.digests import file_digests
 from iqatune.statistics.moments import centre, stage_moments
 from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group, write_group
@@ -30,13 +32,16 @@ Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 BATCH = {"cpu": 4, "cuda": 16}
-"""Images that pass the backbone together. Every batch is filled up to this size: convolution kernels round
-differently by batch size, and two identical files would otherwise not have identical features."""
+"""Images that pass the backbone together, where no more is known. Every batch is filled up to its full size:
+convolution kernels round differently by batch size, and two identical files would otherwise differ in features."""
+
+LARGEST_BATCH = 64
+"""Images that pass the backbone together on a GPU, memory permitting."""
 
 DECODING_THREADS = 4
 
-GROUPS_AHEAD = 2
-"""Groups whose images are decoded while another is in the backbone; bounds the memory, whatever the set's size."""
+IMAGES_AHEAD = 32
+"""Images that are decoded while others are in the backbone, and a batch more; bounds the memory, whatever the set."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,26 @@ def extract(
     wanted = sum(len(group.rows) for group in missing)
     if missing:
         backbone = backbone.to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
+        batch = None
         with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
-            for group, decoded in _decoded_ahead(missing, resize):
-                computed = _group_moments(group, decoded, backbone, device)
-                write_group(group.path, computed)
-                moments[list(group.rows)] = computed
-                advance(len(group.rows))
+            while missing:
+                stream = _Stream(backbone, device, batch)
+                try:
+                    for group, computed in stream.moments(_decoded(missing, resize)):
+                        write_group(group.path, computed)
+                        moments[list(group.rows)] = computed
+                        missing.remove(group)
+                        advance(len(group.rows))
+                except torch.OutOfMemoryError as error:
+                    if stream.batch == 1:
+                        raise InputError(
+                            f"--device {device}: has too little free memory for one image in {backbone.name}; "
+                            "give --device cpu, or a smaller --resize"
+                        ) from error
+                    # the groups that are not kept begin anew: a pair's two images must pass in batches of one size
+                    batch = stream.batch // 2
+                    progress.warn(f"{device} is out of memory; going on with batches of {batch}")
+                    torch.cuda.empty_cache()
     return Statistics(backbone.channels, moments, wanted, digests)
 
 
@@ -127,52 +146,129 @@ def _grouped(pairs: Sequence[Pair], settings: Settings, folder: Path, digests: d
     return groups
 
 
-def _decoded_ahead(groups: Sequence[_Group], resize: int | None) -> Iterator[tuple[_Group, list[Future[Rgb]]]]:
-    """Each group with its images (the reference first), decoding of the next ones already under way."""
+@dataclass(frozen=True)
+class _Image:
+    """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
+
+    group: _Group
+    row: int | None
+    pixels: Rgb
+
+
+def _decoded(groups: Sequence[_Group], resize: int | None) -> Iterator[_Image]:
+    """Every group's images, its reference first; decoding of the next ones already under way."""
     pool = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="decode")
-    queue: deque[tuple[_Group, list[Future[Rgb]]]] = deque()
-    waiting = iter(groups)
+    wanted = ((group, row, path) for group in groups for row, path in _files(group))
+    queue: deque[tuple[_Group, int | None, Future[Rgb]]] = deque()
     try:
-        for group in groups:
-            while len(queue) < 1 + GROUPS_AHEAD and (coming := next(waiting, None)) is not None:
-                paths = (coming.reference, *coming.distorted)
-                queue.append((coming, [pool.submit(read_rgb, path, resize) for path in paths]))
-            yield group, queue.popleft()[1]
+        while True:
+            while len(queue) < IMAGES_AHEAD and (coming := next(wanted, None)) is not None:
+                group, row, path = coming
+                queue.append((group, row, pool.submit(read_rgb, path, resize)))
+            if not queue:
+                return
+            group, row, future = queue.popleft()
+            yield _Image(group, row, future.result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _group_moments(group: _Group, decoded: list[Future[Rgb]], backbone: Backbone, device: torch.device) -> Moments:
-    reference = decoded[0].result()
-    height, width = reference.shape[:2]
+def _files(group: _Group) -> Iterator[tuple[int | None, Path]]:
+    yield None, group.reference
+    yield from enumerate(group.distorted)
+
+
+class _Stream:
+    """Passes images through the backbone in batches of one size and one shape, and measures their moments.
+
+    Args:
+        batch: images in a batch; by default what the device's free memory holds of the first images' size.
+    """
+
+    def __init__(self, backbone: Backbone, device: torch.device, batch: int | None) -> None:
+        self.batch = batch or BATCH[device.type]
+        self._probe = batch is None and device.type != "cpu"
+        self._backbone = backbone
+        self._device = device
+        self._reference: Any = None
+        self._found: list[Moments] = []
+
+    def moments(self, images: Iterator[_Image]) -> Iterator[tuple[_Group, Moments]]:
+        """Every group with the (n, 5, C) moments of its pairs, as soon as they are known."""
+        waiting: list[_Image] = []
+        size: tuple[int, ...] = ()
+        for image in images:
+            if image.row is None:
+                _check_large_enough(image, self._backbone)
+            else:
+                _check_size(image, size)
+            if waiting and image.pixels.shape != size:
+                yield from self._passed(waiting)
+                waiting = []
+            size = image.pixels.shape
+            if self._probe:
+                self.batch, self._probe = _affordable(self._backbone, self._device, image.pixels), False
+            waiting.append(image)
+            if len(waiting) == self.batch:
+                yield from self._passed(waiting)
+                waiting = []
+        if waiting:
+            yield from self._passed(waiting)
+
+    def _passed(self, images: list[_Image]) -> Iterator[tuple[_Group, Moments]]:
+        stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
+        start = 0
+        for _, run in groupby(images, key=lambda image: id(image.group)):
+            members = list(run)
+            group = members[0].group
+            end = start + len(members)
+            if members[0].row is None:
+                self._reference = self._reference_of([maps[start : start + 1] for maps in stages])
+                self._found = []
+                start += 1
+            if start < end:
+                self._found.append(self._compared([maps[start:end] for maps in stages]))
+            if members[-1].row == len(group.rows) - 1:
+                yield group, np.concatenate(self._found)
+            start = end
+
+    def _reference_of(self, maps: list[Tensor]) -> Any:
+        return fused.reference_of(maps) if self._device.type == "cpu" else [centre(stage) for stage in maps]
+
+    def _compared(self, maps: list[Tensor]) -> Moments:
+        if self._device.type == "cpu":
+            return fused.compared(self._reference, maps)
+        found: Moments = stage_moments(self._reference, maps).cpu().numpy()
+        return found
+
+
+def _check_large_enough(image: _Image, backbone: Backbone) -> None:
+    height, width = image.pixels.shape[:2]
     if min(height, width) < backbone.minimum_size:
         raise InputError(
-            f"{group.reference}: {width}x{height} is too small for {backbone.name}, "
+            f"{image.group.reference}: {width}x{height} is too small for {backbone.name}, "
             f"which needs {backbone.minimum_size} pixels a side"
         )
-    batch = BATCH[device.type]
-    results: list[Tensor] = []
-    images = [reference]
-    centred = None
-    for path, future in zip((*group.distorted, None), (*decoded[1:], None), strict=True):
-        if path is not None and future is not None:
-            image = future.result()
-            if image.shape != reference.shape:
-                raise InputError(
-                    f"{path}: {image.shape[1]}x{image.shape[0]} differs from its reference "
-                    f"{group.reference.name} ({width}x{height}); a pair needs one size"
-                )
-            images.append(image)
-        if len(images) == batch or (path is None and images):
-            stages = _features(images, batch, backbone, device)
-            if centred is None:
-                centred = [centre(maps[:1]) for maps in stages]
-                stages = [maps[1:] for maps in stages]
-                images = images[1:]
-            if images:
-                results.append(stage_moments(centred, [maps[: len(images)] for maps in stages]).cpu())
-            images = []
-    return torch.cat(results).numpy()
+
+
+def _check_size(image: _Image, of_reference: tuple[int, ...]) -> None:
+    if image.row is not None and image.pixels.shape != of_reference:
+        (height, width), (wanted_height, wanted_width) = image.pixels.shape[:2], of_reference[:2]
+        raise InputError(
+            f"{image.group.distorted[image.row]}: {width}x{height} differs from its reference "
+            f"{image.group.reference.name} ({wanted_width}x{wanted_height}); a pair needs one size"
+        )
+
+
+def _affordable(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:
+    """How many images of this size pass a GPU together: a power of two that takes at most half of its free memory."""
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    _features([pixels], 1, backbone, device)
+    needed = max(torch.cuda.max_memory_allocated(device) - before, 1)
+    free, _ = torch.cuda.mem_get_info(device)
+    fitting = max(min(free // 2 // needed, LARGEST_BATCH), 1)
+    return int(2 ** (int(fitting).bit_length() - 1))
 
 
 @torch.inference_mode()
@@ -184,7 +280,5 @@ def _features(images: Sequence[Rgb], batch: int, backbone: Backbone, device: tor
         tensor = tensor.pin_memory()
     tensor = tensor.to(device, non_blocking=True).permute(0, 3, 1, 2)
     # stage 0 is the image itself: it keeps full precision whatever the backbone's arithmetic is
-    exact = tensor.float() / 255
-    low = next((parameter.dtype for parameter in backbone.parameters()), torch.float32)
-    stages: list[Tensor] = backbone(exact.to(low))
-    return [exact, *stages[1:]]
+    stages: list[Tensor] = backbone(tensor.float() / 255)
+    return stages

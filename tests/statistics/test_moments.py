@@ -1,14 +1,30 @@
 """Moments and similarities against float64 NumPy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
 from iqatune.statistics.distances import similarities
+from iqatune.statistics.fused import compared, reference_of
 from iqatune.statistics.moments import MOMENTS, centre, moments
 
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 SHAPE = (1, 4, 37, 53)
+
+
+def _compiled(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return compared(reference_of([torch.from_numpy(x)]), [torch.from_numpy(y)])
+
+
+def _by_torch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return moments(centre(torch.from_numpy(x)), centre(torch.from_numpy(y))).numpy()
+
+
+WAYS = pytest.mark.parametrize("measure", [_compiled, _by_torch], ids=["compiled", "torch"])
 
 
 def _images() -> dict[str, np.ndarray]:
@@ -33,11 +49,12 @@ def _reference_moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack((mean_x, mean_y, *products), axis=1)
 
 
+@WAYS
 @pytest.mark.parametrize("first", _images())
 @pytest.mark.parametrize("second", _images())
-def test_moments_agree_with_float64(first: str, second: str) -> None:
+def test_moments_agree_with_float64(measure: Measure, first: str, second: str) -> None:
     x, y = _images()[first], _images()[second]
-    found = moments(centre(torch.from_numpy(x)), centre(torch.from_numpy(y))).numpy()
+    found = measure(x, y)
     expected = _reference_moments(x, y)
     assert found.shape == (1, len(MOMENTS), SHAPE[1])
     # a covariance can be small beside what it is summed from: its error is relative to the standard deviations
@@ -46,11 +63,12 @@ def test_moments_agree_with_float64(first: str, second: str) -> None:
     assert np.all(np.abs(found - expected) <= 1e-5 * scale + 1e-11)
 
 
+@WAYS
 @pytest.mark.parametrize("name", _images())
 @pytest.mark.parametrize("structure", ["covariance", "stddev"])
-def test_an_image_is_like_itself(name: str, structure: str) -> None:
-    x = centre(torch.from_numpy(_images()[name]))
-    l_values, s_values = similarities(moments(x, x).numpy(), structure)
+def test_an_image_is_like_itself(measure: Measure, name: str, structure: str) -> None:
+    x = _images()[name]
+    l_values, s_values = similarities(measure(x, x), structure)
     np.testing.assert_allclose(l_values, 1, atol=1e-6)
     np.testing.assert_allclose(s_values, 1, atol=1e-6)
 
@@ -62,6 +80,19 @@ def test_one_reference_serves_a_batch() -> None:
     together = moments(reference, centre(batch))
     apart = torch.cat([moments(reference, centre(batch[row : row + 1])) for row in range(2)])
     torch.testing.assert_close(together, apart, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_compiled_kernel_takes_any_layout_and_type(kind: torch.dtype) -> None:
+    x, y = (torch.from_numpy(_images()[name]).to(kind) for name in ("natural", "noise"))
+    expected = _reference_moments(x.double().numpy(), y.double().numpy())
+    for layout in (torch.channels_last, torch.contiguous_format):
+        stages = [torch.cat([y, y, y]).contiguous(memory_format=layout), y.expand(3, -1, -1, -1)]
+        found = compared(reference_of([x.contiguous(memory_format=layout), x]), stages, threads=2)
+        assert found.dtype == np.float32
+        for image in range(3):
+            for half in np.split(found[image], 2, axis=1):
+                np.testing.assert_allclose(half, expected[0], rtol=2e-5, atol=2e-6)
 
 
 def test_similarities_are_the_published_formulas() -> None:
