@@ -125,21 +125,24 @@ class LocalWorkers:
 
     def next(self) -> list[Ended]:
         """Wait until a job is over; one whose process was killed is begun again, once."""
-        done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
-        ended = []
-        for future in done:
-            executor, job, shared, attempt = self._busy.pop(future)
-            error = future.exception()
-            if not isinstance(error, BrokenProcessPool):
-                self._free.append(executor)
-                ended.append(Ended(job, None if error is None else reason(error)))
-                continue
-            executor.shutdown()
-            if attempt < ATTEMPTS:
-                self._start(job, shared, attempt + 1)
-            else:
-                ended.append(Ended(job, "its process was killed, such as for want of memory; try fewer --jobs"))
+        ended: list[Ended] = []
+        while not ended:
+            done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
+            ended = [one for future in done if (one := self._ended(future)) is not None]
         return ended
+
+    def _ended(self, future: Future[None]) -> Ended | None:
+        """The job's end, or None where it has been begun again."""
+        executor, job, shared, attempt = self._busy.pop(future)
+        error = future.exception()
+        if not isinstance(error, BrokenProcessPool):
+            self._free.append(executor)
+            return Ended(job, None if error is None else reason(error))
+        executor.shutdown()
+        if attempt == ATTEMPTS:
+            return Ended(job, "its process was killed, such as for want of memory; try fewer --jobs")
+        self._start(job, shared, attempt + 1)
+        return None
 
 
 class RayWorkers:
