@@ -61,4 +61,4 @@ def command(
     if as_json:
         print(header.model_dump_json())
     else:
-        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {header.origin or metric.backbone.name}")
+        print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {header.origin or metric.backbone.name}")

@@ -51,8 +51,9 @@ def save_program(metric: Metric, path: Path) -> Header:
     Raises:
         InputError: when its backbone cannot be exported, or the program scores otherwise.
     """
-    program = _exported(metric, path)
-    header = _header(metric)
+    minimum = _minimum_size(metric)
+    program = _exported(metric, minimum, path)
+    header = _header(metric, minimum)
     with replacing(path) as temporary:
         # torch looks at the suffix of the name, which a temporary file has not
         with temporary.open("wb") as file:
@@ -76,15 +77,16 @@ def save_onnx(metric: Metric, path: Path) -> Header:
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
         raise InputError(f"--output {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
-    program = _exported(metric, path)
-    header = _header(metric)
+    minimum = _minimum_size(metric)
+    program = _exported(metric, minimum, path)
+    header = _header(metric, minimum)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = torch.onnx.export(
             program,
             dynamo=True,
             verbose=False,
-            dynamic_shapes=_dynamic_shapes(metric),
+            dynamic_shapes=_dynamic_shapes(minimum),
             input_names=list(_INPUTS),
             output_names=["distance"],
         )
@@ -104,15 +106,15 @@ def save_onnx(metric: Metric, path: Path) -> Header:
     return header
 
 
-def _exported(metric: Metric, path: Path) -> Any:
+def _exported(metric: Metric, minimum: int, path: Path) -> Any:
     traced = copy.deepcopy(metric).eval()
     traced.reduction = "none"
     _floor_max_pooling(traced)
-    side = max(64, metric.minimum_size)
+    side = max(64, minimum)
     # of different sizes, and of more than one pair: torch would take equal ones, or a 1, for a rule
     examples = tuple(torch.rand(2, 3, side + 1, side + 19) for _ in _INPUTS)
     try:
-        return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(metric), strict=False)
+        return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(minimum), strict=False)
     except (RuntimeError, ValueError, InputError) as error:
         raise InputError(
             f"--output {path}: torch cannot export {metric.backbone.name} for images of any size "
@@ -120,15 +122,27 @@ def _exported(metric: Metric, path: Path) -> Any:
         ) from error
 
 
-def _dynamic_shapes(metric: Metric) -> dict[str, dict[int, Any]]:
+def _dynamic_shapes(minimum: int) -> dict[str, dict[int, Any]]:
     batch = torch.export.Dim("batch", min=1)
-    height, width = (torch.export.Dim(name, min=metric.minimum_size) for name in ("height", "width"))
+    height, width = (torch.export.Dim(name, min=minimum) for name in ("height", "width"))
     return {name: {0: batch, 2: height, 3: width} for name in _INPUTS}
 
 
-def _header(metric: Metric) -> Header:
+def _minimum_size(metric: Metric) -> int:
+    """The smallest image side that a program takes: torch.export makes a rule of an axis that can be 1, so none may."""
+    side = metric.minimum_size
+    while True:
+        image = torch.zeros(1, 3, side, side)
+        with torch.no_grad():
+            if all(min(maps.shape[2:]) > 1 for maps in metric.backbone(image)):
+                return side
+        side += 1
+
+
+def _header(metric: Metric, minimum: int) -> Header:
     weights = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
-    return header_of(metric, include_backbone=True, sha256=tensors_sha256(weights))
+    header = header_of(metric, include_backbone=True, sha256=tensors_sha256(weights))
+    return header.model_copy(update={"minimum_size": minimum})
 
 
 def _verify(metric: Metric, score: Score, path: Path) -> None:

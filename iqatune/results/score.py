@@ -19,9 +19,13 @@ from iqatune.images import Rgb, read_rgb, resized_size, size_of
 from iqatune.metric.module import Metric
 from iqatune.progress import Progress
 from iqatune.results.record import Model
-from iqatune.statistics.extract import BATCH, DECODING_THREADS
 
 SCHEMA: Literal["iqatune.scores/1"] = "iqatune.scores/1"
+BATCH = {"cpu": 4, "cuda": 16}
+"""Pairs that pass the backbone together; on a CPU as many as in a search's extraction, for the same rounding."""
+
+DECODING_THREADS = 4
+
 SHOWN = 5
 """Files named in one line, where many have no counterpart."""
 
