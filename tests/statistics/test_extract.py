@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,83 @@ def test_two_processes_may_fill_one_cache(small_set: Any, tmp_path: Path) -> Non
     assert not list((tmp_path / "cache").rglob("*.tmp"))
 
 
+def test_every_image_passes_the_cnn_once(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    # 3 references of 6 distorted images are 21 images: batches run on from one group into the next
+    counting = _Counting(backbone)
+    _extract(make_table(references=3), counting, tmp_path / "cache")  # type: ignore[arg-type]
+    batch = extraction.BATCH["cpu"]
+    assert counting.batches == [batch] * -(-21 // batch)
+
+
+def test_references_of_other_sizes_do_not_share_a_batch(backbone: Backbone, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for number, size in enumerate([(64, 72), (72, 64), (72, 64)]):
+        for name in ("x", "y"):
+            Image.fromarray(rng.integers(0, 255, (*size, 3), np.uint8)).save(tmp_path / f"{name}{number}.png")
+        pairs.append(Pair(tmp_path / f"x{number}.png", tmp_path / f"y{number}.png", str(number), "noise", 1, 0, 0))
+    together = _extract(PairTable("csv", tuple(pairs), "", "", "lower"), backbone, tmp_path / "cache")
+    for row, pair in enumerate(pairs):
+        alone = _extract(PairTable("csv", (pair,), "", "", "lower"), backbone, tmp_path / f"cache{row}")
+        np.testing.assert_allclose(together.moments[row], alone.moments[0], rtol=1e-5, atol=1e-6)
+
+
+def test_memory_does_not_grow_with_the_pairs(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: set[int] = set()
+    read, most = 0, 0
+
+    def counted(path: Path, resize: int | None) -> np.ndarray:
+        nonlocal read, most
+        image = read_rgb(path, resize)
+        read += 1
+        alive.add(read)
+        weakref.finalize(image, alive.discard, read)
+        most = max(most, len(alive))
+        return image
+
+    monkeypatch.setattr(extraction, "read_rgb", counted)
+    monkeypatch.setattr(extraction, "DECODING_THREADS", 1)
+    _extract(make_table(references=4, distorted=30), backbone, tmp_path / "cache")
+    assert read == 4 * 31
+    assert 0 < most <= extraction.IMAGES_AHEAD + 2 * extraction.BATCH["cpu"]
+
+
+def test_out_of_memory_loses_no_pair(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = make_table(references=3)
+    tight = _Counting(backbone, largest=2)
+    found = _extract(table, tight, tmp_path / "cache")  # type: ignore[arg-type]
+    assert "out of memory; going on with batches of 2" in capsys.readouterr().err
+    assert set(tight.batches) == {extraction.BATCH["cpu"], 2}
+    undisturbed = _extract(table, backbone, tmp_path / "other")
+    np.testing.assert_allclose(found.moments, undisturbed.moments, rtol=1e-4, atol=1e-6)
+    identical = [pair.level == 0 for pair in table.pairs]
+    np.testing.assert_allclose(distances(found.moments, uniform_weights(found.channels))[identical], 0, atol=1e-6)
+
+
+def test_too_little_memory_for_one_image_is_told(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too little free memory for one image"):
+        _extract(make_table(), _Counting(backbone, largest=0), tmp_path / "cache")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_is_near_and_exact_where_it_must_be(
+    precision: str, make_table: MakeTable, backbone: Backbone, tmp_path: Path
+) -> None:
+    table = make_table(references=1, distorted=4)
+    exact = _extract(table, backbone, tmp_path / "cache")
+    low = _extract(table, copy.deepcopy(backbone), tmp_path / "cache", precision=precision)
+    assert low.moments.dtype == np.float32
+    np.testing.assert_allclose(low.moments[:, :, :3], exact.moments[:, :, :3], rtol=1e-6)  # the image itself
+    weights = uniform_weights(low.channels)
+    near = distances(low.moments, weights)
+    np.testing.assert_allclose(near, distances(exact.moments, weights), rtol=0.02, atol=1e-6)
+    np.testing.assert_allclose(near[[pair.level == 0 for pair in table.pairs]], 0, atol=1e-6)
+
+
 def test_sizes_that_differ_are_named(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
     table = make_table()
     Image.new("RGB", (64, 64)).save(table.pairs[3].distorted)
@@ -217,6 +295,28 @@ class _Untouchable:
     def __init__(self, backbone: Backbone) -> None:
         self.name, self.parameters_sha256 = backbone.name, backbone.parameters_sha256
         self.pooling, self.channels, self.minimum_size = backbone.pooling, backbone.channels, backbone.minimum_size
+
+
+class _Counting:
+    """A backbone that notes the size of every batch, and has no memory for more than `largest` images."""
+
+    def __init__(self, backbone: Backbone, largest: int = 100) -> None:
+        self._backbone, self._largest = backbone, largest
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._backbone, name)
+
+    def to(self, *arguments: object, **settings: object) -> "_Counting":
+        self._backbone.to(*arguments, **settings)  # type: ignore[call-overload]
+        return self
+
+    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+        self.batches.append(len(images))
+        if len(images) > self._largest:
+            raise torch.OutOfMemoryError("no memory")
+        stages: list[torch.Tensor] = self._backbone(images)
+        return stages
 
 
 class _Counting:
