@@ -76,7 +76,7 @@ def search_on_ray(
 
 
 def _fit(conversation: "Conversation", objective: Objective, folder: str) -> None:
-    adapter = _Adapter(conversation)
+    adapter = Adapter(conversation)
     tune.Tuner(
         tune.with_parameters(_Evaluation, objective=objective),
         tune_config=tune.TuneConfig(
@@ -185,7 +185,7 @@ class _Asked:
     started: float
 
 
-class _Adapter(RaySearcher):
+class Adapter(RaySearcher):
     """Hands a conversation's proposals to Tune as trials of its own, one for every evaluation."""
 
     def __init__(self, conversation: Conversation) -> None:
