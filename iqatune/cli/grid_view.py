@@ -31,25 +31,22 @@ def print_sweep(sweep: Sweep) -> None:
     """The grid's figures, and the cells that failed with their reasons."""
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
-    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=2)
+    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
     print(NOTE)
     for cell in sweep.failed:
         print(f"failed: {cell.folder}: {cell.error}")
 
 
 def grid(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows: a row for each data set and backbone (and variant), a column for each searcher (and space)."""
-    spaces = {cell.space for cell in sweep.cells}
-    cells: dict[tuple[str, str], dict[str, list[CellState]]] = defaultdict(lambda: defaultdict(list))
-    searchers: dict[str, None] = {}
+    """Columns and rows: a row for each data set, backbone (and variant) and space, a column for each searcher."""
+    cells: dict[tuple[str, str, str], dict[str, list[CellState]]] = defaultdict(lambda: defaultdict(list))
+    searchers = dict.fromkeys(cell.searcher for cell in sweep.cells)
     for cell in sweep.cells:
-        searcher = cell.searcher if len(spaces) == 1 else f"{cell.searcher} {cell.space}"
-        searchers[searcher] = None
         # the folder is DATASET/BACKBONE[/VARIANT]/RUN
         backbone = " ".join(cell.folder.split("/")[1:-1])
-        cells[cell.dataset, backbone][searcher].append(cell)
+        cells[cell.dataset, backbone, cell.space][cell.searcher].append(cell)
     rows = [[*names, *(_entry(row[searcher]) for searcher in searchers)] for names, row in cells.items()]
-    return ["data set", "backbone", *searchers], rows
+    return ["data set", "backbone", "space", *searchers], rows
 
 
 def _entry(cells: Sequence[CellState]) -> str:
