@@ -32,6 +32,7 @@ VERBS = {
     "replay": "Recompute every figure of a record.",
     "extract": "Compute and keep the statistics of a data set.",
     "doctor": "Check data, CNN, searchers and device before a search.",
+    "bench": "Measure the speed of this machine, beside other packages.",
     "list": "List data sets, backbones or searchers.",
 }
 

@@ -178,11 +178,16 @@ def backbone_label(result: Result) -> str:
 
 
 def speeds_in(content: object) -> Iterator[tuple[str, float]]:
-    """Backbones and their pairs per second in the JSON of a bench: {"backbones": [{"name", "pairs_per_second"}]}."""
+    """Backbones and their pairs per second in the JSON of a bench: {"backbones": [{"name", "pairs_per_second"}]}.
+
+    A rate is a number, or the median of several with their spread.
+    """
     entries = content.get("backbones") if isinstance(content, dict) else None
     for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("pairs_per_second"), int | float):
-            yield str(entry.get("name")), float(entry["pairs_per_second"])
+        rate = entry.get("pairs_per_second") if isinstance(entry, dict) else None
+        rate = rate.get("median") if isinstance(rate, dict) else rate
+        if isinstance(rate, int | float):
+            yield str(entry.get("name")), float(rate)
 
 
 def _other_documents(folder: Path) -> Iterator[tuple[Path, object]]:

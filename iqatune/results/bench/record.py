@@ -1,0 +1,70 @@
+"""The record of a bench, `bench.json` (schema iqatune.bench/1)."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from iqatune.results.record import Environment, Model
+
+SCHEMA: Final = "iqatune.bench/1"
+BENCH_FILE = "bench.json"
+
+
+class Spread(Model):
+    """A figure measured several times."""
+
+    median: float
+    low: float
+    high: float
+
+
+class BackboneBench(Model):
+    """One backbone: rates in image pairs a second, costs of one image."""
+
+    name: str
+    pairs_per_second: Spread = Field(description="extraction from image files to stored statistics")
+    scoring_pairs_per_second: Spread = Field(description="the tuned metric on pairs in memory")
+    bare_forward_pairs_per_second: Spread = Field(description="the same images through the CNN alone: the floor")
+    peers: dict[str, Spread] = Field(description="other packages on the same pairs in memory, of the same parameters")
+    share_of_bare_forward: float = Field(description="median of the rounds' ratios, extraction to bare forward")
+    times_peers: dict[str, float] = Field(description="median of the rounds' ratios, extraction to each peer")
+    milliseconds: Spread = Field(description="of the CNN for an image by itself")
+    parameters: int
+    macs: int = Field(description="multiply-accumulate operations for an image")
+    peak_memory_mib: float | None = Field(description="that a batch adds to the process, or takes on the GPU")
+    profile_milliseconds: dict[str, float] = Field(description="an image's way through extraction, median by step")
+
+
+class ObjectiveBench(Model):
+    """Samples a second of the objective."""
+
+    space: str
+    pairs: int
+    features: int
+    samples_per_second: dict[str, Spread]
+    batch_speedup: float = Field(description="median of the rounds' ratios, batched to one by one")
+    reads_of_the_features: float = Field(description="a sample's time over that of reading its features once")
+
+
+class RayBench(Model):
+    """The same search of `samples` random configurations by ray.tune.Tuner at its defaults, and by this package."""
+
+    samples: int
+    tuner_seconds: float
+    iqatune_seconds: float
+
+
+class Bench(Model):
+    """One bench: everything in it was measured in one run."""
+
+    schema_: Literal["iqatune.bench/1"] = Field(default=SCHEMA, alias="schema")
+    quick: bool = Field(description="small images and few rounds: shows that it runs, not how fast")
+    image: tuple[int, int] = Field(description="width and height on disk")
+    resized: tuple[int, int] = Field(description="width and height that the CNN sees")
+    rounds: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    backbones: tuple[BackboneBench, ...]
+    objective: tuple[ObjectiveBench, ...]
+    ray: RayBench | None
+    skipped: tuple[str, ...]
+    environment: Environment

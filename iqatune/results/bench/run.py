@@ -1,0 +1,99 @@
+"""The whole bench: from options to `bench.json`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from iqatune.backbones.devices import resolve_device
+from iqatune.backbones.zoo import TIMM, available, find
+from iqatune.errors import InputError
+from iqatune.files import check_writable, write_text
+from iqatune.images import resized_size
+from iqatune.progress import Progress
+from iqatune.results.bench.backbone import QUICK, Setting, bench_backbone
+from iqatune.results.bench.objective import bench_objective, bench_ray
+from iqatune.results.bench.peers import missing
+from iqatune.results.bench.record import BENCH_FILE, Bench
+from iqatune.results.environment import environment
+from iqatune.results.record import RESULT_FILE, read_result
+from iqatune.statistics.extract import Precision
+
+
+def run_bench(
+    backbones: Sequence[str],
+    device: str,
+    precision: Precision,
+    quick: bool,
+    with_ray: bool,
+    output: Path,
+    progress: Progress,
+) -> Bench:
+    """Measure, and write OUTPUT/bench.json.
+
+    Args:
+        backbones: names; by default all of the zoo's own.
+        with_ray: measure Ray's Tuner too, which takes minutes.
+
+    Raises:
+        InputError: for an unknown backbone or device, or an output that cannot be written.
+    """
+    names = list(backbones) or [info.name for info in available() if not info.name.startswith(TIMM)]
+    for name in names:
+        find(name)
+    place = resolve_device(device)
+    check_writable(output, "--output")
+    skipped = missing()
+    for line in skipped:
+        progress.warn(line)
+    setting = QUICK if quick else Setting()
+    spaces = ("stage", "channel")
+    with progress.track("benching", len(names) + len(spaces) + with_ray, "parts") as advance:
+        measured = []
+        for name in names:
+            measured.append(bench_backbone(name, place, precision, setting))
+            advance(1)
+        objective = []
+        for space in spaces:
+            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else 128))
+            advance(1)
+        ray = bench_ray() if with_ray else None
+    bench = Bench(
+        quick=quick,
+        image=setting.size,
+        resized=resized_size(*setting.size, setting.resize),
+        rounds=setting.rounds,
+        precision=precision,
+        backbones=tuple(measured),
+        objective=tuple(objective),
+        ray=ray,
+        skipped=skipped,
+        environment=environment(str(place)),
+    )
+    write_text(output / BENCH_FILE, bench.model_dump_json(by_alias=True, indent=2) + "\n")
+    return bench
+
+
+def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
+    """Draw the held-out SRCC of the records below `results` over their backbone's MACs; False where there are none."""
+    points: dict[str, list[float]] = {}
+    for file in sorted(results.rglob(RESULT_FILE)):
+        record = read_result(file)
+        if record.held_out is not None:
+            points.setdefault(record.run.backbone, []).append(record.held_out.srcc_mean)
+    cost = {one.name: one.macs / 1e9 for one in bench.backbones}
+    shown = {name: values for name, values in points.items() if name in cost}
+    if not shown:
+        return False
+
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xscale="log", xlabel="MACs an image, 10⁹", ylabel="held-out SRCC")
+    for name, values in shown.items():
+        axes.plot([cost[name]] * len(values), values, "o", label=f"{name} (median {median(values):.3f})")
+    axes.legend()
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    return True

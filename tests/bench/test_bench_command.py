@@ -1,0 +1,76 @@
+"""The bench runs, and its record says what it should; how fast it is, is not for a test on any machine."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from iqatune.results.bench.peers import PEERS, Peer, compare_with, shared_state
+from iqatune.results.bench.record import Bench
+from iqatune.results.bench.timing import rates, ratio, spread
+
+
+def test_rates_take_turns_and_leave_the_first_out() -> None:
+    order: list[str] = []
+
+    def work(name: str, items: int) -> Callable[[], int]:
+        def run() -> int:
+            order.append(name)
+            return items
+
+        return run
+
+    found = rates({"a": work("a", 1000), "b": work("b", 1)}, 3)
+    assert order == ["a", "b", "a", "b", "b", "a", "a", "b"]
+    assert {name: len(values) for name, values in found.items()} == {"a": 3, "b": 3}
+    assert ratio([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == 2.0
+    assert spread([3.0, 1.0, 2.0]).model_dump() == {"median": 2.0, "low": 1.0, "high": 3.0}
+
+
+@cache
+def _state(backbone: str) -> Mapping[str, torch.Tensor]:
+    state = shared_state(backbone)
+    assert state is not None
+    return state
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: f"{peer.name}-{peer.backbone}")
+def test_peers_hold_the_shared_parameters_and_download_nothing(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(peer.package)
+
+    def no_download(*arguments: object, **settings: object) -> None:
+        raise AssertionError("a download")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_download)
+    state = _state(peer.backbone)
+    built: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "eval", lambda module: built.append(module) or module.train(False))
+    compare = compare_with(peer.backbone, state, torch.device("cpu"))[peer.name]
+    first = next(tensor for key, tensor in state.items() if key.endswith("weight"))
+    assert any(torch.equal(first, tensor) for tensor in built[-1].parameters())
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    compare(images[:1], images[1:])
+
+
+def test_a_quick_bench(iqatune, tmp_path: Path) -> None:
+    ran = iqatune("bench", "--quick", "--backbone", "alexnet", "--output", tmp_path / "bench", "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    bench = Bench.model_validate_json((tmp_path / "bench" / "bench.json").read_text())
+    assert json.loads(ran.out) == json.loads(bench.model_dump_json(by_alias=True))
+    assert bench.quick
+    (backbone,) = bench.backbones
+    assert backbone.name == "alexnet"
+    for rate in (backbone.pairs_per_second, backbone.bare_forward_pairs_per_second, *backbone.peers.values()):
+        assert 0 < rate.low <= rate.median <= rate.high
+    assert list(backbone.profile_milliseconds) == ["decode", "transfer", "forward", "moments", "write"]
+    # the convolutions of AlexNet up to the fifth ReLU, from torchvision's shapes
+    assert backbone.parameters == 2469696
+    assert [one.space for one in bench.objective] == ["stage", "channel"]
+
+
+def test_a_bench_of_what_is_not_there(iqatune) -> None:
+    assert iqatune("bench", "--backbone", "vgg99").code == 2
+    assert iqatune("bench", "--quick", "--device", "cuda:99").code == 2
