@@ -93,7 +93,9 @@ def _live() -> Iterator[tuple[Progress, Show]]:
     from rich.live import Live
     from rich.table import Table
 
-    with Live(console=Console(stderr=True, highlight=False), refresh_per_second=4) as live:
+    console = Console(stderr=True, highlight=False, markup=False)
+    # the table that stays is the one that print_sweep prints
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
         shown: dict[str, Any] = {"table": "", "doing": ""}
 
         def update(**changes: Any) -> None:

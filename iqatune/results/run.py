@@ -144,6 +144,11 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
         raise InputError(f"--strict: {warning}")
     if warning is not None:
         progress.warn(warning)
+    if run.concurrency > 1:
+        progress.say(
+            f"--concurrency {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results to come, "
+            "and another run may find other samples"
+        )
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")

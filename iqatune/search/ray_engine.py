@@ -67,6 +67,7 @@ def search_on_ray(
             "it; leave ray:// out, or use 'iqatune sweep'"
         )
     searcher = make_searcher(task.searcher, task.problem())
+    searcher.repeatable = searcher.repeatable and concurrency == 1
     conversation = Conversation(searcher, concurrency, keep)
     conversation.replay(recorded)
     if conversation.waiting:
