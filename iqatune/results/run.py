@@ -146,7 +146,7 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
         progress.warn(warning)
     if run.concurrency > 1:
         progress.say(
-            f"--concurrency {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results to come, "
+            f"--concurrency {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
             "and another run may find other samples"
         )
     seconds = searcher.expected_seconds(problem)
