@@ -184,7 +184,7 @@ def _search(
     for (data, features, structure), cells in groups.items():
         try:
             prepared = prepare(data, features, structure, cache_dir, progress, tables[data])
-        except (InputError, OSError, RuntimeError, MemoryError) as error:
+        except (InputError, OSError, RuntimeError, ValueError, MemoryError) as error:
             for cell in cells:
                 board.failed(cell, reason(error))
             board.write("running")
