@@ -106,7 +106,7 @@ def run_sweep(
     board.write("running")
     try:
         if groups:
-            with _workers(address, jobs) as workers:
+            with _workers(address, jobs, output) as workers:
                 _search(groups, tables, board, workers, output, cache_dir, progress, strict)
     except KeyboardInterrupt:
         board.write("interrupted")
@@ -232,8 +232,8 @@ def _complete(folder: Path, run: Run, table: PairTable, progress: Progress) -> R
     return None
 
 
-def _workers(address: str | None, jobs: int | None) -> AbstractContextManager[Workers]:
-    return local_workers(jobs) if address is None else ray_workers(address, jobs)
+def _workers(address: str | None, jobs: int | None, output: Path) -> AbstractContextManager[Workers]:
+    return local_workers(jobs, output) if address is None else ray_workers(address, jobs)
 
 
 def _state(cell: Cell) -> CellState:

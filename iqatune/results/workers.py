@@ -1,6 +1,7 @@
 """Whole runs side by side: in processes of this machine, or in tasks of a Ray cluster."""
 
 import multiprocessing
+import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -25,6 +26,8 @@ from iqatune.search.cluster import cluster
 ATTEMPTS = 2
 """How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""
 RAY_RETRIES = 3
+
+SHARED = ".shared-"
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,14 @@ class Workers(Protocol):
 
 
 @contextmanager
-def local_workers(count: int | None) -> Iterator["LocalWorkers"]:
-    """Processes of this machine, by default as many as there are processors."""
+def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
+    """Processes of this machine, by default as many as there are processors; shared statistics are files in `place`."""
+    for left in place.glob(f"{SHARED}*"):
+        # by a sweep that was killed
+        shutil.rmtree(left)
     with (
-        tempfile.TemporaryDirectory(prefix="iqatune-") as folder,
-        LocalWorkers(count or cpu_count(), folder) as workers,
+        tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
+        LocalWorkers(count or cpu_count(), Path(folder)) as workers,
     ):
         yield workers
 
@@ -89,7 +95,7 @@ class LocalWorkers:
     """Every process does one job at a time and has one thread; it ends with this process, however that ends."""
 
     count: int
-    folder: str
+    folder: Path
     _free: list[ProcessPoolExecutor] = field(default_factory=list)
     _busy: dict[Future[None], tuple[ProcessPoolExecutor, Job, Any, int]] = field(default_factory=dict)
     _shared: int = 0
@@ -107,7 +113,7 @@ class LocalWorkers:
     def share(self, prepared: Prepared) -> "_Mapped":
         """Write the moments to a file, which all processes map: memory holds them once."""
         self._shared += 1
-        path = Path(self.folder, f"{self._shared}.npy")
+        path = self.folder / f"{self._shared}.npy"
         np.save(path, prepared.moments)
         return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
 

@@ -136,6 +136,8 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     assert _records(output) == _records(Path("whole"))
     assert (output / "csv/squeezenet/random-stage-s0/result.json").read_bytes() == untouched
     assert "3 of 3 cells done" in again.out
+    # nor do the killed ones leave anything behind
+    assert sorted(path.name for path in output.iterdir()) == ["csv", "sweep.json"]
 
 
 def test_failed_cells_are_recorded_while_the_rest_goes_on(
@@ -198,7 +200,7 @@ def test_a_killed_process_is_replaced_and_its_job_fails_the_second_time(
                     os.kill(child.pid, signal.SIGKILL)
             time.sleep(0.05)
 
-    with local_workers(1) as workers:
+    with local_workers(1, tmp_path) as workers:
         shared = workers.share(prepared)
         workers.start(slow, shared)
         killer = threading.Thread(target=kill_twice)
