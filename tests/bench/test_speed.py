@@ -1,0 +1,99 @@
+"""Speed as ratios within one run, the best of several tries, so that a busy machine does not matter."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from iqatune.backbones.network import build_backbone
+from iqatune.metric.spaces import make_space
+from iqatune.results.bench.backbone import Setting, made_up_pairs
+from iqatune.results.bench.objective import CHANNELS, planted
+from iqatune.search.objective import Objective
+from iqatune.statistics import fused
+from iqatune.statistics.extract import extract
+from iqatune.statistics.moments import centre, stage_moments
+
+TRIES = 7
+
+
+def _cpu_seconds(work: Callable[[], object]) -> float:
+    """The least processor time of a few tries: what other processes take does not count."""
+    found = []
+    for _ in range(TRIES):
+        started = time.process_time()
+        work()
+        found.append(time.process_time() - started)
+    return min(found)
+
+
+@pytest.fixture
+def one_thread() -> object:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _objective(space_name: str, pairs: int) -> tuple[Objective, np.ndarray, np.ndarray, np.ndarray]:
+    space = make_space(space_name, CHANNELS)
+    features, quality, _ = planted(space, pairs, 25)
+    parameters = np.random.default_rng(0).uniform(size=(64, len(space.names)))
+    return Objective(space, features, quality), parameters, features, quality
+
+
+def test_a_sample_costs_less_than_scipys_ranks() -> None:
+    from scipy.stats import spearmanr
+
+    objective, parameters, features, quality = _objective("stage", 10125)
+    ours = _cpu_seconds(lambda: objective(parameters[0]))
+    scipys = _cpu_seconds(lambda: spearmanr(quality, features @ parameters[0]))
+    assert ours < scipys / 2  # a fifth where it was measured
+
+
+def test_a_sample_in_the_channel_space_reads_the_features_about_once() -> None:
+    objective, parameters, features, _ = _objective("channel", 3000)
+    assert features.dtype == np.float32
+    ours = _cpu_seconds(lambda: objective(parameters[0]))
+    reading = _cpu_seconds(features.max)
+    assert ours < 3 * reading  # 1.2 where it was measured
+
+
+def test_a_batch_in_the_channel_space_is_sooner_done_than_its_samples() -> None:
+    objective, parameters, _, _ = _objective("channel", 3000)
+    together = _cpu_seconds(lambda: objective.batch(parameters)) / len(parameters)
+    alone = _cpu_seconds(lambda: objective(parameters[0]))
+    assert together < alone / 2  # a fifth where it was measured, all threads' time counted
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_compiled_moments_take_less_than_those_of_torch() -> None:
+    maps = [torch.rand(2, 64, 128, 128).contiguous(memory_format=torch.channels_last)]
+    references, centred = fused.reference_of([maps[0][:1]]), [centre(maps[0][:1])]
+    compiled = _cpu_seconds(lambda: fused.compared(references, maps))
+    with torch.inference_mode():
+        plain = _cpu_seconds(lambda: stage_moments(centred, maps))
+    assert compiled < plain / 1.5  # a sixth where it was measured
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None:
+    # 8 images, of which each must pass the CNN once; a reference that passed with every pair would make it 14
+    table = made_up_pairs(tmp_path, Setting(size=(128, 112), references=1, distorted=7))
+    backbone = build_backbone("vgg16", "random").to(memory_format=torch.channels_last)
+    images = torch.rand(4, 3, 112, 128).contiguous(memory_format=torch.channels_last)
+    fused.reference_of([images])  # compiled before anything is measured
+    shares = []
+    for number in range(2):
+        started = time.process_time()
+        with torch.inference_mode():
+            for _ in range(2):
+                backbone(images)
+        alone = time.process_time() - started
+        started = time.process_time()
+        extract(table, backbone, tmp_path / f"cache{number}", torch.device("cpu"))
+        shares.append(alone / (time.process_time() - started))
+    assert max(shares) > 0.6  # .9 where it was measured
