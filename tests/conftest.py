@@ -3,8 +3,9 @@
 import csv
 import io
 import os
+import signal
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,11 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def iqatune(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def iqatune(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Run]:
     """Run `iqatune ARGUMENTS...` in this process, as typed in an empty folder without settings."""
     from iqatune.cli.main import main
 
@@ -55,6 +60,8 @@ def iqatune(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     workplace = tmp_path / "workplace"
     workplace.mkdir()
     monkeypatch.chdir(workplace)
+    # a test run in the background of a shell starts with SIGINT ignored, and Ctrl-C is among what is tested
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run(*arguments: object) -> Ran:
         capfd.readouterr()
@@ -62,7 +69,8 @@ def iqatune(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
         captured = capfd.readouterr()
         return Ran(code, captured.out, captured.err)
 
-    return run
+    yield run
+    signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)

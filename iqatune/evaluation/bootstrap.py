@@ -19,7 +19,7 @@ from iqatune.evaluation.correlation import Floats, checked_pairs, direction, log
 METHOD = "studentised bootstrap over references on Fisher's z"
 METHOD_FEW = "bootstrap over references, Student's t on Fisher's z"
 FEW_REFERENCES = 15
-"""Below this many, studentised percentiles rest on a few extreme resamples, and an interval can fill the whole range."""
+"""Below this many studentised percentiles rest on a few extreme resamples, and an interval can fill the whole range."""
 _CHUNK = 2**19  # numbers in one working array: what fits a core's cache
 
 

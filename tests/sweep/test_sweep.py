@@ -100,6 +100,7 @@ def _interrupt(when: Callable[[], bool]) -> Iterator[None]:
         watcher.join()
 
 
+@pytest.mark.flaky(reruns=2)  # it has to be stopped while cheap samples are under way
 def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     iqatune: Callable[..., Any], grid: Callable[..., Path], small_cache: Path
 ) -> None:
@@ -235,4 +236,8 @@ def test_a_distant_worker_needs_no_image_and_no_cache(small_set: Any, prepared: 
     assert len(received["trials.jsonl"].splitlines()) == len(lines)
     result = json.loads(received["result.json"])
     assert result["status"] == "complete"
-    assert result["best"] == json.loads((tmp_path / "local" / "result.json").read_text())["best"]
+    # the moments were computed apart, and convolutions round by the number of threads
+    best = json.loads((tmp_path / "local" / "result.json").read_text())["best"]
+    assert result["best"]["parameters"] == best["parameters"]
+    for figure in ("srcc", "krcc", "plcc"):
+        assert result["best"][figure] == pytest.approx(best[figure], abs=1e-5)
