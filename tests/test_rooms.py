@@ -79,3 +79,10 @@ def test_searching_libraries_stay_out_of_what_does_not_search(module: str) -> No
     code = f"import sys, {module}; print([name for name in {libraries} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["iqatune.results.run", "iqatune.results.sweep", "iqatune.results.replay"])
+def test_torch_stays_out_of_a_search(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -24,3 +24,8 @@ def resolve_device(name: str) -> torch.device:
         last = torch.cuda.device_count() - 1
         raise InputError(f"--device {name}: there is no such GPU; the last one here is cuda:{last}")
     return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """What a record calls the device: a GPU with its model."""
+    return str(device) if device.type == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"

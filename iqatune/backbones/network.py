@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from iqatune.backbones import parameters
+from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.backbones.pooling import replace_max_pooling
 from iqatune.backbones.sources import Cnn, build_cnn
 from iqatune.backbones.zoo import find
@@ -49,6 +50,11 @@ class Backbone(nn.Module):
         self.register_buffer("_mean", torch.tensor(cnn.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(cnn.std).view(1, 3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
+
+    @property
+    def identity(self) -> Identity:
+        """What tells this backbone from another."""
+        return Identity(self.name, self.weights, self.pooling, self.channels, self.parameters_sha256)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Every stage of `images` (B, 3, H, W) in [0, 1]: the images as they are, then the maps (B, C_i, H_i, W_i).
@@ -141,7 +147,7 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
     resolved: Pooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
     if resolved == "l2" and replace_max_pooling(cnn.network) == 0:
         raise InputError(f"--pooling l2: {name} has no max pooling that it could replace; give --pooling native")
-    from_file = weights not in (parameters.PRETRAINED, parameters.RANDOM)
+    from_file = weights not in (PRETRAINED, RANDOM)
     return Backbone(name, Path(weights).name if from_file else weights, resolved, cnn)
 
 

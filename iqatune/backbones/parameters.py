@@ -12,11 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.errors import InputError
 from iqatune.suggestions import did_you_mean
 
-PRETRAINED = "pretrained"
-RANDOM = "random"
 _OPTION = "--backbone-weights"
 # wrappers that training scripts save a state dict in
 _WRAPPERS = ("state_dict", "model")

@@ -16,6 +16,7 @@ from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from iqatune.backbones import parameters
+from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.zoo import BackboneInfo
 from iqatune.errors import InputError
 from iqatune.suggestions import did_you_mean
@@ -57,9 +58,9 @@ def _from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     extractor = create_feature_extractor(whole, list(info.taps)).eval()
     # the extractor switches between a training and an evaluation graph, and a copy of it loses the second
     network = torch.fx.GraphModule(extractor, extractor.graph)
-    if weights == parameters.RANDOM:
+    if weights == RANDOM:
         parameters.initialise(network, seed)
-    elif weights == parameters.PRETRAINED:
+    elif weights == PRETRAINED:
         published = torchvision.models.get_model_weights(info.model)[_TORCHVISION_PARAMETERS]
         with parameters.downloading(info.name):
             state = published.get_state_dict(progress=sys.stderr.isatty(), check_hash=True)
@@ -77,8 +78,8 @@ def _from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     if not timm.is_model(info.model):
         raise InputError(f"--backbone {info.name}: timm has no such model; {_similar_models(info.model)}")
     with _seeded(seed):
-        network = _timm_pretrained(info) if weights == parameters.PRETRAINED else _timm_features(info)
-    if weights not in (parameters.PRETRAINED, parameters.RANDOM):
+        network = _timm_pretrained(info) if weights == PRETRAINED else _timm_features(info)
+    if weights not in (PRETRAINED, RANDOM):
         with _seeded(seed):
             known = timm.create_model(info.model, pretrained=False).state_dict().keys()
         state = parameters.read_state_dict(Path(weights))

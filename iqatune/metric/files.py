@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.network import Backbone, build_backbone
-from iqatune.backbones.parameters import PRETRAINED, RANDOM
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.files import write_bytes

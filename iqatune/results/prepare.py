@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iqatune.backbones.identity import Identity, recall, remember
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
@@ -17,9 +18,13 @@ from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
 from iqatune.results.record import BackboneOptions, DataOptions, Protocol
 from iqatune.statistics import distances as measured
+from iqatune.statistics.kept import Statistics, look_up, settings
 from iqatune.statistics.store import Moments
 
 INTERPOLATION = "pil-bilinear-antialias"
+
+NO_DEVICE = "none: all statistics were in the cache"
+"""What a record says where no CNN ran."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Prepared:
         channels: of every stage of the backbone, the image's 3 first.
         moments: (N, 5, C) moments of the pairs.
         protocol: everything that changes a number without changing the method.
-        device: name of what the backbone ran, or would have run, on.
+        device: name of what the backbone ran on; NO_DEVICE where it did not.
         seconds: that loading and extraction took.
         computed: pairs that passed the backbone now.
     """
@@ -80,14 +85,7 @@ def prepare(
     started = time.perf_counter()
     table = table or load_table(data)
 
-    # here, not above: torch takes seconds to import, and a wrong data set should be told at once
-    from iqatune.backbones.devices import resolve_device
-    from iqatune.backbones.network import build_backbone
-    from iqatune.statistics.extract import extract
-
-    device = resolve_device(features.device)
-    backbone = build_backbone(features.backbone, features.backbone_weights, features.pooling)
-    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
+    backbone, found, device = _statistics(table, features, cache_dir, progress)
     images = [(found.image_digests[pair.reference], found.image_digests[pair.distorted]) for pair in table.pairs]
     protocol = Protocol(
         pairs=len(table),
@@ -111,7 +109,7 @@ def prepare(
         found.channels,
         found.moments,
         protocol,
-        _device_name(str(device)),
+        device,
         time.perf_counter() - started,
         found.computed,
     )
@@ -143,10 +141,28 @@ def torch_device(name: str) -> str:
     return str(resolve_device(name))
 
 
-def _device_name(device: str) -> str:
-    import torch
+def _statistics(
+    table: PairTable, features: BackboneOptions, cache_dir: Path, progress: Progress
+) -> tuple[Identity, Statistics, str]:
+    """The moments of every pair, the backbone they are of, and the name of the device it ran on."""
+    options = (features.backbone, features.backbone_weights, features.pooling)
+    memo = cache_dir / "backbones.json"
+    known = recall(*options, memo)
+    if known is not None and features.device in ("auto", "cpu"):
+        kept = look_up(table, settings(known, features.resize, features.precision), cache_dir)
+        if not kept.missing:
+            return known, Statistics(known.channels, kept.moments, 0, kept.image_digests), NO_DEVICE
 
-    return device if device == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"
+    # here, not above: torch takes seconds to import, and with everything at hand nothing of it is needed
+    from iqatune.backbones.devices import device_name, resolve_device
+    from iqatune.backbones.network import build_backbone
+    from iqatune.statistics.extract import extract
+
+    device = resolve_device(features.device)
+    backbone = build_backbone(*options)
+    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
+    remember(backbone.identity, *options, memo)
+    return backbone.identity, found, device_name(device) if found.computed else NO_DEVICE
 
 
 def _dataset_sha256(table: PairTable, images: list[tuple[str, str]]) -> str:

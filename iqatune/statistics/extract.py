@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from iqatune.backbones.network import Backbone
-from iqatune.datasets.table import Pair, PairTable
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
 from iqatune.statistics import fused
-from iqatune.statistics.digests import file_digests
+from iqatune.statistics.kept import Group, Statistics, look_up, settings
 from iqatune.statistics.moments import centre, stage_moments
-from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group, write_group
+from iqatune.statistics.store import Moments, write_group
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -42,31 +42,6 @@ DECODING_THREADS = 4
 
 IMAGES_AHEAD = 32
 """Images that are decoded while others are in the backbone, and a batch more; bounds the memory, whatever the set."""
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """The moments of every pair of a table, in its order.
-
-    Attributes:
-        channels: number of channels of every stage, the image's 3 first.
-        moments: (N, 5, C) float32, C = sum(channels), the moments in the order of `moments.MOMENTS`.
-        computed: pairs that passed the backbone now, the others came from the store.
-        image_digests: SHA-256 of every image file of the table.
-    """
-
-    channels: tuple[int, ...]
-    moments: Moments
-    computed: int
-    image_digests: dict[Path, str]
-
-
-@dataclass(frozen=True)
-class _Group:
-    rows: tuple[int, ...]
-    reference: Path
-    distorted: tuple[Path, ...]
-    path: Path
 
 
 def extract(
@@ -89,26 +64,10 @@ def extract(
             small for the backbone.
     """
     progress = progress or Progress(quiet=True)
-    settings = Settings(
-        backbone.name, backbone.parameters_sha256, backbone.pooling, resize, precision, backbone.channels
-    )
-    images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
-    digests = file_digests(images, cache_dir / "digests.json")
-    groups = _grouped(table.pairs, settings, cache_dir / "statistics", digests)
-
-    channels = sum(backbone.channels)
-    moments = np.empty((len(table.pairs), 5, channels), dtype=np.float32)
-    missing: list[_Group] = []
-    for group in groups:
-        try:
-            moments[list(group.rows)] = read_group(group.path, (len(group.rows), 5, channels))
-        except FileNotFoundError:
-            missing.append(group)
-        except DamagedFile as error:
-            progress.warn(f"damaged cache file, computed again: {error}")
-            missing.append(group)
-
-    wanted = sum(len(group.rows) for group in missing)
+    kept = look_up(table, settings(backbone.identity, resize, precision), cache_dir)
+    for damaged in kept.damaged:
+        progress.warn(f"damaged cache file, computed again: {damaged}")
+    moments, missing, wanted = kept.moments, list(kept.missing), kept.missing_pairs
     if missing:
         backbone = backbone.to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
         batch = None
@@ -131,35 +90,23 @@ def extract(
                     batch = stream.batch // 2
                     progress.warn(f"{device} is out of memory; going on with batches of {batch}")
                     torch.cuda.empty_cache()
-    return Statistics(backbone.channels, moments, wanted, digests)
-
-
-def _grouped(pairs: Sequence[Pair], settings: Settings, folder: Path, digests: dict[Path, str]) -> list[_Group]:
-    rows_of: dict[Path, list[int]] = {}
-    for row, pair in enumerate(pairs):
-        rows_of.setdefault(pair.reference, []).append(row)
-    groups = []
-    for reference, rows in rows_of.items():
-        distorted = tuple(pairs[row].distorted for row in rows)
-        path = group_path(folder, settings, digests[reference], [digests[image] for image in distorted])
-        groups.append(_Group(tuple(rows), reference, distorted, path))
-    return groups
+    return Statistics(backbone.channels, moments, wanted, kept.image_digests)
 
 
 @dataclass(frozen=True)
 class _Image:
     """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
 
-    group: _Group
+    group: Group
     row: int | None
     pixels: Rgb
 
 
-def _decoded(groups: Sequence[_Group], resize: int | None) -> Iterator[_Image]:
+def _decoded(groups: Sequence[Group], resize: int | None) -> Iterator[_Image]:
     """Every group's images, its reference first; decoding of the next ones already under way."""
     pool = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="decode")
     wanted = ((group, row, path) for group in groups for row, path in _files(group))
-    queue: deque[tuple[_Group, int | None, Future[Rgb]]] = deque()
+    queue: deque[tuple[Group, int | None, Future[Rgb]]] = deque()
     try:
         while True:
             while len(queue) < IMAGES_AHEAD and (coming := next(wanted, None)) is not None:
@@ -173,7 +120,7 @@ def _decoded(groups: Sequence[_Group], resize: int | None) -> Iterator[_Image]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _files(group: _Group) -> Iterator[tuple[int | None, Path]]:
+def _files(group: Group) -> Iterator[tuple[int | None, Path]]:
     yield None, group.reference
     yield from enumerate(group.distorted)
 
@@ -193,7 +140,7 @@ class _Stream:
         self._reference: Any = None
         self._found: list[Moments] = []
 
-    def moments(self, images: Iterator[_Image]) -> Iterator[tuple[_Group, Moments]]:
+    def moments(self, images: Iterator[_Image]) -> Iterator[tuple[Group, Moments]]:
         """Every group with the (n, 5, C) moments of its pairs, as soon as they are known."""
         waiting: list[_Image] = []
         size: tuple[int, ...] = ()
@@ -215,7 +162,7 @@ class _Stream:
         if waiting:
             yield from self._passed(waiting)
 
-    def _passed(self, images: list[_Image]) -> Iterator[tuple[_Group, Moments]]:
+    def _passed(self, images: list[_Image]) -> Iterator[tuple[Group, Moments]]:
         stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
         start = 0
         for _, run in groupby(images, key=lambda image: id(image.group)):

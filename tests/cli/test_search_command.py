@@ -247,6 +247,35 @@ def test_extract_then_search_runs_no_cnn(iqatune: Callable[..., Any], small_set:
     assert _record()["timing"]["pairs_extracted"] == 0
 
 
+def test_with_kept_statistics_a_search_needs_no_torch_and_finds_the_same(small_set: Any, tmp_path: Path) -> None:
+    options = [
+        *small_set.options,
+        *RANDOM_SQUEEZENET,
+        "--searcher",
+        "bayesopt",
+        "--samples",
+        "12",
+        "--folds",
+        "0",
+        "--quiet",
+    ]
+    code = (
+        "import json, sys\nfrom iqatune.cli.main import main\n"
+        "ended = main(sys.argv[1:])\n"
+        "print(json.dumps([ended, sorted({'torch', 'torchvision', 'timm'} & set(sys.modules))]))"
+    )
+    told = []
+    for output in ("cold", "warm"):
+        command = [sys.executable, "-c", code, "search", *options, "--cache-dir", "cache", "--output", output]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        told.append(json.loads(done.stdout.splitlines()[-1]))
+    assert told == [[0, ["torch", "torchvision"]], [0, []]]
+    cold, warm = (_record("bayesopt", output=str(tmp_path / output)) for output in ("cold", "warm"))
+    assert _without_time(warm) == _without_time(cold)
+    assert cold["environment"]["device"] == "cpu" or cold["environment"]["device"].startswith("cuda")
+    assert warm["environment"]["device"].startswith("none")
+
+
 @pytest.mark.parametrize("kind", ["datasets", "backbones", "searchers"])
 def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
     names = {row["name"] for row in json.loads(iqatune("list", kind, "--json").out)}

@@ -293,8 +293,7 @@ class _Untouchable:
     """A backbone that must not be run: it has what decides the figures, and nothing that computes them."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.name, self.parameters_sha256 = backbone.name, backbone.parameters_sha256
-        self.pooling, self.channels, self.minimum_size = backbone.pooling, backbone.channels, backbone.minimum_size
+        self.identity, self.channels = backbone.identity, backbone.channels
 
 
 class _Counting:

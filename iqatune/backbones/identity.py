@@ -1,0 +1,90 @@
+"""What tells one backbone from another, and a memo of it: with that known, cached statistics need no CNN and no torch.
+
+Building a CNN takes seconds, most of them for importing torch and torchvision, and a search whose statistics are kept
+wants nothing of it but its hash and its channels.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from iqatune.files import sha256_of_file, write_text
+from iqatune.version import __version__
+
+VERSION = 1
+"""Raised whenever the same options would build another CNN: what was remembered before is then not found any more."""
+
+PRETRAINED = "pretrained"
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A backbone without the backbone.
+
+    Attributes:
+        name: as given.
+        weights: where its parameters come from: "pretrained", "random" or a file's name.
+        pooling: "native" or "l2".
+        channels: of every stage, the image's 3 first.
+        parameters_sha256: of the parameters that are used.
+    """
+
+    name: str
+    weights: str
+    pooling: str
+    channels: tuple[int, ...]
+    parameters_sha256: str
+
+
+_MEMO = TypeAdapter(dict[str, Identity])
+
+
+def recall(name: str, weights: str, pooling: str, memo: Path) -> Identity | None:
+    """The identity of the backbone that these options built before; None where that is not known.
+
+    Args:
+        name, weights, pooling: as of `network.build_backbone`. Of a parameter file the content counts, not its name.
+        memo: a JSON file that remembers between runs. Damaged or missing, nothing is known.
+    """
+    key = _key(name, weights, pooling)
+    return None if key is None else _read(memo).get(key)
+
+
+def remember(identity: Identity, name: str, weights: str, pooling: str, memo: Path) -> None:
+    """Keep the identity of the backbone that these options built."""
+    key = _key(name, weights, pooling)
+    if key is not None:
+        # another process may have written since: its entries are kept, and a lost one only costs building again
+        write_text(memo, _MEMO.dump_json({**_read(memo), key: identity}).decode())
+
+
+def _key(name: str, weights: str, pooling: str) -> str | None:
+    """Everything that decides which CNN is built; None where the parameters' file is not there."""
+    source = weights
+    if weights not in (PRETRAINED, RANDOM):
+        path = Path(weights)
+        if not path.is_file():
+            return None
+        source = f"{path.name} {sha256_of_file(path)}"
+    libraries = [_version(package) for package in ("torch", "torchvision", "timm")]
+    content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _read(memo: Path) -> dict[str, Identity]:
+    try:
+        return _MEMO.validate_json(memo.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return {}

@@ -1,0 +1,74 @@
+"""What is remembered of a backbone, and what makes it another one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from iqatune.backbones import identity
+from iqatune.backbones.identity import recall, remember
+from iqatune.backbones.network import build_backbone
+
+
+@pytest.fixture
+def parameters(tmp_path: Path) -> Path:
+    """A SqueezeNet's parameters in a file."""
+    path = tmp_path / "some.pth"
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    return path
+
+
+def test_what_was_built_is_remembered(parameters: Path, tmp_path: Path) -> None:
+    memo = tmp_path / "memo.json"
+    for options in (("squeezenet", "random", "auto"), ("squeezenet", str(parameters), "l2")):
+        assert recall(*options, memo) is None
+        built = build_backbone(*options).identity
+        remember(built, *options, memo)
+        assert recall(*options, memo) == built
+    assert recall("squeezenet", "random", "auto", memo).weights == "random"  # type: ignore[union-attr]
+
+
+def test_every_option_and_the_files_content_make_another(parameters: Path, tmp_path: Path) -> None:
+    memo = tmp_path / "memo.json"
+    options = ("squeezenet", str(parameters), "auto")
+    remember(build_backbone(*options).identity, *options, memo)
+    assert recall("squeezenet", str(parameters), "l2", memo) is None
+    assert recall("squeezenet", "random", "auto", memo) is None
+    assert recall("alexnet", str(parameters), "auto", memo) is None
+    moved = tmp_path / "folder" / parameters.name
+    moved.parent.mkdir()
+    shutil.copy(parameters, moved)
+    assert recall("squeezenet", str(moved), "auto", memo) is not None
+    moved.write_bytes(moved.read_bytes() + b"!")
+    assert recall("squeezenet", str(moved), "auto", memo) is None
+    moved.unlink()
+    assert recall("squeezenet", str(moved), "auto", memo) is None
+
+
+def test_another_version_of_the_code_or_a_library_remembers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memo = tmp_path / "memo.json"
+    options = ("squeezenet", "random", "auto")
+    remember(build_backbone(*options).identity, *options, memo)
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "VERSION", identity.VERSION + 1)
+        assert recall(*options, memo) is None
+    monkeypatch.setattr(identity, "version", lambda package: "another")
+    assert recall(*options, memo) is None
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": 3}', '{"KEY": {"name": "squeezenet"}}'])
+def test_a_damaged_memo_knows_nothing_and_is_made_anew(content: str, tmp_path: Path) -> None:
+    memo = tmp_path / "memo.json"
+    options = ("squeezenet", "random", "auto")
+    built = build_backbone(*options).identity
+    remember(built, *options, memo)
+    (key,) = json.loads(memo.read_text())
+    memo.write_text(content.replace("KEY", key))
+    assert recall(*options, memo) is None
+    remember(built, *options, memo)
+    assert recall(*options, memo) == built
