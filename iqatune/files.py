@@ -1,11 +1,12 @@
-"""Files that are either whole or not there: written to a temporary name, then renamed."""
+"""Files: written whole or not at all, hashed, and read as YAML."""
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from iqatune.errors import InputError
 
@@ -64,3 +65,26 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
+    """The mapping that a YAML file holds.
+
+    Args:
+        name: what an error calls the file.
+        wanted: what the mapping should hold, with an example.
+
+    Raises:
+        InputError: when the file cannot be read, is not YAML, or holds something else than a mapping.
+    """
+    import yaml  # here, not above: only grids and settings need it
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name}: must hold {wanted}")
+    return content

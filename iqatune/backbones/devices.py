@@ -26,6 +26,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpu_count(name: str) -> int:
+    """How many GPUs `--device` lets extraction use: every one for `auto` and `cuda`, else at most the one named."""
+    if name in ("auto", "cuda"):
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return int(name.startswith("cuda"))
+
+
 def device_name(device: torch.device) -> str:
     """What a record calls the device: a GPU with its model."""
     return str(device) if device.type == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"

@@ -1,12 +1,13 @@
 """The options that verbs share: every one also comes from `--config FILE.yaml` or an IQATUNE_* variable."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from iqatune.errors import InputError
+from iqatune.files import read_yaml
 from iqatune.suggestions import did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,7 +43,7 @@ def _from_config(context: click.Context, _parameter: click.Parameter, path: Path
         return
     known = {parameter.name: parameter for parameter in context.command.params if parameter.name != "config"}
     defaults: dict[str, Any] = {}
-    for key, value in _yaml_mapping(path).items():
+    for key, value in read_yaml(path, f"--config {path}", "option names and values, as 'backbone: vgg19'").items():
         name = str(key).replace("-", "_")
         if name not in known:
             names = [str(other).replace("_", "-") for other in known]
@@ -57,20 +58,6 @@ def _text(value: Any) -> Any:
     if value is None:
         return "none"
     return value if isinstance(value, bool) else str(value)
-
-
-def _yaml_mapping(path: Path) -> Mapping[Any, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--config {path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path}: not YAML ({error})") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"--config {path}: must hold option names and values, as 'backbone: vgg19'")
-    return content
 
 
 config_option = click.option(

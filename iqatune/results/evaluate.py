@@ -38,6 +38,9 @@ Kind = Literal["tuned", "uniform", "baseline"]
 UNIFORM = "uniform"
 """The baseline that is the metric itself, untuned."""
 
+SMALLEST_GROUP = 3
+"""Pairs that a group's correlation takes: two pairs agree fully or not at all, whatever the metric."""
+
 SCHEMA: Final = "iqatune.evaluation/1"
 
 
@@ -244,7 +247,7 @@ def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[G
         rows = names == name
         agreement = (
             correlation(table.quality[rows], distances[rows])
-            if rows.sum() > 1
+            if rows.sum() >= SMALLEST_GROUP
             else Correlation(srcc=np.nan, krcc=np.nan, plcc=np.nan)
         )
         groups.append(Group(**agreement.model_dump(), group=name, pairs=int(rows.sum())))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from iqatune.errors import InputError
+from iqatune.files import read_yaml
 from iqatune.results.record import Run
 from iqatune.results.run import check_run, run_folder
 from iqatune.suggestions import did_you_mean
@@ -51,7 +51,8 @@ def read_grid(path: Path, device: str = "auto") -> tuple[Cell, ...]:
     Raises:
         InputError: naming the file, for whatever is wrong in it.
     """
-    axes = _axes(path, _content(path))
+    content = read_yaml(path, str(path), "options and lists of values, as 'searchers: [random, bohb]'")
+    axes = _axes(path, content)
     for name in REQUIRED:
         if not any(name in entry for axis in axes.values() for entry in axis):
             raise InputError(f"{path}: says nothing about '{name}s'; name at least one")
@@ -62,18 +63,6 @@ def read_grid(path: Path, device: str = "auto") -> tuple[Cell, ...]:
     if twice is not None:
         raise InputError(f"{path}: lists {_words(twice)} twice; take one away")
     return tuple(Cell(run, place) for run, place in zip(runs, _places(runs), strict=True))
-
-
-def _content(path: Path) -> Mapping[Any, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: must hold options and lists of values, as 'searchers: [random, bohb]'")
-    return content
 
 
 def _axes(path: Path, content: Mapping[Any, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -13,10 +13,10 @@ from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.results.record import Fold, HeldOut
 from iqatune.results.worker_process import attend_to_parent
-from iqatune.search.loop import Trial
+from iqatune.search.loop import Trial, best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
-from iqatune.search.task import Task, best_or_none
+from iqatune.search.task import Task
 
 IN_PROCESS_S = 5.0
 """A search expected to take less than this is over before a worker process has started."""
@@ -104,4 +104,4 @@ def _srcc(task: Task, parameters: Floats | None) -> float:
 
 
 def _best(task: Task) -> Trial | None:
-    return best_or_none(task.run()[1])
+    return best_trial(task.run()[1])

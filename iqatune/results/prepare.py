@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from iqatune.metric.spaces import Space, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
 from iqatune.results.record import BackboneOptions, DataOptions, Protocol
+from iqatune.results.shards import fill_store
 from iqatune.statistics import distances as measured
 from iqatune.statistics.kept import Statistics, look_up, settings
 from iqatune.statistics.store import Moments
@@ -154,15 +155,20 @@ def _statistics(
             return known, Statistics(known.channels, kept.moments, 0, kept.image_digests), NO_DEVICE
 
     # here, not above: torch takes seconds to import, and with everything at hand nothing of it is needed
-    from iqatune.backbones.devices import device_name, resolve_device
+    from iqatune.backbones.devices import device_name, gpu_count, resolve_device
     from iqatune.backbones.network import build_backbone
     from iqatune.statistics.extract import extract
 
     device = resolve_device(features.device)
     backbone = build_backbone(*options)
-    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
     remember(backbone.identity, *options, memo)
-    return backbone.identity, found, device_name(device) if found.computed else NO_DEVICE
+    gpus, ahead = gpu_count(features.device), 0
+    if gpus > 1:
+        ahead = fill_store(table, features, backbone.identity, cache_dir, gpus, progress)
+    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
+    computed = ahead + found.computed
+    name = device_name(device) + (f" and {gpus - 1} more" if ahead else "")
+    return backbone.identity, replace(found, computed=computed), name if computed else NO_DEVICE
 
 
 def _dataset_sha256(table: PairTable, images: list[tuple[str, str]]) -> str:

@@ -31,10 +31,10 @@ from iqatune.results.record import (
 )
 from iqatune.results.scores import confidence, correlation
 from iqatune.results.trials import append_trial, read_trials
-from iqatune.search.loop import OtherSearch, Trial
+from iqatune.search.loop import OtherSearch, Trial, best_trial
 from iqatune.search.searchers.base import Searcher
 from iqatune.search.searchers.registry import find as find_searcher
-from iqatune.search.task import Task, best_or_none
+from iqatune.search.task import Task
 
 # options that decide how a run is computed and not what it finds, so a change of them continues the same run
 INCIDENTAL = {"data_root", "pairs", "device", "address"}
@@ -265,7 +265,7 @@ def _recording_interrupts(
 
 
 def _best(task: Task, prepared: Prepared, trials: Sequence[Trial]) -> Best | None:
-    trial = best_or_none(trials)
+    trial = best_trial(trials)
     if trial is None:
         return None
     weights = task.space.weights(trial.parameters)

@@ -15,7 +15,7 @@ AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextmanager
-def cluster(address: str | None, processors: int) -> Iterator[None]:
+def cluster(address: str | None, processors: int, gpus: int | None = None) -> Iterator[None]:
     """Be connected to Ray inside.
 
     Where this process is connected already, that connection is used and left as it is. A cluster at `address` is joined
@@ -24,6 +24,7 @@ def cluster(address: str | None, processors: int) -> Iterator[None]:
     Args:
         address: of a running cluster, as `ray start` prints it (HOST:PORT), `ray://HOST:PORT` or `auto`; or None.
         processors: how many tasks an own cluster runs side by side.
+        gpus: that an own cluster gives to tasks; by default those that Ray finds.
 
     Raises:
         InputError: no cluster answers at the address.
@@ -38,6 +39,7 @@ def cluster(address: str | None, processors: int) -> Iterator[None]:
         if address is None:
             _own_token()
             settings |= {"address": "local", "num_cpus": processors, "include_dashboard": False}
+            settings |= {} if gpus is None else {"num_gpus": gpus}
         else:
             _check_answers(address)
             settings |= {"address": address}

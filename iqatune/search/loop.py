@@ -109,16 +109,10 @@ def search(
             keep(trial)
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """The trial of highest SRCC on all references; the first of equals.
-
-    Raises:
-        ValueError: no trial has a defined SRCC on all references.
-    """
+def best_trial(trials: Sequence[Trial]) -> Trial | None:
+    """The trial of highest SRCC on all references, the first of equals; None where no trial has a defined one."""
     complete = [trial for trial in trials if trial.budget == 1.0 and not math.isnan(trial.srcc)]
-    if not complete:
-        raise ValueError("no sample has a defined SRCC on all references")
-    return max(complete, key=lambda trial: trial.srcc)
+    return max(complete, key=lambda trial: trial.srcc, default=None)
 
 
 def _proposed(searcher: Searcher, count: int) -> list[Proposal]:

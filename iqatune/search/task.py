@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.search.fidelity import nested_subsets
-from iqatune.search.loop import Trial, best_trial, search
+from iqatune.search.loop import Trial, search
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
@@ -65,11 +65,3 @@ class Task:
         """Search in this process; see `iqatune.search.loop.search`."""
         searcher = make_searcher(self.searcher, self.problem())
         return searcher, search(searcher, self.objective(), recorded, keep)
-
-
-def best_or_none(trials: Sequence[Trial]) -> Trial | None:
-    """The best trial on all references; None where no trial has a defined SRCC there."""
-    try:
-        return best_trial(trials)
-    except ValueError:
-        return None

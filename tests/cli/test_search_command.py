@@ -238,6 +238,21 @@ def test_evaluate_gives_the_searchs_figures_back(
     assert len(rows) == 1 + 2 * (1 + 6)
 
 
+def test_two_pairs_have_no_correlation(search: Callable[..., Any], small_set: Any, iqatune: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 2, "--folds", 0)
+    few = Path("few.csv")
+    lines = small_set.labels.read_text().splitlines()
+    few.write_text("\n".join([lines[0], *lines[1:6], *lines[6:8]]) + "\n")
+    record = Path("runs", "csv", "squeezenet", "random-stage-s0", "result.json")
+    options = ("--dataset", "csv", "--pairs", few, "--data-root", small_set.folder, "--better", "higher")
+    ran = iqatune("evaluate", record, *options, "--by", "distortion", "--format", "json")
+    groups = {group["group"]: group for group in json.loads(ran.out)["results"][0]["groups"]}
+    assert groups["blur"]["pairs"] == 2
+    assert groups["blur"]["srcc"] is None
+    assert groups["blur"]["krcc"] is None
+    assert groups["noise"]["srcc"] is not None
+
+
 def test_extract_then_search_runs_no_cnn(iqatune: Callable[..., Any], small_set: Any, tmp_path: Path) -> None:
     options = (*small_set.options, *RANDOM_SQUEEZENET, "--cache-dir", tmp_path / "cache")
     assert json.loads(iqatune("extract", *options, "--json").out)["computed"] == 48

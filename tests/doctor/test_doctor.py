@@ -248,6 +248,22 @@ def test_another_size_is_named(small_set: Any, examined: Callable[..., Any], tmp
     assert "noise0_1.png 20x36, ref0.png 40x36" in findings["problem"]["sizes"]
 
 
+def test_images_too_small_for_the_backbone_are_named(
+    small_set: Any, iqatune: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(small_set.folder, folder)
+    for path in folder.glob("*2*.png"):
+        with Image.open(path) as image:
+            image.resize((30, 24)).save(path)
+    options = ("--dataset", "csv", "--pairs", folder / "labels.csv", "--better", "higher")
+    network = ("--only", "data", "--only", "backbone", "--backbone", "alexnet", "--backbone-weights", "random")
+    ran = iqatune("doctor", *options, *network, "--json")
+    problems = [one["says"] for one in json.loads(ran.out)["findings"] if one["level"] == "problem"]
+    assert ran.code == 1
+    assert any(says.startswith("19 images are under the 31 pixels a side that the backbone needs") for says in problems)
+
+
 def test_searchers_backbone_and_device(iqatune: Callable[..., Any]) -> None:
     ran = iqatune("doctor", "--backbone", "squeezenet", "--backbone-weights", "random", "--device", "cpu")
     assert ran.code == 0, ran.out

@@ -1,7 +1,7 @@
 """All checks that were asked for, one after the other."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.registry import ADAPTERS
@@ -14,6 +14,9 @@ from iqatune.results.doctor.pictures import picture_outcomes
 from iqatune.results.prepare import load_table
 from iqatune.results.record import DataOptions
 from iqatune.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from iqatune.backbones.network import Backbone
 
 Part = Literal["data", "backbone", "searchers", "device"]
 
@@ -46,11 +49,15 @@ def examine(
         raise InputError(f"--dataset {data.dataset}: unknown; {did_you_mean(data.dataset, ADAPTERS)}")
     if backbone is not None:
         find_backbone(backbone)
+    network: Backbone | None = None
+    network_findings: list[Finding] = []
+    if wanted & {"backbone", "device"}:
+        network, network_findings = _network_findings(wanted, backbone, backbone_weights, pooling, device)
     findings: list[Finding] = []
     if "data" in wanted and data is not None:
-        findings += _as_findings(data.dataset, _data_outcomes(data, full, progress))
-    if wanted & {"backbone", "device"}:
-        findings += _network_findings(wanted, backbone, backbone_weights, pooling, device)
+        smallest = None if network is None else network.minimum_size
+        findings += _as_findings(data.dataset, _data_outcomes(data, full, progress, smallest))
+    findings += network_findings
     if "searchers" in wanted:
         findings += _searcher_findings(progress)
     return Diagnosis(findings=tuple(findings))
@@ -60,7 +67,9 @@ def _as_findings(subject: str, outcomes: Iterable[Outcome]) -> list[Finding]:
     return [Finding(subject=subject, check=check, level=level, says=says) for check, level, says in outcomes]
 
 
-def _data_outcomes(data: DataOptions, full: bool, progress: Progress) -> Iterator[Outcome]:
+def _data_outcomes(
+    data: DataOptions, full: bool, progress: Progress, smallest: int | None
+) -> Iterator[Outcome]:
     table: PairTable | None = None
     try:
         table = load_table(data)
@@ -73,12 +82,15 @@ def _data_outcomes(data: DataOptions, full: bool, progress: Progress) -> Iterato
         except InputError:
             return
     yield from label_outcomes(table, ADAPTERS[data.dataset].info, data.exclude)
-    yield from picture_outcomes(table, full, progress)
+    yield from picture_outcomes(table, full, progress, smallest)
 
 
-def _network_findings(wanted: set[Part], name: str | None, weights: str, pooling: str, device: str) -> list[Finding]:
+def _network_findings(
+    wanted: set[Part], name: str | None, weights: str, pooling: str, device: str
+) -> tuple["Backbone | None", list[Finding]]:
+    """The backbone that was named, where it can be built, and what there is to say of it and of the device."""
     if name is None and "device" not in wanted:
-        return []
+        return None, []
     # here, not above: torch takes seconds to import
     from iqatune.backbones.network import build_backbone
     from iqatune.results.doctor.backbone import backbone_outcomes, device_outcomes
@@ -93,9 +105,8 @@ def _network_findings(wanted: set[Part], name: str | None, weights: str, pooling
         if network is not None and "backbone" in wanted:
             findings += _as_findings(name, backbone_outcomes(network))
     if "device" in wanted:
-        network = network or build_backbone(STAND_IN, "random")
-        findings += _as_findings(f"device {device}", device_outcomes(device, network))
-    return findings
+        findings += _as_findings(f"device {device}", device_outcomes(device, network or build_backbone(STAND_IN, "random")))
+    return network, findings
 
 
 def _searcher_findings(progress: Progress) -> list[Finding]:

@@ -45,15 +45,20 @@ class _Seen:
     thumbnail: Thumbnail
 
 
-def picture_outcomes(table: PairTable, full: bool, progress: Progress) -> Iterator[Outcome]:
+def picture_outcomes(
+    table: PairTable, full: bool, progress: Progress, smallest: int | None = None
+) -> Iterator[Outcome]:
     """Every check of the images.
 
     Args:
         full: decode every image; otherwise look at every file's header and end, and decode a sample.
+        smallest: side in pixels that the backbone needs, where one is examined as well.
     """
     paths = list(dict.fromkeys(path for pair in table.pairs for path in (pair.reference, pair.distorted)))
     sizes, damaged = _headers(paths, progress)
     yield _sizes(table.pairs, sizes)
+    if smallest is not None:
+        yield from _too_small(sizes, smallest)
     rows = [
         row
         for row in (range(len(table)) if full else _sample(table))
@@ -121,6 +126,13 @@ def _sizes(pairs: Sequence[Pair], sizes: dict[Path, tuple[int, int]]) -> Outcome
         return "sizes", "problem", "no image has a readable header"
     least, most = min(sizes.values(), key=min), max(sizes.values(), key=min)
     return "sizes", "ok", f"both images of every pair are of one size; {_size(least)} to {_size(most)}"
+
+
+def _too_small(sizes: dict[Path, tuple[int, int]], smallest: int) -> Iterator[Outcome]:
+    small = [f"{path.name} {_size(size)}" for path, size in sizes.items() if min(size) < smallest]
+    if small:
+        says = f"{len(small)} images are under the {smallest} pixels a side that the backbone needs: {some(small)}"
+        yield "sizes", "problem", says
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -1,13 +1,14 @@
 """(b) SRCC per distortion: where a metric is weak."""
 
-from collections.abc import Sequence
+from operator import attrgetter
 
 from iqatune.results.evaluate import Evaluated
-from iqatune.results.published.figures import PublishedFigure, distortions
+from iqatune.results.published.figures import distortions
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Section, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
+from iqatune.results.report.published import published_table
 
 
 def distortions_section(context: Context) -> Section:
@@ -22,7 +23,9 @@ def distortions_section(context: Context) -> Section:
     for dataset in context.found.datasets:
         figures = [one for one in distortions() if one.dataset == dataset]
         if figures:
-            tables.append(_published(dataset, figures))
+            name, title = f"published-distortions-{dataset}", f"{dataset} by distortion"
+            by_distortion = ("distortion", attrgetter("distortion"))
+            tables.append(published_table(name, title, figures, by_distortion, attrgetter("metric")))
     return Section("b", "Per distortion", text, tuple(tables))
 
 
@@ -67,25 +70,4 @@ def _measured(context: Context, dataset: str) -> Table | None:
         rows=tuple(rows),
         card=(*card(context.usual, groups), *marks.lines()),
         notes=(SIMULATED,) if context.found.simulated(dataset) else (),
-    )
-
-
-def _published(dataset: str, figures: Sequence[PublishedFigure]) -> Table:
-    backbones = list(dict.fromkeys(one.metric for one in figures))
-    names = list(dict.fromkeys(one.distortion for one in figures))
-    by_key = {(one.metric, one.distortion): one for one in figures}
-    rows = []
-    for name in names:
-        cells = [word(name)]
-        for backbone in backbones:
-            one = by_key.get((backbone, name))
-            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
-        rows.append(tuple(cells))
-    return Table(
-        name=f"published-distortions-{dataset}",
-        title=f"Published, not measured here: {dataset} by distortion",
-        columns=(Column("distortion"), *(Column(figure, name) for name in backbones for figure in ("SRCC", "KRCC"))),
-        rows=tuple(rows),
-        card=(f"Protocol as published: {figures[0].protocol}.",),
-        source=figures[0].source,
     )

@@ -1,12 +1,14 @@
 """(a) SRCC and KRCC per backbone and data set, a table for each searcher."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from iqatune.results.published.figures import searches
 from iqatune.results.report.collect import Group
 from iqatune.results.report.context import SIMULATED, Context, interval_of
 from iqatune.results.report.model import Cell, Column, Section, Table, interval, number, ranked, spread, word
 from iqatune.results.report.protocol import Marks, card
+from iqatune.results.report.published import published_table
 
 FIGURES = ("SRCC", "95 %", "held-out", "KRCC")
 
@@ -107,24 +109,8 @@ def _published(searcher: str, datasets: set[str]) -> Table | None:
     figures = [one for one in searches() if one.searcher == searcher]
     if not figures or not datasets & {one.dataset for one in figures}:
         return None
-    names = list(dict.fromkeys(one.dataset for one in figures))
-    backbones = list(dict.fromkeys(one.metric for one in figures))
-    by_key = {(one.metric, one.dataset): one for one in figures}
-    rows = []
-    for backbone in backbones:
-        cells = [word(backbone)]
-        for dataset in names:
-            one = by_key.get((backbone, dataset))
-            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
-        rows.append(tuple(cells))
-    return Table(
-        name=f"published-{searcher}",
-        title=f"Published, not measured here: {searcher}",
-        columns=(Column("backbone"), *(Column(figure, name) for name in names for figure in ("SRCC", "KRCC"))),
-        rows=tuple(rows),
-        card=(f"Protocol as published: {figures[0].protocol}.",),
-        source=figures[0].source,
-    )
+    by_backbone = ("backbone", attrgetter("metric"))
+    return published_table(f"published-{searcher}", searcher, figures, by_backbone, attrgetter("dataset"))
 
 
 def _count(seeds: Sequence[int]) -> str:
