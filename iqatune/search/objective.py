@@ -6,23 +6,28 @@ one, in batches, and on any number of threads it comes out the same to the last 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 
-BLOCK = 64
-"""Configurations whose distances are computed by one matrix product: bounds the memory."""
-
-TOGETHER = 4
-"""Configurations that a thread ranks at once: few enough that their distances stay in its cache."""
+TOGETHER = 32
+"""Configurations that a thread evaluates at once: enough that the features are seldom read from memory, and that the
+thread seldom waits for the interpreter's lock."""
 
 ROUNDING = 8
 """Distances closer than this many units of rounding of the largest may be out of order, and are computed again."""
+
+
+TINY = float(np.finfo(np.float64).tiny)
 
 
 class Objective:
@@ -45,94 +50,140 @@ class Objective:
         rows = subsets if subsets is not None else [np.arange(len(quality))]
         everything = len(rows[-1]) == len(quality)
         # the last budget reads the features in place; smaller ones keep their own copy of a few rows
-        self._tables = [features[subset] for subset in rows[:-1]] + [features if everything else features[rows[-1]]]
-        self._ranks = [_ranks_of(quality[subset]) for subset in rows]
-        self._distinct = [np.arange(1 - len(subset), len(subset), 2, dtype=np.float64) for subset in rows]
+        tables = [features[subset] for subset in rows[:-1]] + [features if everything else features[rows[-1]]]
+        self._budgets = [_Ranking(table, quality[subset]) for table, subset in zip(tables, rows, strict=True)]
+        self._idle: list[_Workspace] = []
 
     def __call__(self, parameters: Floats, budget: int = -1) -> float:
         """SRCC of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where D is constant."""
-        table = self._tables[budget]
+        ranking = self._budgets[budget]
         coefficients = self.space.coefficients(parameters)
-        distances = table @ coefficients.astype(table.dtype)
-        return float(self._correlations(coefficients[None], distances[None], budget)[0])
+        distances = ranking.features @ coefficients.astype(ranking.features.dtype)
+        return float(ranking.correlations(coefficients[None], distances[None], ranking.workspace(1))[0])
 
     def batch(self, parameters: Floats) -> Floats:
         """(K,) SRCC of K configurations, (K, P) parameters, on all rows: the same as one by one, only sooner.
 
-        Blocks of configurations share a matrix product, and threads rank them.
+        Every thread takes some configurations at a time through matrix product and ranking, in memory that it has
+        taken before: fresh pages for every step would cost more than the steps do.
         """
-        table = self._tables[-1]
+        ranking = self._budgets[-1]
         coefficients = self.space.coefficients(parameters)
-        found: list[Floats] = []
-        with ThreadPoolExecutor(_processors()) as pool:
-            for start in range(0, len(parameters), BLOCK):
-                block = coefficients[start : start + BLOCK]
-                distances = block.astype(table.dtype) @ table.T
-                shares = [slice(first, first + TOGETHER) for first in range(0, len(block), TOGETHER)]
-                parts = [(block[share], distances[share]) for share in shares]
-                found.extend(pool.map(self._correlations, *zip(*parts, strict=True)))
+        factors = coefficients.astype(ranking.features.dtype)
+
+        def correlations(start: int) -> Floats:
+            rows = slice(start, start + TOGETHER)
+            with self._workspace() as workspace:
+                distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(factors[rows])])
+                return ranking.correlations(coefficients[rows], distances, workspace)
+
+        # a thread of BLAS for each of these; more of its own would spin where these want to work
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(_processors()) as pool:
+            found = list(pool.map(correlations, range(0, len(parameters), TOGETHER)))
         return np.concatenate(found) if found else np.empty(0)
 
-    def _correlations(self, coefficients: Floats, distances: NDArray[np.floating], budget: int = -1) -> Floats:
-        """(K,) SRCC of the quality with minus (K, N) distances: (K, F) coefficients times the budget's table."""
-        quality = self._ranks[budget]
-        values = distances.astype(np.float64)
-        order, ordered = _sorted(values)
-        # NaN sorts last, so that one look at the ends finds any
-        defined = np.isfinite(ordered[:, 0]) & np.isfinite(ordered[:, -1]) & quality.any()
-        largest = np.maximum(np.abs(ordered[:, 0]), np.abs(ordered[:, -1]))
-        near = ROUNDING * np.finfo(distances.dtype).eps * np.where(defined, largest, 0)
-        close = ordered[:, 1:] <= ordered[:, :-1] + near[:, None]
-        found = np.full(len(values), np.nan)
-        unclear = close.any(axis=1)
-        for row in np.flatnonzero(defined & unclear):
-            found[row] = self._settled(coefficients[row], values[row], order[row], close[row], budget)
-        clear = defined & ~unclear
-        if clear.any():
-            ranks = self._distinct[budget]
-            norm = np.sqrt((quality @ quality) * (ranks @ ranks))
-            found[clear] = -(quality[order if clear.all() else order[clear]] @ ranks) / norm
-        return found
+    @contextmanager
+    def _workspace(self) -> Iterator["_Workspace"]:
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            workspace = self._budgets[-1].workspace(TOGETHER)
+        try:
+            yield workspace
+        finally:
+            self._idle.append(workspace)
 
-    def _settled(
-        self, coefficients: Floats, values: Floats, order: NDArray[np.intp], close: NDArray[np.bool_], budget: int
-    ) -> float:
-        """SRCC of the quality with minus (N,) values, of which those too close to the next are computed again."""
-        quality = self._ranks[budget]
-        undecided = np.append(close, False)
-        undecided[1:] |= close
-        rows = order[undecided]
-        values[rows] = _exactly(self._tables[budget][rows], coefficients)
-        (order,), (ordered,) = _sorted(values[None])
-        ranks = _average_ranks(ordered)
-        if not ranks.any():
-            return float("nan")
-        return float(-(quality[order] @ ranks) / np.sqrt((quality @ quality) * (ranks @ ranks)))
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_idle": []}  # whoever gets a copy takes memory of its own
 
 
-def _exactly(features: NDArray[np.floating], coefficients: Floats) -> Floats:
-    """(n, F) features times (F,) coefficients in float64, each row summed by itself, whatever the others are."""
-    products: Floats = np.einsum("ij,j->i", features.astype(np.float64), coefficients)
-    return products
+@dataclass(frozen=True)
+class _Workspace:
+    """Memory for up to K configurations: (K, N) each."""
+
+    distances: NDArray[np.floating]
+    values: Floats
+    others: Floats
 
 
-def _sorted(values: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """(K, N) indices that sort each row of (K, N) values, NaN last, and the sorted values.
+class _Ranking:
+    """SRCC of the quality of some pairs, (N,), with distances that their (N, F) features give.
 
     Positive floats sort as the whole numbers that their bits are. With its index in the lowest bits each value is
-    sorted in place, three times as fast as by argsort, which settles what that leaves out of order.
+    sorted in place, three times as fast as by argsort; where that leaves an order open, the values are computed again.
     """
-    rows, count = values.shape
-    low = (1 << (count - 1).bit_length()) - 1
-    order = values.view(np.int64) & ~low
-    order |= np.arange(count)
-    order.sort(axis=1)
-    order &= low
-    ordered = values.ravel()[order + count * np.arange(rows)[:, None]]
-    for row in np.flatnonzero(~(ordered[:, 1:] >= ordered[:, :-1]).all(axis=1)):
-        order[row] = np.argsort(values[row])
-        ordered[row] = values[row, order[row]]
-    return order, ordered
+
+    def __init__(self, features: NDArray[np.floating], quality: Floats) -> None:
+        count = len(quality)
+        self.features = features
+        self._quality = _ranks_of(quality)
+        self._distinct = np.arange(1 - count, count, 2, dtype=np.float64)
+        self._index = np.arange(count)
+        self._low = (1 << (count - 1).bit_length()) - 1
+        # what a product may round off, and what the index takes the place of, relative to the largest distance
+        left_out = 2 * (self._low + 1) * np.finfo(np.float64).eps
+        self._unsure = float(ROUNDING * np.finfo(features.dtype).eps + left_out)
+
+    def workspace(self, rows: int) -> _Workspace:
+        """Memory that `correlations` of up to so many configurations works in."""
+        shape = (rows, len(self._index))
+        return _Workspace(np.empty(shape, self.features.dtype), np.empty(shape), np.empty(shape))
+
+    def correlations(self, coefficients: Floats, distances: NDArray[np.floating], workspace: _Workspace) -> Floats:
+        """(K,) SRCC of the quality with minus (K, N) distances, the product of (K, F) coefficients and the features.
+
+        NaN where undefined.
+        """
+        values, others = workspace.values[: len(distances)], workspace.others[: len(distances)]
+        values[:] = distances
+        keys = values.view(np.int64)
+        keys &= ~self._low
+        keys |= self._index
+        keys.sort(axis=1)
+        smallest, largest = values[:, 0].copy(), values[:, -1].copy()
+        sound = (smallest >= 0) & (largest < np.inf) & self._quality.any()
+        with np.errstate(invalid="ignore"):  # infinite ones are not sound, and looked at below
+            gaps = np.subtract(values[:, 1:], values[:, :-1], out=others[:, 1:])
+        # at least a normal number: below, the index alone would tell equal values apart
+        clear = sound & (gaps.min(axis=1) > np.maximum(self._unsure * np.where(sound, largest, 0), TINY))
+        keys &= self._low
+        found = np.empty(len(distances))
+        if clear.any():
+            found[:] = self._correlation(np.take(self._quality, keys, out=others, mode="clip"), self._distinct)
+        for row in np.flatnonzero(~clear):
+            order = keys[row] if sound[row] else np.argsort(distances[row])
+            found[row] = self._settled(coefficients[row], distances[row].astype(np.float64), order)
+        return found
+
+    def _settled(self, coefficients: Floats, values: Floats, order: NDArray[np.intp]) -> float:
+        """SRCC where some of (N,) values are too close for a sure order: those are computed again, in one fixed way.
+
+        Equal ones then tie, as identical images do.
+
+        Args:
+            order: what sorts the values as far as that is sure, NaN last.
+        """
+        ordered = values[order]
+        if not (np.isfinite(ordered[0]) and np.isfinite(ordered[-1]) and self._quality.any()):
+            return float("nan")
+        close = np.diff(ordered) <= self._unsure * max(abs(ordered[0]), abs(ordered[-1]))
+        undecided = np.append(close, False)
+        undecided[1:] |= close
+        places = np.flatnonzero(undecided)
+        rows = order[places]
+        # each row summed by itself: a product of matrices rounds a row by where it stands
+        exact = np.vecdot(self.features.take(rows, axis=0), coefficients)
+        among = np.argsort(exact)
+        # what is close to nothing else stays in its place, so the others share out theirs
+        order = order.copy()
+        order[places], ordered[places] = rows[among], exact[among]
+        ties = bool((ordered[1:] == ordered[:-1]).any())
+        ranks = _average_ranks(ordered) if ties else self._distinct
+        return float(self._correlation(self._quality[order], ranks)) if ranks.any() else float("nan")
+
+    def _correlation(self, quality: Floats, ranks: Floats) -> Floats:
+        """SRCC of ranks (..., N) of the quality, in the order of the distances, with minus those of the distances."""
+        return -(quality @ ranks) / np.sqrt((self._quality @ self._quality) * (ranks @ ranks))
 
 
 def _average_ranks(ordered: Floats) -> Floats:

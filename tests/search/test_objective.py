@@ -1,5 +1,7 @@
 """The objective against scipy's Spearman correlation."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,6 +75,30 @@ def test_rows_that_are_equal_tie_wherever_they_stand() -> None:
     expected = -spearmanr(quality, np.arange(37) == 11).statistic
     np.testing.assert_allclose(objective.batch(parameters), expected, atol=1e-12)
     np.testing.assert_array_equal(objective.batch(parameters), [objective(row) for row in parameters])
+
+
+def test_float32_features_are_ranked_as_if_in_float64() -> None:
+    # thousands of distances within a few roundings of their neighbours: a plain float32 product orders them wrongly
+    rng = np.random.default_rng(6)
+    space = ChannelSpace((3, 64, 128))
+    quality = rng.uniform(size=3000)
+    features = (0.5 + 1e-4 * rng.uniform(size=(3000, 390))).astype(np.float32)
+    objective = Objective(space, features, quality)
+    parameters = rng.uniform(size=(3, 390))
+    coefficients = space.coefficients(parameters)
+    exact = [-spearmanr(quality, np.vecdot(features.astype(np.float64), row)).statistic for row in coefficients]
+    plain = [-spearmanr(quality, features @ row.astype(np.float32)).statistic for row in coefficients]
+    assert np.abs(np.subtract(exact, plain)).min() > 1e-9
+    np.testing.assert_allclose([objective(row) for row in parameters], exact, atol=1e-12)
+    np.testing.assert_allclose(objective.batch(parameters), exact, atol=1e-12)
+
+
+def test_a_copy_finds_the_same() -> None:
+    rng = np.random.default_rng(7)
+    objective = Objective(StageSpace(CHANNELS), rng.uniform(size=(300, 4)), rng.normal(size=300))
+    parameters = rng.uniform(size=(40, 4))
+    found = objective.batch(parameters)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(objective)).batch(parameters), found)
 
 
 def test_nothing_in_nothing_out() -> None:
