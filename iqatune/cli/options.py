@@ -110,7 +110,12 @@ backbone_options = _together(
 )
 
 machine_options = _together(
-    option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs."),
+    option(
+        "--device",
+        default="auto",
+        metavar="auto|cpu|cuda|cuda:N",
+        help="Where the CNN runs; auto takes every GPU there is, as cuda does.",
+    ),
     option(
         "--precision",
         type=click.Choice(["fp32", "bf16", "fp16"]),
