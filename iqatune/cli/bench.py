@@ -59,7 +59,9 @@ def _print(bench: Any, output: Path) -> None:
     from iqatune.cli.terminal import print_table
 
     def rate(spread: Any) -> str:
-        return f"{spread.median:.3g} [{spread.low:.3g}, {spread.high:.3g}]"
+        digits = 2 if spread.median < 10 else 1 if spread.median < 100 else 0
+        median, low, high = (f"{value:,.{digits}f}" for value in (spread.median, spread.low, spread.high))
+        return f"{median} [{low}, {high}]"
 
     title = f"image pairs a second, {bench.resized[0]}x{bench.resized[1]}, {bench.precision}, {bench.rounds} rounds"
     columns = (

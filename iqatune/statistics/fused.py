@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Floats = NDArray[np.float32]
-Kernel = Callable[[Floats, Floats, Floats, Floats, Floats, Floats], None]
+Pixels = NDArray[np.float32] | NDArray[np.uint16]
+"""Values of a map: float32, or bfloat16 as the 16 bits that it is."""
+Kernel = Callable[[Floats, Floats, Pixels, Floats, Floats, Floats], None]
 
 ROWS = 64
 """Pixels whose sums are taken in float32, before they are added up in float64."""
@@ -35,7 +38,7 @@ class Reference:
 
 def reference_of(maps: Sequence[Tensor]) -> list[Reference]:
     """What of a reference is needed to compare others with it, from its maps (1, C_i, H_i, W_i) of every stage."""
-    return [_reference(_pixels(stage)[0].copy()) for stage in maps]
+    return [_reference(_pixels(stage.float())[0].copy()) for stage in maps]
 
 
 def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Floats:
@@ -68,16 +71,26 @@ def _reference(pixels: Floats) -> Reference:
     return Reference(pixels, mean, variance)
 
 
-def _pixels(maps: Tensor) -> Floats:
-    """(B, H * W, C) float32 of maps (B, C, H, W), a view where they are float32 in channels-last order."""
-    rows: Floats = maps.permute(0, 2, 3, 1).float().contiguous().flatten(1, 2).numpy()
-    return rows
+def _pixels(maps: Tensor) -> Pixels:
+    """(B, H * W, C) of maps (B, C, H, W): float32, or the bits of bfloat16; a view where they are channels-last."""
+    rows = maps.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
+    # numpy has no bfloat16, and a copy in float32 would cost as much as the moments
+    bits: Pixels = rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.float().numpy()
+    return bits
 
 
 @cache
 def _kernel() -> Kernel:
     # here, not above: a search from the store computes no moments, and numba takes most of a second to import
-    from numba import njit
+    from numba import njit, types
+    from numba.extending import overload
+
+    @overload(_value)
+    def _(pixel):  # type: ignore[no-untyped-def]  # numba compares its signature with those returned
+        if pixel == types.uint16:
+            # the upper half of the float32 that it stands for
+            return lambda pixel: np.uint32(np.uint32(pixel) << np.uint32(16)).view(np.float32)
+        return lambda pixel: pixel
 
     try:
         kernel: Kernel = njit(nogil=True, fastmath=REORDERED, cache=True)(_moments)
@@ -86,8 +99,13 @@ def _kernel() -> Kernel:
     return kernel
 
 
+def _value(pixel: Any) -> Any:
+    """The float32 that a pixel stands for; what it is compiled to depends on the pixel's type."""
+    return pixel
+
+
 def _moments(
-    reference: Floats, reference_mean: Floats, distorted: Floats, mean: Floats, variance: Floats, covariance: Floats
+    reference: Floats, reference_mean: Floats, distorted: Pixels, mean: Floats, variance: Floats, covariance: Floats
 ) -> None:
     """Mean and variance of `distorted` (n, C) and its covariance with `reference` (n, C), written to the last three.
 
@@ -100,7 +118,7 @@ def _moments(
         short[:] = 0
         for pixel in range(start, min(start + ROWS, pixels)):
             for channel in range(channels):
-                short[channel] += distorted[pixel, channel]
+                short[channel] += _value(distorted[pixel, channel])
         for channel in range(channels):
             first[channel] += short[channel]
     for channel in range(channels):
@@ -111,7 +129,7 @@ def _moments(
         other[:] = 0
         for pixel in range(start, min(start + ROWS, pixels)):
             for channel in range(channels):
-                centred = distorted[pixel, channel] - mean[channel]
+                centred = _value(distorted[pixel, channel]) - mean[channel]
                 short[channel] += centred * centred
                 other[channel] += centred * (reference[pixel, channel] - reference_mean[channel])
         for channel in range(channels):

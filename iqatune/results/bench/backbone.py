@@ -219,5 +219,10 @@ def _memory_of_a_batch(name: str, device: str, precision: Precision, size: tuple
 
 def _resident() -> float:
     """The most memory that this process has held so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # what getrusage says of a process that another one started begins with the other's memory
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 2**10
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

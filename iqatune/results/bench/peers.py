@@ -1,5 +1,6 @@
 """Other packages that compare images in feature maps of the same CNNs, given the same parameters."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def compare_with(backbone: str, state: Mapping[str, Tensor] | None, device: torc
     found: dict[str, Compare] = {}
     for peer in PEERS:
         if peer.backbone == backbone and state is not None and find_spec(peer.package) is not None:
-            with _parameters(state):
+            with _parameters(state), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old ways to call torchvision, theirs to mend
                 metric = peer.build().to(device).eval()
                 # torchmetrics' classes compare the images when they are called, too, but some do so twice
                 found[peer.name] = getattr(metric, "update", metric)

@@ -16,6 +16,7 @@ from iqatune.results.bench.peers import missing
 from iqatune.results.bench.record import BENCH_FILE, Bench
 from iqatune.results.environment import environment
 from iqatune.results.record import RESULT_FILE, read_result
+from iqatune.results.report.collect import backbone_label
 from iqatune.statistics.extract import Precision
 
 
@@ -54,7 +55,7 @@ def run_bench(
             advance(1)
         objective = []
         for space in spaces:
-            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else 128))
+            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else 512))
             advance(1)
         ray = bench_ray() if with_ray else None
     bench = Bench(
@@ -75,22 +76,22 @@ def run_bench(
 
 def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
     """Draw the held-out SRCC of the records below `results` over their backbone's MACs; False where there are none."""
-    points: dict[str, list[float]] = {}
+    cost = {one.name: one.macs / 1e9 for one in bench.backbones}
+    points: dict[tuple[str, float], list[float]] = {}
     for file in sorted(results.rglob(RESULT_FILE)):
         record = read_result(file)
-        if record.held_out is not None:
-            points.setdefault(record.run.backbone, []).append(record.held_out.srcc_mean)
-    cost = {one.name: one.macs / 1e9 for one in bench.backbones}
-    shown = {name: values for name, values in points.items() if name in cost}
-    if not shown:
+        if record.held_out is not None and record.run.backbone in cost:
+            backbone = backbone_label(record), cost[record.run.backbone]
+            points.setdefault(backbone, []).append(record.held_out.srcc_mean)
+    if not points:
         return False
 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot(xscale="log", xlabel="MACs an image, 10⁹", ylabel="held-out SRCC")
-    for name, values in shown.items():
-        axes.plot([cost[name]] * len(values), values, "o", label=f"{name} (median {median(values):.3f})")
+    for (name, macs), values in points.items():
+        axes.plot([macs] * len(values), values, "o", label=f"{name}: median {median(values):.3f}")
     axes.legend()
     try:
         figure.savefig(path)
