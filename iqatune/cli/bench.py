@@ -67,8 +67,10 @@ def _print(bench: Any, output: Path) -> None:
     columns = (
         "backbone",
         "extraction",
-        "bare forward",
         "of bare",
+        "from memory",
+        "of bare",
+        "bare forward",
         "scoring",
         "ms",
         "MACs 10⁹",
@@ -79,8 +81,10 @@ def _print(bench: Any, output: Path) -> None:
         (
             one.name,
             rate(one.pairs_per_second),
-            rate(one.bare_forward_pairs_per_second),
             f"{one.share_of_bare_forward:.0%}",
+            rate(one.in_memory_pairs_per_second),
+            f"{one.in_memory_share_of_bare_forward:.0%}",
+            rate(one.bare_forward_pairs_per_second),
             rate(one.scoring_pairs_per_second),
             f"{one.milliseconds.median:.1f}",
             f"{one.macs / 1e9:.2f}",
@@ -91,12 +95,12 @@ def _print(bench: Any, output: Path) -> None:
     ]
     print_table(title, columns, rows)
     peers = [
-        (one.name, peer, rate(spread), f"{one.times_peers[peer]:.2f}")
+        (one.name, peer, rate(spread), f"{one.times_peers[peer]:.2f}", f"{one.in_memory_times_peers[peer]:.2f}")
         for one in bench.backbones
         for peer, spread in one.peers.items()
     ]
     if peers:
-        beside = ("backbone", "package", "pairs a second", "extraction is faster by")
+        beside = ("backbone", "package", "pairs a second", "extraction is faster by", "from memory by")
         print_table("other packages, the same parameters and images", beside, peers, left=2)
     steps = list(bench.backbones[0].profile_milliseconds)
     parts = [(one.name, *(f"{one.profile_milliseconds[step]:.2f}" for step in steps)) for one in bench.backbones]

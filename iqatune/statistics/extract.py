@@ -73,9 +73,9 @@ def extract(
         batch = None
         with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
             while missing:
-                stream = _Stream(backbone, device, batch)
+                stream = Stream(backbone, device, batch)
                 try:
-                    for group, computed in stream.moments(_decoded(missing, resize)):
+                    for group, computed in stream.moments(decoded(missing, resize)):
                         write_group(group.path, computed)
                         moments[list(group.rows)] = computed
                         missing.remove(group)
@@ -94,7 +94,7 @@ def extract(
 
 
 @dataclass(frozen=True)
-class _Image:
+class Image:
     """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
 
     group: Group
@@ -102,7 +102,7 @@ class _Image:
     pixels: Rgb
 
 
-def _decoded(groups: Sequence[Group], resize: int | None) -> Iterator[_Image]:
+def decoded(groups: Sequence[Group], resize: int | None) -> Iterator[Image]:
     """Every group's images, its reference first; decoding of the next ones already under way."""
     pool = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="decode")
     wanted = ((group, row, path) for group in groups for row, path in _files(group))
@@ -115,7 +115,7 @@ def _decoded(groups: Sequence[Group], resize: int | None) -> Iterator[_Image]:
             if not queue:
                 return
             group, row, future = queue.popleft()
-            yield _Image(group, row, future.result())
+            yield Image(group, row, future.result())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -125,14 +125,14 @@ def _files(group: Group) -> Iterator[tuple[int | None, Path]]:
     yield from enumerate(group.distorted)
 
 
-class _Stream:
+class Stream:
     """Passes images through the backbone in batches of one size and one shape, and measures their moments.
 
     Args:
         batch: images in a batch; by default what the device's free memory holds of the first images' size.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, batch: int | None) -> None:
+    def __init__(self, backbone: Backbone, device: torch.device, batch: int | None = None) -> None:
         self.batch = batch or BATCH[device.type]
         self._probe = batch is None and device.type != "cpu"
         self._backbone = backbone
@@ -140,9 +140,9 @@ class _Stream:
         self._reference: Any = None
         self._found: list[Moments] = []
 
-    def moments(self, images: Iterator[_Image]) -> Iterator[tuple[Group, Moments]]:
+    def moments(self, images: Iterator[Image]) -> Iterator[tuple[Group, Moments]]:
         """Every group with the (n, 5, C) moments of its pairs, as soon as they are known."""
-        waiting: list[_Image] = []
+        waiting: list[Image] = []
         size: tuple[int, ...] = ()
         for image in images:
             if image.row is None:
@@ -162,7 +162,7 @@ class _Stream:
         if waiting:
             yield from self._passed(waiting)
 
-    def _passed(self, images: list[_Image]) -> Iterator[tuple[Group, Moments]]:
+    def _passed(self, images: list[Image]) -> Iterator[tuple[Group, Moments]]:
         stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
         start = 0
         for _, run in groupby(images, key=lambda image: id(image.group)):
@@ -189,7 +189,7 @@ class _Stream:
         return found
 
 
-def _check_large_enough(image: _Image, backbone: Backbone) -> None:
+def _check_large_enough(image: Image, backbone: Backbone) -> None:
     height, width = image.pixels.shape[:2]
     if min(height, width) < backbone.minimum_size:
         raise InputError(
@@ -198,7 +198,7 @@ def _check_large_enough(image: _Image, backbone: Backbone) -> None:
         )
 
 
-def _check_size(image: _Image, of_reference: tuple[int, ...]) -> None:
+def _check_size(image: Image, of_reference: tuple[int, ...]) -> None:
     if image.row is not None and image.pixels.shape != of_reference:
         (height, width), (wanted_height, wanted_width) = image.pixels.shape[:2], of_reference[:2]
         raise InputError(

@@ -27,7 +27,8 @@ from iqatune.results.bench.peers import compare_with, shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.statistics import fused
-from iqatune.statistics.extract import BATCH, PRECISIONS, Precision, extract
+from iqatune.statistics.extract import BATCH, PRECISIONS, Precision, Stream, decoded, extract
+from iqatune.statistics.kept import look_up, settings
 from iqatune.statistics.moments import centre, stage_moments
 from iqatune.statistics.store import write_group
 
@@ -90,16 +91,19 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
             alone = seconds(lambda: _synchronised(backbone, one), setting.rounds)
             profile = _profile(backbone, table, device, setting, folder)
             macs = _macs(backbone, one)
-        ours = found.pop("extraction")
+        files, memory = found.pop("extraction"), found.pop("in memory")
         scoring, bare = found.pop("scoring"), found.pop("bare")
         return BackboneBench(
             name=name,
-            pairs_per_second=spread(ours),
+            pairs_per_second=spread(files),
+            in_memory_pairs_per_second=spread(memory),
             scoring_pairs_per_second=spread(scoring),
             bare_forward_pairs_per_second=spread(bare),
             peers={peer: spread(values) for peer, values in found.items()},
-            share_of_bare_forward=ratio(ours, bare),
-            times_peers={peer: ratio(ours, values) for peer, values in found.items()},
+            share_of_bare_forward=ratio(files, bare),
+            in_memory_share_of_bare_forward=ratio(memory, bare),
+            times_peers={peer: ratio(files, values) for peer, values in found.items()},
+            in_memory_times_peers={peer: ratio(memory, values) for peer, values in found.items()},
             milliseconds=spread([1e3 * value for value in alone]),
             parameters=sum(tensor.numel() for key, tensor in backbone.state_dict().items() if is_used(key)),
             macs=macs,
@@ -130,6 +134,12 @@ def _candidates(
         cache = folder / f"cache{next(fresh)}"
         return extract(table, backbone, cache, device, precision, setting.resize).computed
 
+    decided = settings(backbone.identity, setting.resize, precision)
+    images = list(decoded(look_up(table, decided, folder / "never").missing, setting.resize))
+
+    def in_memory() -> int:
+        return sum(len(moments) for _, moments in Stream(backbone, device).moments(iter(images)))
+
     def bare() -> int:
         passes = -(-(len(table) + setting.references) // batch)
         for _ in range(passes):
@@ -141,7 +151,12 @@ def _candidates(
             _synchronised(metric, x[start : start + batch], y[start : start + batch])
         return len(y)
 
-    work: dict[str, Work] = {"extraction": extraction, "bare": bare, "scoring": scoring}
+    work: dict[str, Work] = {
+        "extraction": extraction,
+        "in memory": in_memory,
+        "bare": bare,
+        "scoring": scoring,
+    }
     for name, compare in compare_with(backbone.name, state, device).items():
 
         def peer(compare=compare) -> int:  # type: ignore[no-untyped-def]

@@ -1,10 +1,8 @@
 """Samples a second of the objective, beside scipy's Spearman correlation and Ray's Tuner."""
 
-import os
 import tempfile
 import time
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -12,6 +10,8 @@ from iqatune.metric.spaces import Space, make_space
 from iqatune.metric.weights import Floats
 from iqatune.results.bench.record import ObjectiveBench, RayBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
+from iqatune.results.environment import cpu_count
+from iqatune.search.cluster import cluster
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
 
@@ -64,8 +64,10 @@ def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: i
 
 
 def bench_ray(samples: int = 50) -> RayBench:
-    """A random search in the stage space by a plain `ray.tune.Tuner`, as one would write it, and by this package."""
-    import ray
+    """A random search in the stage space by a plain `ray.tune.Tuner`, as one would write it, and by this package.
+
+    Starting Ray is not counted.
+    """
     from ray import tune
 
     space = make_space("stage", CHANNELS)
@@ -79,16 +81,13 @@ def bench_ray(samples: int = 50) -> RayBench:
         weights = np.array([config[name] for name in space.names])
         return {"srcc": float(-spearmanr(data[1], data[0] @ (weights / weights.sum())).statistic)}
 
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"RAY_AIR_NEW_OUTPUT": "0"}):
+    with cluster(None, cpu_count()), tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        try:
-            tune.Tuner(
-                tune.with_parameters(evaluate, data=(features, quality)),
-                param_space={name: tune.uniform(0, 1) for name in space.names},
-                tune_config=tune.TuneConfig(num_samples=samples, metric="srcc", mode="max"),
-                run_config=tune.RunConfig(storage_path=folder, verbose=0),
-            ).fit()
-        finally:
-            taken = time.perf_counter() - started
-            ray.shutdown()
+        tune.Tuner(
+            tune.with_parameters(evaluate, data=(features, quality)),
+            param_space={name: tune.uniform(0, 1) for name in space.names},
+            tune_config=tune.TuneConfig(num_samples=samples, metric="srcc", mode="max"),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        ).fit()
+        taken = time.perf_counter() - started
     return RayBench(samples=samples, tuner_seconds=taken, iqatune_seconds=ours)

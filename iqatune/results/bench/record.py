@@ -23,11 +23,16 @@ class BackboneBench(Model):
 
     name: str
     pairs_per_second: Spread = Field(description="extraction from image files to stored statistics")
+    in_memory_pairs_per_second: Spread = Field(description="extraction from decoded images to moments")
     scoring_pairs_per_second: Spread = Field(description="the tuned metric on pairs in memory")
     bare_forward_pairs_per_second: Spread = Field(description="the same images through the CNN alone: the floor")
     peers: dict[str, Spread] = Field(description="other packages on the same pairs in memory, of the same parameters")
-    share_of_bare_forward: float = Field(description="median of the rounds' ratios, extraction to bare forward")
-    times_peers: dict[str, float] = Field(description="median of the rounds' ratios, extraction to each peer")
+    share_of_bare_forward: float = Field(description="median of the rounds' ratios, extraction from files to bare forward")
+    in_memory_share_of_bare_forward: float = Field(description="the same of extraction from decoded images")
+    times_peers: dict[str, float] = Field(description="median of the rounds' ratios, extraction from files to each peer")
+    in_memory_times_peers: dict[str, float] = Field(
+        description="the same of extraction from decoded images, as the peers have them"
+    )
     milliseconds: Spread = Field(description="of the CNN for an image by itself")
     parameters: int
     macs: int = Field(description="multiply-accumulate operations for an image")
