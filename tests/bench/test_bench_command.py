@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from iqatune.results.bench.objective import bench_ray
 from iqatune.results.bench.peers import PEERS, Peer, compare_with, shared_state
 from iqatune.results.bench.record import Bench
 from iqatune.results.bench.timing import rates, ratio, spread
@@ -66,9 +67,18 @@ def test_a_quick_bench(iqatune, tmp_path: Path) -> None:
     for rate in (backbone.pairs_per_second, backbone.bare_forward_pairs_per_second, *backbone.peers.values()):
         assert 0 < rate.low <= rate.median <= rate.high
     assert list(backbone.profile_milliseconds) == ["decode", "transfer", "forward", "moments", "write"]
+    assert backbone.peak_memory_mib is not None
+    assert 1 < backbone.peak_memory_mib < 2000
     # the convolutions of AlexNet up to the fifth ReLU, from torchvision's shapes
     assert backbone.parameters == 2469696
     assert [one.space for one in bench.objective] == ["stage", "channel"]
+
+
+def test_rays_tuner_is_measured_beside_the_same_search_here(capfd: pytest.CaptureFixture[str]) -> None:
+    found = bench_ray(samples=2)
+    assert found.samples == 2
+    assert 0 < found.iqatune_seconds < found.tuner_seconds
+    assert capfd.readouterr().out == ""
 
 
 def test_a_bench_of_what_is_not_there(iqatune) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.samplers._tpe import _truncnorm
+from scipy.special import log_ndtr
 
 from iqatune.errors import InputError
 from iqatune.search.loop import OtherSearch, Trial, search
@@ -338,6 +340,11 @@ def test_truncated_normal_is_scipys():
             np.random.seed(1)
             drawn = [_truncated_normal(*bounds, loc=mean, scale=width) for _ in range(5)]
             np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-12)
+
+
+def test_logarithms_of_the_normal_distribution_are_optunas():
+    values = np.concatenate((np.linspace(-40, 10, 501), [-1e3, 0.0]))
+    np.testing.assert_allclose(log_ndtr(values), _truncnorm._log_ndtr(values), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", FAST)

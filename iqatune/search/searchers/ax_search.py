@@ -59,13 +59,14 @@ class Ax(TuneSearcher):
 
     @classmethod
     def expected_seconds(cls, problem: Problem) -> float | None:
-        """.3 s a model's choice and parameter, .002 s a Sobol point and parameter, on 2 busy cores.
+        """.2 s a model's choice and parameter, .002 s a Sobol point and parameter: right to a factor of about two.
 
-        From 6 choices of 12 parameters in 23 s and 4 of 40 parameters, after 80 Sobol points, in 107 s.
+        From 26 choices of 12 parameters in 27 s on an idle machine and 74 s on a busy one, and 4 of 40 parameters,
+        after 80 Sobol points, in 107 s on a slower and busy one.
         """
         dimension = len(problem.names)
         chosen = max(0, problem.samples - sobol_points(dimension))
-        return 0.3 * dimension * chosen + 0.002 * dimension * (problem.samples - chosen)
+        return 0.2 * dimension * chosen + 0.002 * dimension * (problem.samples - chosen)
 
 
 def sobol_points(dimension: int) -> int:

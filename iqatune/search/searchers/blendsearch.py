@@ -1,10 +1,13 @@
 """BlendSearch: local search from several starts, blended with Optuna's TPE as the global search, by flaml."""
 
 from typing import Any
+from unittest.mock import patch
 
 from optuna.distributions import FloatDistribution
+from optuna.samplers._tpe import _truncnorm
 from optuna.trial import TrialState
 from ray import tune
+from scipy.special import log_ndtr
 
 from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, TuneSearcher
 from iqatune.search.searchers.quiet import quiet
@@ -12,6 +15,10 @@ from iqatune.search.searchers.quiet import quiet
 with quiet():
     from flaml.tune.searcher.blendsearch import BlendSearch as FlamlBlendSearch
     from ray.tune.search.optuna import OptunaSearch
+
+
+MANY = 100
+"""Parameters from which on TPE's logarithms of the normal distribution, one by one in Python, take most of its time."""
 
 
 class BlendSearch(TuneSearcher):
@@ -40,6 +47,13 @@ class BlendSearch(TuneSearcher):
             global_search_alg=everywhere,
             seed=seed,
         )
+
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        if len(self.problem.names) < MANY:
+            return super()._suggest(trial_id)
+        # scipy's are the same to 1e-15, all in one call
+        with patch.object(_truncnorm, "_log_ndtr", log_ndtr):
+            return super()._suggest(trial_id)
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         if self._samples == 0:
