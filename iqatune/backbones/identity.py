@@ -48,7 +48,7 @@ def recall(name: str, weights: str, pooling: str, memo: Path) -> Identity | None
     """The identity of the backbone that these options built before; None where that is not known.
 
     Args:
-        name, weights, pooling: as of `network.build_backbone`. Of a parameter file the content counts, not its name.
+        name, weights, pooling: as of `network.build_backbone`. Of a parameter file its name and content count, not its folder.
         memo: a JSON file that remembers between runs. Damaged or missing, nothing is known.
     """
     key = _key(name, weights, pooling)
@@ -64,13 +64,14 @@ def remember(identity: Identity, name: str, weights: str, pooling: str, memo: Pa
 
 
 def _key(name: str, weights: str, pooling: str) -> str | None:
-    """Everything that decides which CNN is built; None where the parameters' file is not there."""
+    """Everything that decides which CNN is built; None where the parameters' file cannot be read."""
     source = weights
     if weights not in (PRETRAINED, RANDOM):
         path = Path(weights)
-        if not path.is_file():
+        try:
+            source = f"{path.name} {sha256_of_file(path)}"
+        except OSError:  # whoever builds the backbone says what is wrong with the file
             return None
-        source = f"{path.name} {sha256_of_file(path)}"
     libraries = [_version(package) for package in ("torch", "torchvision", "timm")]
     content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
     return hashlib.sha256(content.encode()).hexdigest()

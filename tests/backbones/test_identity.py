@@ -48,6 +48,15 @@ def test_every_option_and_the_files_content_make_another(parameters: Path, tmp_p
     assert recall("squeezenet", str(moved), "auto", memo) is None
 
 
+def test_of_a_file_that_cannot_be_read_nothing_is_known(tmp_path: Path) -> None:
+    # a folder in its place, for a test that runs as root can read every file
+    memo = tmp_path / "memo.json"
+    built = build_backbone("squeezenet", "random").identity
+    remember(built, "squeezenet", str(tmp_path), "auto", memo)
+    assert recall("squeezenet", str(tmp_path), "auto", memo) is None
+    assert not memo.exists()
+
+
 def test_another_version_of_the_code_or_a_library_remembers_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
