@@ -48,7 +48,8 @@ def recall(name: str, weights: str, pooling: str, memo: Path) -> Identity | None
     """The identity of the backbone that these options built before; None where that is not known.
 
     Args:
-        name, weights, pooling: as of `network.build_backbone`. Of a parameter file its name and content count, not its folder.
+        name, weights, pooling: as of `network.build_backbone`. Of a parameter file its name and content count, not its
+            folder.
         memo: a JSON file that remembers between runs. Damaged or missing, nothing is known.
     """
     key = _key(name, weights, pooling)
