@@ -48,7 +48,7 @@ def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         InputError: for parameters that cannot be had or do not fit, or a timm model that cannot be used.
     """
     parameters.check_choice(weights)
-    return _from_torchvision(info, weights, seed) if info.library == "torchvision" else _from_timm(info, weights, seed)
+    return _from_torchvision(info, weights, seed) if info.package == "torchvision" else _from_timm(info, weights, seed)
 
 
 def _from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:

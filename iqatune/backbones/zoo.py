@@ -15,14 +15,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class BackboneInfo:
     """One CNN as the zoo knows it.
 
-    `model` is the CNN's name in `library`; `taps` are the modules of it whose outputs are the stages, `channels` the
-    maps they give (without the image's three). Both are empty, and `mean` and `std` are None, where the library says
+    `model` is the CNN's name in `package`; `taps` are the modules of it whose outputs are the stages, `channels` the
+    maps they give (without the image's three). Both are empty, and `mean` and `std` are None, where the package says
     them once the CNN is built. `pooling` is what `--pooling auto` means.
     """
 
     name: str
     description: str
-    library: Literal["torchvision", "timm"]
+    package: Literal["torchvision", "timm"]
     model: str
     taps: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()

@@ -66,4 +66,4 @@ def _backbones() -> list[dict[str, object]]:
 def _searchers() -> list[dict[str, object]]:
     from iqatune.search.searchers.registry import available
 
-    return [{"name": info.name, "library": info.library, "description": info.description} for info in available()]
+    return [{"name": info.name, "drives": info.drives, "description": info.description} for info in available()]

@@ -14,7 +14,7 @@ class SearcherInfo:
 
     name: str
     description: str
-    library: str
+    drives: str
     target: str
 
 
