@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from iqatune.backbones.identity import Identity
+from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
@@ -57,7 +57,8 @@ def fill_store(
         import ray
 
         task = ray.remote(num_gpus=1, num_cpus=0, max_retries=RETRIES)(_extract_shard)
-        running = [task.remote(shard, features, cache_dir.absolute(), device) for shard in shards]
+        anywhere = _with_absolute_path(features)
+        running = [task.remote(shard, anywhere, cache_dir.absolute(), device) for shard in shards]
         while running:
             ended, running = ray.wait(running, num_returns=1)
             try:
@@ -75,6 +76,14 @@ def _shards(table: PairTable, kept: Kept, count: int) -> list[PairTable]:
     return [
         replace(table, pairs=tuple(table.pairs[row] for group in share for row in group.rows)) for share in shares
     ]
+
+
+def _with_absolute_path(features: BackboneOptions) -> BackboneOptions:
+    """The same options for processes that may work in another folder."""
+    weights = features.backbone_weights
+    if weights in (PRETRAINED, RANDOM):
+        return features
+    return features.model_copy(update={"backbone_weights": str(Path(weights).absolute())})
 
 
 def _extract_shard(table: PairTable, features: BackboneOptions, cache_dir: Path, device: str) -> int:

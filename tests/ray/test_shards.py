@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from iqatune.backbones.devices import gpu_count
 from iqatune.backbones.network import Backbone, build_backbone
@@ -63,6 +64,19 @@ def test_shards_fill_the_store_with_what_one_device_computes(
     # batches are filled otherwise, and convolutions round by what else is in a batch
     np.testing.assert_allclose(found.moments, alone.moments, rtol=1e-5, atol=1e-6)
     assert fill() == 0
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_parameter_file_is_found_from_the_folder_of_the_command(
+    table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the tasks' processes may have been started in another folder
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "some.pth")
+    monkeypatch.chdir(tmp_path)
+    features = FEATURES.model_copy(update={"backbone_weights": "some.pth"})
+    identity = build_backbone("squeezenet", "some.pth").identity
+    assert fill_store(table, features, identity, Path("cache"), 2, Progress(quiet=True), device="cpu") == 48
+    assert fill_store(table, features, identity, Path("cache"), 2, Progress(quiet=True), device="cpu") == 0
 
 
 @pytest.mark.usefixtures("two_gpus")
