@@ -1,7 +1,8 @@
-"""The report's page in a real browser without a window."""
+"""The report's page in a real browser without a window, and its tables in a document that LaTeX makes."""
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,22 @@ def test_the_same_folder_gives_the_same_files(tmp_path: Path, write_run: Callabl
     assert {"report.html", "report.md", "report.tex"} <= set(written[0])
     assert any(name.startswith("tables/") for name in written[0])
     assert any(name.startswith("figures/") for name in written[0])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, booktabs and adjustbox")
+def test_latex_makes_a_document_of_it_and_no_table_leaves_the_page(report: Path) -> None:
+    document = report.with_name("document.tex")
+    document.write_text(
+        r"\documentclass{article}\usepackage{booktabs,adjustbox}\begin{document}\input{report}\end{document}"
+    )
+    made = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name],
+        cwd=report.parent,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+    )
+    assert made.returncode == 0, made.stdout
+    assert document.with_suffix(".pdf").exists()
+    assert "Overfull" not in made.stdout

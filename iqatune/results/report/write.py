@@ -59,10 +59,10 @@ def table_markdown(table: Table) -> str:
 
 
 def table_latex(table: Table) -> str:
-    """A booktabs table; the best is bold, and those tied with it carry a star."""
+    """A booktabs table, made smaller where it is wider than the text; the best is bold, ties with it carry a star."""
     alignment = "l" * table.words + "r" * (len(table.columns) - table.words)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(table.title)}}}", rf"\label{{tab:{table.name}}}"]
-    lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
+    lines += [r"\begin{adjustbox}{max width=\linewidth}", rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     if any(column.group for column in table.columns):
         spans = [(group, len(list(columns))) for group, columns in groupby(table.columns, key=lambda one: one.group)]
         heads = [
@@ -75,7 +75,7 @@ def table_latex(table: Table) -> str:
     for row in table.rows:
         cells = [rf"\textbf{{{latex(shown(cell))}}}" if cell.best else latex(shown(cell)) for cell in row]
         lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", ""]
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{adjustbox}", ""]
     small = [*table.notes, *table.card, *([f"Source: {table.source}."] if table.source else [])]
     lines += [rf"{{\footnotesize {latex(' '.join(small))}\par}}"] if small else []
     return "\n".join([*lines, r"\end{table}", ""])
@@ -102,9 +102,9 @@ def report_markdown(report: Report) -> str:
 
 
 def report_latex(report: Report) -> str:
-    """Every table, to be put into a document that loads booktabs."""
+    """Every table, to be put into a document that loads booktabs and adjustbox."""
     tables = [table_latex(table) for section in report.sections for table in section.tables]
-    return "% needs \\usepackage{booktabs}\n\n" + "\n".join(tables)
+    return "% needs \\usepackage{booktabs,adjustbox}\n\n" + "\n".join(tables)
 
 
 def _section(section: Section) -> list[str]:
