@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from pydantic import Field
 
+from iqatune.backbones.devices import true_float32
 from iqatune.datasets.columns import read_columns
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
@@ -23,8 +24,6 @@ from iqatune.results.record import Model
 SCHEMA: Literal["iqatune.scores/1"] = "iqatune.scores/1"
 BATCH = {"cpu": 4, "cuda": 16}
 """Pairs that pass the backbone together; on a CPU as many as in a search's extraction, for the same rounding."""
-
-DECODING_THREADS = 4
 
 SHOWN = 5
 """Files named in one line, where many have no counterpart."""
@@ -222,7 +221,7 @@ def _scored(
         for size in [min(BATCH[device.type], len(rows))]
         for start in range(0, len(rows), size)
     ]
-    with ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="decode") as pool:
+    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         ahead: list[list[tuple[Future[Rgb], Future[Rgb]]]] = []
         for number, (rows, size) in enumerate(batches):
             for coming, _ in batches[number + len(ahead) : number + 2]:
@@ -273,7 +272,7 @@ def _batch_scores(
         pairs = list(images.values())
         pairs += pairs[-1:] * (size - len(pairs))
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), true_float32():
                 reference, distorted = (_tensor([pair[side] for pair in pairs], device) for side in (0, 1))
                 distances = metric(reference, distorted, reduction="none").tolist()
         except InputError as error:

@@ -2,7 +2,8 @@
 
 Pairs are grouped by reference, so a reference passes the backbone once however many distorted versions it has; a
 group is the unit that is kept, and that an interrupted extraction resumes at. Batches run on from one group into the
-next. The next images are decoded and resized by threads while the backbone works.
+next. The next images are decoded and resized by threads while the backbone works, and a GPU has its next batch before
+the figures of the last one are fetched.
 """
 
 from collections import deque
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
@@ -31,17 +33,14 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-BATCH = {"cpu": 4, "cuda": 16}
-"""Images that pass the backbone together, where no more is known. Every batch is filled up to its full size:
-convolution kernels round differently by batch size, and two identical files would otherwise differ in features."""
+BATCH = 4
+"""Images that pass the backbone together on a CPU."""
 
 LARGEST_BATCH = 64
 """Images that pass the backbone together on a GPU, memory permitting."""
 
-DECODING_THREADS = 4
-
-IMAGES_AHEAD = 32
-"""Images that are decoded while others are in the backbone, and a batch more; bounds the memory, whatever the set."""
+AHEAD = {"cpu": 32, "cuda": 2 * LARGEST_BATCH}
+"""Images that are decoded while others are in the backbone; bounds the memory, whatever the set."""
 
 
 def extract(
@@ -75,7 +74,7 @@ def extract(
             while missing:
                 stream = Stream(backbone, device, batch)
                 try:
-                    for group, computed in stream.moments(decoded(missing, resize)):
+                    for group, computed in stream.moments(decoded(missing, resize, AHEAD[device.type])):
                         write_group(group.path, computed)
                         moments[list(group.rows)] = computed
                         missing.remove(group)
@@ -102,14 +101,14 @@ class Image:
     pixels: Rgb
 
 
-def decoded(groups: Sequence[Group], resize: int | None) -> Iterator[Image]:
-    """Every group's images, its reference first; decoding of the next ones already under way."""
-    pool = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="decode")
+def decoded(groups: Sequence[Group], resize: int | None, ahead: int) -> Iterator[Image]:
+    """Every group's images, its reference first; decoding of the `ahead` next ones already under way."""
+    pool = ThreadPoolExecutor(thread_name_prefix="decode")  # a GPU takes what all processors together decode
     wanted = ((group, row, path) for group in groups for row, path in _files(group))
     queue: deque[tuple[Group, int | None, Future[Rgb]]] = deque()
     try:
         while True:
-            while len(queue) < IMAGES_AHEAD and (coming := next(wanted, None)) is not None:
+            while len(queue) < ahead and (coming := next(wanted, None)) is not None:
                 group, row, path = coming
                 queue.append((group, row, pool.submit(read_rgb, path, resize)))
             if not queue:
@@ -125,23 +124,49 @@ def _files(group: Group) -> Iterator[tuple[int | None, Path]]:
     yield from enumerate(group.distorted)
 
 
+def batch_size(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:
+    """How many images of this size pass the backbone together: on a GPU a power of two that takes at most half of its
+    free memory."""
+    if device.type == "cpu":
+        return BATCH
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    _features([pixels], 1, backbone, device)
+    needed = max(torch.cuda.max_memory_allocated(device) - before, 1)
+    free, _ = torch.cuda.mem_get_info(device)
+    fitting = max(min(free // 2 // needed, LARGEST_BATCH), 1)
+    return int(2 ** (int(fitting).bit_length() - 1))
+
+
 class Stream:
     """Passes images through the backbone in batches of one size and one shape, and measures their moments.
 
+    Every batch is filled up to its full size: convolution kernels round differently by batch size, and two identical
+    files would otherwise differ in features.
+
     Args:
-        batch: images in a batch; by default what the device's free memory holds of the first images' size.
+        batch: images in a batch; by default `batch_size` of the first image.
     """
 
     def __init__(self, backbone: Backbone, device: torch.device, batch: int | None = None) -> None:
-        self.batch = batch or BATCH[device.type]
-        self._probe = batch is None and device.type != "cpu"
+        self.batch = batch or 1
+        self._undecided = batch is None
         self._backbone = backbone
         self._device = device
         self._reference: Any = None
-        self._found: list[Moments] = []
+        self._found: list[Tensor] = []
 
     def moments(self, images: Iterator[Image]) -> Iterator[tuple[Group, Moments]]:
-        """Every group with the (n, 5, C) moments of its pairs, as soon as they are known."""
+        """Every group with the (n, 5, C) moments of its pairs, once the batch after its last is under way."""
+        ended: list[tuple[Group, list[Tensor]]] = []
+        for batch in self._batches(images):
+            ending = self._passed(batch)
+            yield from map(_fetched, ended)
+            ended = ending
+        yield from map(_fetched, ended)
+
+    def _batches(self, images: Iterator[Image]) -> Iterator[list[Image]]:
+        """Images of one size together, as many as go into a batch."""
         waiting: list[Image] = []
         size: tuple[int, ...] = ()
         for image in images:
@@ -150,20 +175,22 @@ class Stream:
             else:
                 _check_size(image, size)
             if waiting and image.pixels.shape != size:
-                yield from self._passed(waiting)
+                yield waiting
                 waiting = []
             size = image.pixels.shape
-            if self._probe:
-                self.batch, self._probe = _affordable(self._backbone, self._device, image.pixels), False
+            if self._undecided:
+                self.batch, self._undecided = batch_size(self._backbone, self._device, image.pixels), False
             waiting.append(image)
             if len(waiting) == self.batch:
-                yield from self._passed(waiting)
+                yield waiting
                 waiting = []
         if waiting:
-            yield from self._passed(waiting)
+            yield waiting
 
-    def _passed(self, images: list[Image]) -> Iterator[tuple[Group, Moments]]:
+    def _passed(self, images: list[Image]) -> list[tuple[Group, list[Tensor]]]:
+        """The groups that end in this batch, with the moments of their pairs in parts."""
         stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
+        ended = []
         start = 0
         for _, run in groupby(images, key=lambda image: id(image.group)):
             members = list(run)
@@ -176,17 +203,23 @@ class Stream:
             if start < end:
                 self._found.append(self._compared([maps[start:end] for maps in stages]))
             if members[-1].row == len(group.rows) - 1:
-                yield group, np.concatenate(self._found)
+                ended.append((group, self._found))
             start = end
+        return ended
 
     def _reference_of(self, maps: list[Tensor]) -> Any:
         return fused.reference_of(maps) if self._device.type == "cpu" else [centre(stage) for stage in maps]
 
-    def _compared(self, maps: list[Tensor]) -> Moments:
+    def _compared(self, maps: list[Tensor]) -> Tensor:
         if self._device.type == "cpu":
-            return fused.compared(self._reference, maps)
-        found: Moments = stage_moments(self._reference, maps).cpu().numpy()
-        return found
+            return torch.from_numpy(fused.compared(self._reference, maps))
+        return stage_moments(self._reference, maps)
+
+
+def _fetched(ended: tuple[Group, list[Tensor]]) -> tuple[Group, Moments]:
+    group, found = ended
+    moments: Moments = torch.cat(found).cpu().numpy()
+    return group, moments
 
 
 def _check_large_enough(image: Image, backbone: Backbone) -> None:
@@ -207,25 +240,13 @@ def _check_size(image: Image, of_reference: tuple[int, ...]) -> None:
         )
 
 
-def _affordable(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:
-    """How many images of this size pass a GPU together: a power of two that takes at most half of its free memory."""
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    _features([pixels], 1, backbone, device)
-    needed = max(torch.cuda.max_memory_allocated(device) - before, 1)
-    free, _ = torch.cuda.mem_get_info(device)
-    fitting = max(min(free // 2 // needed, LARGEST_BATCH), 1)
-    return int(2 ** (int(fitting).bit_length() - 1))
-
-
 @torch.inference_mode()
 def _features(images: Sequence[Rgb], batch: int, backbone: Backbone, device: torch.device) -> list[Tensor]:
     """Feature maps of the images, in a batch that is filled up to its full size."""
-    filled = np.stack([*images, *[images[-1]] * (batch - len(images))])
-    tensor = torch.from_numpy(filled)
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    tensor = tensor.to(device, non_blocking=True).permute(0, 3, 1, 2)
-    # stage 0 is the image itself: it keeps full precision whatever the backbone's arithmetic is
-    stages: list[Tensor] = backbone(tensor.float() / 255)
+    pixels = torch.empty((batch, *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack([*images, *[images[-1]] * (batch - len(images))], out=pixels.numpy())
+    tensor = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    with true_float32():
+        # stage 0 is the image itself: it keeps full precision whatever the backbone's arithmetic is
+        stages: list[Tensor] = backbone(tensor.float() / 255)
     return stages

@@ -30,8 +30,8 @@ class Centred:
 
 def centre(maps: Tensor) -> Centred:
     """Centre (B, C, H, W) maps of any floating type, in float32 (float64 maps in float64)."""
-    maps = maps if maps.dtype == torch.float64 else maps.float()
-    mean = maps.mean(dim=(2, 3))
+    # a mean of low precision, and a difference with it, in float32 at once: a copy of the maps would cost as much again
+    mean = maps.mean(dim=(2, 3), dtype=torch.promote_types(maps.dtype, torch.float32))
     centred = maps - mean[:, :, None, None]
     return Centred(mean, centred, _mean_product(centred, centred))
 

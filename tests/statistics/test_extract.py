@@ -1,6 +1,7 @@
 """Extraction: figures, the store, and every way in which files can be wrong."""
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from iqatune.progress import Progress
 from iqatune.statistics import extract as extraction
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
+from iqatune.statistics.kept import look_up, settings
 
 MakeTable = Callable[..., PairTable]
 
@@ -195,8 +197,37 @@ def test_every_image_passes_the_cnn_once(make_table: MakeTable, backbone: Backbo
     # 3 references of 6 distorted images are 21 images: batches run on from one group into the next
     counting = _Counting(backbone)
     _extract(make_table(references=3), counting, tmp_path / "cache")  # type: ignore[arg-type]
-    batch = extraction.BATCH["cpu"]
+    batch = extraction.BATCH
     assert counting.batches == [batch] * -(-21 // batch)
+
+
+def test_float32_is_never_less(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+    # TF32 is what torch has convolutions compute in on a GPU unless it is told otherwise, here or anywhere
+    seen: list[bool] = []
+
+    class Watching(_Counting):
+        def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().__call__(images)
+
+    before = torch.backends.cudnn.allow_tf32
+    _extract(make_table(), Watching(backbone), tmp_path / "cache")  # type: ignore[arg-type]
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_a_group_is_fetched_when_the_next_batch_is_under_way(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path
+) -> None:
+    kept = look_up(make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path)
+    counting = _Counting(backbone)
+    stream = extraction.Stream(counting, torch.device("cpu"))  # type: ignore[arg-type]
+    passed = [
+        (group.path, len(counting.batches), moments.shape[0])
+        for group, moments in stream.moments(extraction.decoded(kept.missing, 256, 32))
+    ]
+    # 8 images a group are two batches of 4; after the last there is none to wait for
+    assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(kept.missing)]
 
 
 def test_references_of_other_sizes_do_not_share_a_batch(backbone: Backbone, tmp_path: Path) -> None:
@@ -216,22 +247,22 @@ def test_memory_does_not_grow_with_the_pairs(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: set[int] = set()
-    read, most = 0, 0
+    most = 0
+    numbers = itertools.count(1)  # images are read by several threads
 
     def counted(path: Path, resize: int | None) -> np.ndarray:
-        nonlocal read, most
+        nonlocal most
         image = read_rgb(path, resize)
-        read += 1
-        alive.add(read)
-        weakref.finalize(image, alive.discard, read)
+        number = next(numbers)
+        alive.add(number)
+        weakref.finalize(image, alive.discard, number)
         most = max(most, len(alive))
         return image
 
     monkeypatch.setattr(extraction, "read_rgb", counted)
-    monkeypatch.setattr(extraction, "DECODING_THREADS", 1)
     _extract(make_table(references=4, distorted=30), backbone, tmp_path / "cache")
-    assert read == 4 * 31
-    assert 0 < most <= extraction.IMAGES_AHEAD + 2 * extraction.BATCH["cpu"]
+    assert next(numbers) == 4 * 31 + 1
+    assert 0 < most <= extraction.AHEAD["cpu"] + 2 * extraction.BATCH
 
 
 def test_out_of_memory_loses_no_pair(
@@ -241,7 +272,7 @@ def test_out_of_memory_loses_no_pair(
     tight = _Counting(backbone, largest=2)
     found = _extract(table, tight, tmp_path / "cache")  # type: ignore[arg-type]
     assert "out of memory; going on with batches of 2" in capsys.readouterr().err
-    assert set(tight.batches) == {extraction.BATCH["cpu"], 2}
+    assert set(tight.batches) == {extraction.BATCH, 2}
     undisturbed = _extract(table, backbone, tmp_path / "other")
     np.testing.assert_allclose(found.moments, undisturbed.moments, rtol=1e-4, atol=1e-6)
     identical = [pair.level == 0 for pair in table.pairs]
@@ -294,28 +325,6 @@ class _Untouchable:
 
     def __init__(self, backbone: Backbone) -> None:
         self.identity, self.channels = backbone.identity, backbone.channels
-
-
-class _Counting:
-    """A backbone that notes the size of every batch, and has no memory for more than `largest` images."""
-
-    def __init__(self, backbone: Backbone, largest: int = 100) -> None:
-        self._backbone, self._largest = backbone, largest
-        self.batches: list[int] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._backbone, name)
-
-    def to(self, *arguments: object, **settings: object) -> "_Counting":
-        self._backbone.to(*arguments, **settings)  # type: ignore[call-overload]
-        return self
-
-    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
-        self.batches.append(len(images))
-        if len(images) > self._largest:
-            raise torch.OutOfMemoryError("no memory")
-        stages: list[torch.Tensor] = self._backbone(images)
-        return stages
 
 
 class _Counting:

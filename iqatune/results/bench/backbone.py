@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.backbones.parameters import is_used
 from iqatune.datasets.table import Pair, PairTable
@@ -27,7 +28,7 @@ from iqatune.results.bench.peers import compare_with, shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.statistics import fused
-from iqatune.statistics.extract import BATCH, PRECISIONS, Precision, Stream, decoded, extract
+from iqatune.statistics.extract import AHEAD, PRECISIONS, Precision, Stream, batch_size, decoded, extract
 from iqatune.statistics.kept import look_up, settings
 from iqatune.statistics.moments import centre, stage_moments
 from iqatune.statistics.store import write_group
@@ -51,6 +52,9 @@ class Setting:
     rounds: int = 5
     resize: int | None = 256
 
+
+ON_GPU = Setting(references=8, distorted=63, compared=64)
+"""Whole batches for a device that is done with a few images before it can be timed."""
 
 QUICK = Setting(size=(96, 80), references=1, distorted=3, compared=4, rounds=2)
 
@@ -83,13 +87,15 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
             torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, weights)
         backbone = build_backbone(name, weights).to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
         images = [table.pairs[0].reference, *(pair.distorted for pair in table.pairs)][: setting.compared + 1]
-        tensors = _tensor([read_rgb(path, setting.resize) for path in images], device)
-        work = _candidates(backbone, state, table, tensors, device, precision, setting, folder)
-        with torch.inference_mode():
+        decoded_ones = [read_rgb(path, setting.resize) for path in images]
+        batch = batch_size(backbone, device, decoded_ones[0])
+        tensors = _tensor(decoded_ones, device)
+        work = _candidates(backbone, state, table, tensors, batch, device, precision, setting, folder)
+        with torch.inference_mode(), true_float32():
             found = rates(work, setting.rounds)
             one = tensors[:1]
             alone = seconds(lambda: _synchronised(backbone, one), setting.rounds)
-            profile = _profile(backbone, table, device, setting, folder)
+            profile = _profile(backbone, table, batch, device, setting, folder)
             macs = _macs(backbone, one)
         files, memory = found.pop("extraction"), found.pop("in memory")
         scoring, bare = found.pop("scoring"), found.pop("bare")
@@ -107,7 +113,7 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
             milliseconds=spread([1e3 * value for value in alone]),
             parameters=sum(tensor.numel() for key, tensor in backbone.state_dict().items() if is_used(key)),
             macs=macs,
-            peak_memory_mib=_peak_memory(name, device, precision, tuple(tensors.shape[-2:])),
+            peak_memory_mib=_peak_memory(name, device, precision, (batch, *tensors.shape[1:])),
             profile_milliseconds=profile,
         )
 
@@ -117,12 +123,12 @@ def _candidates(
     state: Mapping[str, Tensor] | None,
     table: PairTable,
     tensors: Tensor,
+    batch: int,
     device: torch.device,
     precision: Precision,
     setting: Setting,
     folder: Path,
 ) -> dict[str, Work]:
-    batch = BATCH[device.type]
     fresh = count()
     x, y = tensors[:1].expand(len(tensors) - 1, -1, -1, -1), tensors[1:]
     # of the same CNN in full precision: scoring is always so
@@ -135,7 +141,7 @@ def _candidates(
         return extract(table, backbone, cache, device, precision, setting.resize).computed
 
     decided = settings(backbone.identity, setting.resize, precision)
-    images = list(decoded(look_up(table, decided, folder / "never").missing, setting.resize))
+    images = list(decoded(look_up(table, decided, folder / "never").missing, setting.resize, AHEAD[device.type]))
 
     def in_memory() -> int:
         return sum(len(moments) for _, moments in Stream(backbone, device).moments(iter(images)))
@@ -180,10 +186,9 @@ def _synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-un
 
 
 def _profile(
-    backbone: Backbone, table: PairTable, device: torch.device, setting: Setting, folder: Path
+    backbone: Backbone, table: PairTable, batch: int, device: torch.device, setting: Setting, folder: Path
 ) -> dict[str, float]:
     """Median milliseconds an image spends in every step of extraction, one step after another."""
-    batch = BATCH[device.type]
     paths = [table.pairs[row % len(table)].distorted for row in range(batch)]
     images = [read_rgb(path, setting.resize) for path in paths]
     tensor = _tensor(images, device)
@@ -212,17 +217,17 @@ def _macs(backbone: Backbone, image: Tensor) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _peak_memory(name: str, device: torch.device, precision: Precision, size: tuple[int, ...]) -> float:
+def _peak_memory(name: str, device: torch.device, precision: Precision, shape: tuple[int, ...]) -> float:
     """MiB that one batch adds, in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_memory_of_a_batch, name, str(device), precision, size).result()
+        return pool.submit(_memory_of_a_batch, name, str(device), precision, shape).result()
 
 
-def _memory_of_a_batch(name: str, device: str, precision: Precision, size: tuple[int, ...]) -> float:
+def _memory_of_a_batch(name: str, device: str, precision: Precision, shape: tuple[int, ...]) -> float:
     place = torch.device(device)
     before = _resident()
     backbone = build_backbone(name, "random").to(place, PRECISIONS[precision]).to(memory_format=torch.channels_last)
-    images = torch.rand(BATCH[place.type], 3, *size, device=place)
+    images = torch.rand(shape, device=place)
     with torch.inference_mode():
         stages = backbone(images)
         if place.type == "cpu":

@@ -10,7 +10,7 @@ from iqatune.errors import InputError
 from iqatune.files import check_writable, write_text
 from iqatune.images import resized_size
 from iqatune.progress import Progress
-from iqatune.results.bench.backbone import QUICK, Setting, bench_backbone
+from iqatune.results.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
 from iqatune.results.bench.objective import bench_objective, bench_ray
 from iqatune.results.bench.peers import missing
 from iqatune.results.bench.record import BENCH_FILE, Bench
@@ -46,7 +46,7 @@ def run_bench(
     skipped = missing()
     for line in skipped:
         progress.warn(line)
-    setting = QUICK if quick else Setting()
+    setting = QUICK if quick else Setting() if place.type == "cpu" else ON_GPU
     spaces = ("stage", "channel")
     with progress.track("benching", len(names) + len(spaces) + with_ray, "parts") as advance:
         measured = []

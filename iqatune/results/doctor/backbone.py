@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import torch
 
-from iqatune.backbones.devices import resolve_device
+from iqatune.backbones.devices import resolve_device, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.errors import InputError
 from iqatune.results.doctor.findings import some
 from iqatune.results.doctor.labels import Outcome
 
 SIDE = 64
-AGREEMENT = 1e-2
-"""Largest difference from float64, as a share of a stage's largest value; TF32 on a GPU comes to some 1e-3."""
+AGREEMENT = 1e-3
+"""Largest difference from float64, as a share of a stage's largest value."""
 
 
 def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
@@ -55,7 +55,7 @@ def device_outcomes(name: str, backbone: Backbone) -> Iterator[Outcome]:
     yield "found", "ok", _name(device)
     images = noise_images(max(backbone.minimum_size, SIDE))
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), true_float32():
             exact = copy.deepcopy(backbone).double()(images.double())
             found = copy.deepcopy(backbone).to(device)(images.to(device))
     except RuntimeError as error:
