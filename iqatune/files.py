@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, hashed, and read as YAML."""
+"""Files: written whole or not at all, hashed, read as YAML; and folders that one process has to itself."""
 
 import hashlib
 import os
@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from iqatune.errors import InputError
 
@@ -59,6 +61,27 @@ def check_writable(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"{option} {folder}: cannot be written ({error.strerror}); name another folder") from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep every other process out of `folder` that asks for it here too; the lock goes with this process.
+
+    Raises:
+        InputError: when another process is in there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another process is at work in this folder; wait for it, or name another --output"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _umask() -> int:

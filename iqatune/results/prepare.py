@@ -19,7 +19,7 @@ from iqatune.progress import Progress
 from iqatune.results.record import BackboneOptions, DataOptions, Protocol
 from iqatune.results.shards import fill_store
 from iqatune.statistics import distances as measured
-from iqatune.statistics.kept import Statistics, look_up, settings
+from iqatune.statistics.kept import Statistics, image_digests, look_up, settings
 from iqatune.statistics.store import Moments
 
 INTERPOLATION = "pil-bilinear-antialias"
@@ -87,24 +87,7 @@ def prepare(
     table = table or load_table(data)
 
     backbone, found, device = _statistics(table, features, cache_dir, progress)
-    images = [(found.image_digests[pair.reference], found.image_digests[pair.distorted]) for pair in table.pairs]
-    protocol = Protocol(
-        pairs=len(table),
-        references=len(table.references),
-        label=table.label,
-        better=table.better,
-        excluded=table.excluded,
-        missing=table.missing,
-        simulated=table.simulated,
-        resize=features.resize,
-        interpolation=INTERPOLATION if features.resize else None,
-        pooling=backbone.pooling,
-        structure=structure,
-        precision=features.precision,
-        dataset_sha256=_dataset_sha256(table, images),
-        backbone_weights=backbone.weights,
-        backbone_sha256=backbone.parameters_sha256,
-    )
+    protocol = _protocol(table, found.image_digests, backbone, features, structure)
     return Prepared(
         table,
         found.channels,
@@ -114,6 +97,23 @@ def prepare(
         time.perf_counter() - started,
         found.computed,
     )
+
+
+def current_protocol(table: PairTable, features: BackboneOptions, structure: Structure, cache_dir: Path) -> Protocol:
+    """The protocol that `prepare` would come to, without any statistics.
+
+    Raises:
+        InputError: for what is wrong with the images or the parameters.
+    """
+    options = (features.backbone, features.backbone_weights, features.pooling)
+    memo = cache_dir / "backbones.json"
+    backbone = recall(*options, memo)
+    if backbone is None:
+        from iqatune.backbones.network import build_backbone
+
+        backbone = build_backbone(*options).identity
+        remember(backbone, *options, memo)
+    return _protocol(table, image_digests(table, cache_dir), backbone, features, structure)
 
 
 def load_table(data: DataOptions) -> PairTable:
@@ -171,8 +171,31 @@ def _statistics(
     return backbone.identity, replace(found, computed=computed), name if computed else NO_DEVICE
 
 
-def _dataset_sha256(table: PairTable, images: list[tuple[str, str]]) -> str:
+def _protocol(
+    table: PairTable, digests: dict[Path, str], backbone: Identity, features: BackboneOptions, structure: Structure
+) -> Protocol:
+    return Protocol(
+        pairs=len(table),
+        references=len(table.references),
+        label=table.label,
+        better=table.better,
+        excluded=table.excluded,
+        missing=table.missing,
+        simulated=table.simulated,
+        resize=features.resize,
+        interpolation=INTERPOLATION if features.resize else None,
+        pooling=backbone.pooling,
+        structure=structure,
+        precision=features.precision,
+        dataset_sha256=_dataset_sha256(table, digests),
+        backbone_weights=backbone.weights,
+        backbone_sha256=backbone.parameters_sha256,
+    )
+
+
+def _dataset_sha256(table: PairTable, digests: dict[Path, str]) -> str:
     """Hash of the pairs as they are scored: image contents and human scores, in order."""
+    images = [(digests[pair.reference], digests[pair.distorted]) for pair in table.pairs]
     scores = np.array([pair.score for pair in table.pairs]).tolist()
     content = json.dumps([table.label_sha256, images, scores])
     return hashlib.sha256(content.encode()).hexdigest()

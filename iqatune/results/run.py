@@ -4,12 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.errors import InputError
-from iqatune.files import check_writable
+from iqatune.files import alone_in, check_writable
 from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
@@ -21,6 +22,7 @@ from iqatune.results.record import (
     TRIALS_FILE,
     Baselines,
     Best,
+    Protocol,
     Result,
     Run,
     Strategy,
@@ -36,8 +38,9 @@ from iqatune.search.searchers.base import Searcher
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
 
-# options that decide how a run is computed and not what it finds, so a change of them continues the same run
-INCIDENTAL = {"data_root", "pairs", "device", "address"}
+# options that decide how a run is computed and not what it finds, so a change of them continues the same run; what files
+# hold is in the protocol, by their hashes
+INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
 
 
 def run_folder(output: Path, run: Run) -> Path:
@@ -97,6 +100,13 @@ def search_prepared(
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
+    with alone_in(folder):
+        return _search_alone(run, prepared, folder, progress, strict, processes or cpu_count())
+
+
+def _search_alone(
+    run: Run, prepared: Prepared, folder: Path, progress: Progress, strict: bool, processes: int
+) -> Result:
     started = time.perf_counter()
     space = prepared.space(run.space)
     table = prepared.table
@@ -132,7 +142,7 @@ def search_prepared(
         progress.say(f"{folder / RESULT_FILE}: this run is complete; delete it to search anew")
         return earlier
     write_result(folder / RESULT_FILE, result)
-    return _searched(task, prepared, result, folds, uniform, folder, progress, started, processes or cpu_count())
+    return _searched(task, prepared, result, folds, uniform, folder, progress, started, processes)
 
 
 def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str, ...]:
@@ -156,21 +166,43 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
 
 
 def _earlier(folder: Path, result: Result, progress: Progress) -> Result | None:
-    """The record of this very run from before; a record of another run is cleared away, and said so."""
+    """The record of this very run from before; what another run left is put aside, and said so."""
     path = folder / RESULT_FILE
     if not path.exists():
         (folder / TRIALS_FILE).unlink(missing_ok=True)
         return None
     earlier = read_result(path)
-    if _identity(earlier) == _identity(result):
+    others = differences(earlier, result.run, result.protocol)
+    if not others:
         return earlier
-    progress.warn(f"{folder}: holds a run with other options or data, which this one replaces")
-    (folder / TRIALS_FILE).unlink(missing_ok=True)
+    put_aside(folder, others, progress)
     return None
 
 
-def _identity(result: Result) -> tuple[dict[str, object], dict[str, object]]:
-    return result.run.model_dump(exclude=INCIDENTAL), result.protocol.model_dump()
+def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...]:
+    """Names of what makes a run another one than the recorded: options, and what the protocol says of data and CNN."""
+    pairs = (
+        (earlier.run.model_dump(exclude=INCIDENTAL), run.model_dump(exclude=INCIDENTAL)),
+        # the seed of the split follows from the options and the data
+        (earlier.protocol.model_dump(exclude={"split_seed"}), protocol.model_dump(exclude={"split_seed"})),
+    )
+    return tuple(dict.fromkeys(name for then, now in pairs for name, value in then.items() if value != now[name]))
+
+
+def put_aside(folder: Path, others: Sequence[str], progress: Progress) -> None:
+    """Give the files of another run names that nothing reads, so that this one has the folder and nothing is lost."""
+    number = next(number for number in count(1) if not (folder / _numbered(RESULT_FILE, number)).exists())
+    for name in (RESULT_FILE, TRIALS_FILE):
+        if (folder / name).exists():
+            (folder / name).replace(folder / _numbered(name, number))
+    progress.warn(
+        f"{folder}: held a run of other {', '.join(others)}, whose record is now {_numbered(RESULT_FILE, number)}"
+    )
+
+
+def _numbered(name: str, number: int) -> str:
+    path = Path(name)
+    return f"{path.stem}-{number}{path.suffix}"
 
 
 def _searched(

@@ -12,13 +12,23 @@ from pydantic import Field
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
-from iqatune.files import check_writable, write_text
+from iqatune.files import alone_in, check_writable, write_text
 from iqatune.metric.similarity import Structure
 from iqatune.progress import Progress
 from iqatune.results.grid import Cell
-from iqatune.results.prepare import Prepared, load_table, prepare
-from iqatune.results.record import RESULT_FILE, BackboneOptions, DataOptions, Figure, Model, Result, Run, read_result
-from iqatune.results.run import INCIDENTAL
+from iqatune.results.prepare import Prepared, current_protocol, load_table, prepare
+from iqatune.results.record import (
+    RESULT_FILE,
+    BackboneOptions,
+    DataOptions,
+    Figure,
+    Model,
+    Protocol,
+    Result,
+    Run,
+    read_result,
+)
+from iqatune.results.run import differences, put_aside
 from iqatune.results.workers import Job, Workers, local_workers, ray_workers, reason
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
@@ -94,21 +104,46 @@ def run_sweep(
         KeyboardInterrupt: with everything that is done kept.
     """
     check_writable(output, "--output")
+    with alone_in(output):
+        return _sweep_alone(cells, output, cache_dir, progress, show, address, jobs, strict)
+
+
+def _sweep_alone(
+    cells: Sequence[Cell],
+    output: Path,
+    cache_dir: Path,
+    progress: Progress,
+    show: Show,
+    address: str | None,
+    jobs: int | None,
+    strict: bool,
+) -> Sweep:
     tables = {_data(cell.run): load_table(cell.run) for cell in {_data(cell.run): cell for cell in cells}.values()}
     board = _Board(cells, output, show)
     groups: dict[Group, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        earlier = _complete(output / cell.place, cell.run, tables[_data(cell.run)], progress)
-        if earlier is None:
-            groups[_data(cell.run), _features(cell.run), cell.run.structure].append(cell)
-        else:
-            board.done(cell, earlier)
-    board.write("running")
+    protocols: dict[Group, Protocol] = {}
     try:
+        for cell in cells:
+            group = (_data(cell.run), _features(cell.run), cell.run.structure)
+            try:
+                earlier = _earlier(output / cell.place)
+                if earlier is not None and group not in protocols:
+                    protocols[group] = current_protocol(tables[group[0]], group[1], group[2], cache_dir)
+            except InputError as error:
+                board.failed(cell, reason(error))
+                continue
+            others = differences(earlier, cell.run, protocols[group]) if earlier is not None else ()
+            if others:
+                put_aside(output / cell.place, others, progress)
+            elif earlier is not None and earlier.status == "complete":
+                board.done(cell, earlier)
+                continue
+            groups[group].append(cell)
+        board.write("running")
         if groups:
             with _workers(address, jobs, output) as workers:
                 _search(groups, tables, board, workers, output, cache_dir, progress, strict)
-    except KeyboardInterrupt:
+    except BaseException:
         board.write("interrupted")
         raise
     return board.write("complete")
@@ -207,7 +242,10 @@ def _search(
 def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> None:
     """Say before they run which cells' searchers cannot act as their names say; the others' seeds change nothing."""
     for run in {(cell.run.searcher, cell.run.space, cell.run.samples): cell.run for cell in cells}.values():
-        space = prepared.space(run.space)
+        try:
+            space = prepared.space(run.space)
+        except InputError:
+            continue  # a space that this backbone does not have: the cell itself will say so
         nothing = np.empty((0, 0))
         table = prepared.table
         task = Task(run.searcher, run.samples, run.seed, space, nothing, table.quality, table.reference_ids)
@@ -216,20 +254,10 @@ def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> No
             progress.warn(f"{run.dataset}, {run.backbone}: {warning}")
 
 
-def _complete(folder: Path, run: Run, table: PairTable, progress: Progress) -> Result | None:
-    """The complete record of this very run, if there is one."""
+def _earlier(folder: Path) -> Result | None:
+    """The record in a folder, of this run or of another."""
     path = folder / RESULT_FILE
-    if not path.exists():
-        return None
-    result = read_result(path)
-    same_run = result.run.model_dump(exclude=INCIDENTAL) == run.model_dump(exclude=INCIDENTAL)
-    protocol = result.protocol
-    then = (protocol.pairs, protocol.references, protocol.label, protocol.excluded, protocol.missing)
-    now = (len(table), len(table.references), table.label, table.excluded, table.missing)
-    if same_run and then == now:
-        return result if result.status == "complete" else None
-    progress.warn(f"{folder}: holds a run with other options or data, which this sweep replaces")
-    return None
+    return read_result(path) if path.exists() else None
 
 
 def _workers(address: str | None, jobs: int | None, output: Path) -> AbstractContextManager[Workers]:

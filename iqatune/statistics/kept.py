@@ -74,14 +74,23 @@ def settings(backbone: Identity, resize: int | None, precision: str) -> Settings
     )
 
 
+def image_digests(table: PairTable, cache_dir: Path) -> dict[Path, str]:
+    """SHA-256 of every image file of a table.
+
+    Raises:
+        InputError: naming an image file that cannot be read.
+    """
+    images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
+    return file_digests(images, cache_dir / "digests.json")
+
+
 def look_up(table: PairTable, decided: Settings, cache_dir: Path) -> Kept:
     """Read from the store in `cache_dir` what it holds of a table's moments.
 
     Raises:
         InputError: naming an image file that cannot be read.
     """
-    images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
-    digests = file_digests(images, cache_dir / "digests.json")
+    digests = image_digests(table, cache_dir)
     channels = sum(decided.channels)
     moments = np.empty((len(table.pairs), 5, channels), dtype=np.float32)
     missing: list[Group] = []

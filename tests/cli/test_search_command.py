@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from iqatune.files import alone_in
+
 SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 
@@ -99,11 +101,22 @@ def test_a_complete_run_is_not_searched_again(search: Callable[..., Any]) -> Non
     assert Path("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes() == before
 
 
-def test_a_run_with_other_options_takes_the_place_of_the_last_and_says_so(search: Callable[..., Any]) -> None:
-    search("--searcher", "random", "--samples", 4)
-    ran = search("--searcher", "random", "--samples", 7)
-    assert "which this one replaces" in ran.err
-    assert len(Path("runs/csv/squeezenet/random-stage-s0/trials.jsonl").read_text().splitlines()) == 7
+def test_a_run_with_other_options_leaves_the_last_one_beside_it_and_says_so(search: Callable[..., Any]) -> None:
+    folder = Path("runs/csv/squeezenet/random-stage-s0")
+    for samples in (4, 7, 5):
+        ran = search("--searcher", "random", "--samples", samples)
+    assert "held a run of other samples, whose record is now result-2.json" in ran.err
+    for name, samples in (("trials-1.jsonl", 4), ("trials-2.jsonl", 7), ("trials.jsonl", 5)):
+        assert len((folder / name).read_text().splitlines()) == samples
+    assert json.loads((folder / "result-1.json").read_text())["run"]["samples"] == 4
+
+
+def test_two_searches_do_not_write_into_one_folder(search: Callable[..., Any]) -> None:
+    folder = Path("runs/csv/squeezenet/random-stage-s0")
+    with alone_in(folder):
+        ran = search("--searcher", "random", "--samples", 4, code=2)
+    assert ran.last_line.startswith(f"iqatune: {folder}: another process is at work")
+    assert search("--searcher", "random", "--samples", 4).code == 0
 
 
 @pytest.mark.parametrize("searcher", ["random", "bohb", "nevergrad"])

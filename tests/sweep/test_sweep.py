@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import iqatune as package
+from iqatune.files import alone_in
 from iqatune.progress import Progress
 from iqatune.results.prepare import Prepared, prepare
 from iqatune.results.record import Run, read_result
@@ -138,7 +139,54 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     assert (output / "csv/squeezenet/random-stage-s0/result.json").read_bytes() == untouched
     assert "3 of 3 cells done" in again.out
     # nor do the killed ones leave anything behind
-    assert sorted(path.name for path in output.iterdir()) == ["csv", "sweep.json"]
+    assert sorted(path.name for path in output.iterdir()) == [".lock", "csv", "sweep.json"]
+
+
+def test_a_cell_whose_scores_or_options_have_changed_is_searched_anew(
+    iqatune: Callable[..., Any], grid: Callable[..., Path], small_set: Any, small_cache: Path
+) -> None:
+    lines = small_set.labels.read_text().splitlines()
+    labels = small_set.folder / "changing.csv"
+    labels.write_text("\n".join(lines))
+    data = f"[{{dataset: csv, pairs: '{labels}', better: higher}}]"
+    sweep = ("sweep", grid(searchers="random", samples="4", datasets=data), "--cache-dir", small_cache, "--jobs", 1)
+    first = json.loads(iqatune(*sweep, "--output", "out", "--json").out)["cells"][0]
+    names, scores = zip(*((line.split(",")[:2], line.split(",")[2:]) for line in lines[1:]), strict=True)
+    mixed = [",".join([*name, *score]) for name, score in zip(names, scores[7:] + scores[:7], strict=True)]
+    labels.write_text("\n".join([lines[0], *mixed]))
+    ran = iqatune(*sweep, "--output", "out", "--json")
+    assert "held a run of other dataset_sha256, whose record is now result-1.json" in ran.err
+    again = json.loads(ran.out)["cells"][0]
+    fresh = json.loads(iqatune(*sweep, "--output", "new", "--json").out)["cells"][0]
+    assert again["srcc"] == fresh["srcc"] != first["srcc"]
+    labels.unlink()
+
+
+def test_a_cell_that_cannot_be_leaves_the_others_alone(
+    iqatune: Callable[..., Any], grid: Callable[..., Path], small_cache: Path
+) -> None:
+    path = grid(searchers="random", samples="4", spaces="[stage, stage+3]", seeds="[0, 1]")
+    sweep = ("sweep", path, "--cache-dir", small_cache, "--output", "out", "--jobs", 1, "--json")
+    ran = iqatune(*sweep)
+    assert ran.code == 1, ran.err
+    cells = {cell["folder"].rsplit("/")[-1]: cell for cell in json.loads(ran.out)["cells"]}
+    for seed in (0, 1):
+        assert cells[f"random-stage-s{seed}"]["state"] == "done"
+        assert "stage+3" in cells[f"random-stage+3-s{seed}"]["error"]
+    damaged = Path("out", cells["random-stage-s0"]["folder"], "result.json")
+    damaged.write_text("{")
+    cells = {cell["folder"].rsplit("/")[-1]: cell for cell in json.loads(iqatune(*sweep).out)["cells"]}
+    assert cells["random-stage-s0"]["error"].startswith(str(damaged))
+    assert cells["random-stage-s1"]["state"] == "done"
+
+
+def test_two_sweeps_do_not_work_in_one_folder(iqatune: Callable[..., Any], grid: Callable[..., Path]) -> None:
+    with alone_in(Path("out")):
+        ran = iqatune("sweep", grid(searchers="random", samples="4"), "--output", "out")
+    assert ran.code == 2
+    assert ran.last_line == (
+        "iqatune: out: another process is at work in this folder; wait for it, or name another --output"
+    )
 
 
 def test_failed_cells_are_recorded_while_the_rest_goes_on(
