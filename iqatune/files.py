@@ -43,6 +43,22 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def read_kept(path: Path) -> bytes | None:
+    """The bytes of a file in the cache; None where there is none.
+
+    Raises:
+        InputError: when it is there and cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); mend its permissions, or name another --cache-dir"
+        ) from error
+
+
 def sha256_of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
@@ -103,11 +119,27 @@ def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
     import yaml  # here, not above: only grids and settings need it
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _without_doubles())
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # the second for bytes that are no text, and a 13th month
         raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, Mapping):
         raise InputError(f"{name}: must hold {wanted}")
     return content
+
+
+def _without_doubles() -> type[Any]:
+    """A loader of plain YAML that refuses a key given twice: which of its values counts would be a guess."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            doubled = [key for place, key in enumerate(keys) if key in keys[:place]]
+            if doubled:
+                raise yaml.constructor.ConstructorError(None, None, f"'{doubled[0]}' is given twice", node.start_mark)
+            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+            return mapping
+
+    return Loader

@@ -20,10 +20,14 @@ def open_rgb(path: Path) -> Image.Image:
     greyscale is scaled from 0..65535 to 0..255 (16-bit colour is reduced to its high bytes by the decoder).
 
     Raises:
-        InputError: naming the file, when it is missing, truncated or no image.
+        InputError: naming the file, when it is missing, truncated, no image, or of 32-bit numbers.
     """
     with _readable(path), Image.open(path) as image:
-        if image.mode.startswith("I") or image.mode == "F":
+        # 16 bits are "I" where a format has no wider integers
+        sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+        if image.mode in ("I", "F") and not sixteen:
+            raise InputError(f"{path}: 32-bit numbers have no agreed black and white; save it with 8 or 16 bits")
+        if sixteen:
             wide = np.asarray(image, dtype=np.float64)
             return Image.fromarray(np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)).convert("RGB")
         return image.convert("RGB")
@@ -47,6 +51,10 @@ def _readable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: no such image file") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error}); replace or exclude it") from error
+
+
+INTERPOLATION = "pil-bilinear-antialias"
+"""What `resize` is called in records and exports."""
 
 
 def resized_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:

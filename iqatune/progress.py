@@ -75,7 +75,7 @@ def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         nonlocal new, last
         new += count
         now = time.monotonic()
-        if now - last >= LINE_EVERY_S:
+        if new and now - last >= LINE_EVERY_S:
             last = now
             left = (total - done - new) * (now - started) / new
             print(
@@ -85,8 +85,8 @@ def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
             )
 
     yield advance
-    if new:
-        elapsed = time.monotonic() - started
+    elapsed = time.monotonic() - started
+    if new and elapsed >= LINE_EVERY_S:
         print(
             f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s", file=sys.stderr, flush=True
         )

@@ -31,10 +31,11 @@ from iqatune.cli.terminal import print_table
 from iqatune.files import write_text
 from iqatune.metric.spaces import make_space
 from iqatune.progress import Progress
-from iqatune.results.environment import cpu_count, environment
+from iqatune.results.environment import environment
 from iqatune.search.loop import Trial
 from iqatune.search.searchers.registry import available, make_searcher
 from iqatune.search.task import Task
+from iqatune.search.threads import processors
 
 CHANNELS = (3, 64, 128, 256, 384, 512)
 """SqueezeNet's: 12 parameters in the stage space."""
@@ -59,7 +60,7 @@ def main() -> None:
 
     searches = {}
     started = time.perf_counter()
-    with cluster(None, cpu_count()):
+    with cluster(None, processors()):
         ray_start = time.perf_counter() - started
         for name in options.searchers:
             progress.say(f"{name} ...")
@@ -144,7 +145,7 @@ def plain(task: Task) -> None:
         tune.report({"srcc": objective(config["parameters"], config["budget"])})
 
     searcher = make_searcher(task.searcher, task.problem())
-    conversation = Conversation(searcher, cpu_count(), lambda trial: None)
+    conversation = Conversation(searcher, processors(), lambda trial: None)
     evaluations = 2 * task.samples  # more than there are; the searcher says when it has no more
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         tune.Tuner(

@@ -20,9 +20,10 @@ import numpy as np
 from iqatune.backbones.zoo import find
 from iqatune.files import write_text
 from iqatune.metric.spaces import make_space
-from iqatune.results.environment import cpu_count, environment
+from iqatune.results.environment import environment
 from iqatune.search.searchers.registry import available
 from iqatune.search.task import Task
+from iqatune.search.threads import processors
 from iqatune.statistics.distances import feature_table
 
 SETS = {"kadid10k": (10125, 81), "tid2013": (3000, 25), "csiq": (866, 30), "live": (779, 29)}
@@ -72,7 +73,7 @@ def main() -> None:
     names = [info.name for info in available()]
     parser.add_argument("--samples", type=int, default=50)
     parser.add_argument("--space", default="stage")
-    parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes (default: one a processor)")
+    parser.add_argument("--jobs", type=int, default=processors(), help="processes (default: one a processor)")
     parser.add_argument("--datasets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--searchers", nargs="+", choices=names, default=names)

@@ -16,7 +16,7 @@ BELOW = {
     "evaluation": set(),
     "statistics": {"datasets", "backbones", "metric"},
     "metric": {"backbones", "statistics"},
-    "search": {"metric", "statistics"},
+    "search": {"evaluation", "metric", "statistics"},
     "results": {"datasets", "backbones", "evaluation", "statistics", "metric", "search"},
     "cli": {"datasets", "backbones", "evaluation", "statistics", "metric", "search", "results"},
 }

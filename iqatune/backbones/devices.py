@@ -26,7 +26,7 @@ def resolve_device(name: str) -> torch.device:
     if index and int(index) >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
         raise InputError(f"--device {name}: there is no such GPU; the last one here is cuda:{last}")
-    return torch.device(name)
+    return torch.device("cuda", int(index)) if index else torch.device("cuda")
 
 
 def gpu_count(name: str) -> int:

@@ -7,13 +7,12 @@ wants nothing of it but its hash and its channels.
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from iqatune.files import sha256_of_file, write_text
-from iqatune.version import __version__
+from iqatune.files import read_kept, sha256_of_file, write_text
+from iqatune.version import __version__, package_version
 
 VERSION = 1
 """Raised whenever the same options would build another CNN: what was remembered before is then not found any more."""
@@ -73,20 +72,13 @@ def _key(name: str, weights: str, pooling: str) -> str | None:
             source = f"{path.name} {sha256_of_file(path)}"
         except OSError:  # whoever builds the backbone says what is wrong with the file
             return None
-    libraries = [_version(package) for package in ("torch", "torchvision", "timm")]
+    libraries = [package_version(package) for package in ("torch", "torchvision", "timm")]
     content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _read(memo: Path) -> dict[str, Identity]:
     try:
-        return _MEMO.validate_json(memo.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return _MEMO.validate_json(read_kept(memo) or b"{}")
+    except ValidationError:
         return {}

@@ -2,6 +2,7 @@
 
 import copy
 from bisect import bisect_left
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 
 _LARGEST_PROBE = 512
+# what a device fails of, whatever the image; the second is known to newer releases of torch
+_DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 Pooling = Literal["native", "l2"]
 
 
@@ -65,7 +68,7 @@ class Backbone(nn.Module):
         height, width = images.shape[-2:]
         try:
             return [images, *self._maps(self._normalised(images))]
-        except torch.OutOfMemoryError:
+        except _DEVICE_ERRORS:
             raise
         except (RuntimeError, AssertionError) as error:  # an assertion is how timm's models refuse a size
             size = f"{height} x {width} pixels"
@@ -90,7 +93,21 @@ class Backbone(nn.Module):
             return self
         network = _cut(self._network, count - 1)
         cnn = Cnn(network, self.channels[1:count], self.mean, self.std, self._channels_last, self._made_for)
-        return Backbone(self.name, self.weights, self.pooling, cnn)
+        part = Backbone(self.name, self.weights, self.pooling, cnn)
+        return part.to(self._mean.device, self._mean.dtype)
+
+    def placed(self, device: torch.device, dtype: torch.dtype) -> "Backbone":
+        """A copy on a device, in another arithmetic; this one, whose hash is of its parameters, stays as it is."""
+        return copy.deepcopy(self).to(device, dtype).to(memory_format=torch.channels_last)
+
+    def take_over(self, state: Mapping[str, Tensor]) -> None:
+        """Hold other parameters, under the names of `state_dict`.
+
+        Raises:
+            RuntimeError: when they are not those of this CNN.
+        """
+        self.load_state_dict(state)
+        self.parameters_sha256 = parameters.parameters_sha256(self._network)
 
     @cached_property
     def minimum_size(self) -> int:
@@ -116,6 +133,8 @@ class Backbone(nn.Module):
         try:
             with torch.no_grad():
                 self._maps(image)
+        except _DEVICE_ERRORS:
+            raise
         except (RuntimeError, AssertionError):
             return False
         return True

@@ -59,6 +59,7 @@ _UNREADABLE = (
     LookupError,
     ValueError,
     TypeError,
+    AssertionError,
     AttributeError,
     ImportError,
     struct.error,
@@ -67,22 +68,33 @@ _UNREADABLE = (
 )
 
 
+def load_saved(path: Path, name: str) -> object:
+    """What a .safetensors file holds, or a file that torch saved, of tensors alone, on the CPU.
+
+    Args:
+        name: what an error calls the file.
+
+    Raises:
+        InputError: when the file is neither.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{name}: not a readable file of tensors ({first_line(error)}); "
+            "give a .pt or .pth file that torch saved, or a .safetensors file"
+        ) from error
+
+
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file or of a state dict saved by torch, on the CPU, under their bare names.
 
     Raises:
         InputError: when the file cannot be read as either.
     """
-    try:
-        if path.suffix == ".safetensors":
-            state: object = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{_OPTION} {path}: not a readable state dict of tensors ({_first_line(error)}); "
-            "give a .pt or .pth file saved from state_dict(), or a .safetensors file"
-        ) from error
+    state = load_saved(path, f"{_OPTION} {path}")
     for wrapper in _WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
@@ -148,7 +160,7 @@ def downloading(name: str, errors: tuple[type[Exception], ...] = ()) -> Iterator
         yield
     except (*_DOWNLOAD_ERRORS, *errors) as error:
         raise InputError(
-            f"--backbone {name}: its pretrained parameters could not be downloaded ({_first_line(error)}); "
+            f"--backbone {name}: its pretrained parameters could not be downloaded ({first_line(error)}); "
             f"give {_OPTION} FILE (a state dict) or {_OPTION} {RANDOM}"
         ) from error
 
@@ -176,5 +188,6 @@ def _misfit(source: str, what: str) -> InputError:
     return InputError(f"{source}: does not fit this backbone ({what}); give parameters of the same architecture")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """An error's first line, its kind where it has no words."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
 
+from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import print_table
 from iqatune.progress import Advance, Progress
 from iqatune.results.sweep import CellState, Show, Sweep
@@ -33,6 +34,8 @@ def print_sweep(sweep: Sweep) -> None:
     done = sum(cell.state == "done" for cell in sweep.cells)
     print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
     print(NOTE)
+    if any(cell.simulated for cell in sweep.cells):
+        print(SIMULATED)
     for cell in sweep.failed:
         print(f"failed: {cell.folder}: {cell.error}")
 

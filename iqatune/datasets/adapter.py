@@ -223,15 +223,18 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
 def _without(entries: Sequence[Entry], request: DatasetRequest) -> tuple[list[Entry], tuple[str, ...]]:
     """The entries but for the excluded distortions, and what was left out, in words."""
     counts = Counter(entry.distortion for entry in entries)
-    excluded = {_known_distortion(name, counts, request.dataset): None for name in request.exclude}
+    excluded = {
+        distortion: None for name in request.exclude for distortion in _known_distortions(name, counts, request.dataset)
+    }
     kept = [entry for entry in entries if entry.distortion not in excluded]
     return kept, tuple(f"distortion {name} ({counts[name]} pairs)" for name in excluded)
 
 
-def _known_distortion(name: str, known: Iterable[str], dataset: str) -> str:
-    for distortion in known:
-        if distortion.casefold() == name.strip().casefold():
-            return distortion
+def _known_distortions(name: str, known: Iterable[str], dataset: str) -> list[str]:
+    """Every distortion of that name, whatever the case in which the labels write it."""
+    found = [distortion for distortion in known if distortion.casefold() == name.strip().casefold()]
+    if found:
+        return found
     raise InputError(f"--exclude {name}: no distortion of {dataset}; {did_you_mean(name, known)}")
 
 

@@ -43,6 +43,6 @@ def _check_header(header: Sequence[str], required: Sequence[str], path: Path) ->
             f"{path}: no column {' or '.join(missing)} in its first row ({', '.join(header) or 'empty file'}); "
             f"it needs {', '.join(required)}"
         )
-    doubled = [name for name, count in Counter(header).items() if count > 1 and name in required]
+    doubled = [name for name, count in Counter(header).items() if name and count > 1]
     if doubled:
         raise InputError(f"{path}: two columns are named {doubled[0]}; rename one")

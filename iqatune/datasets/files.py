@@ -1,5 +1,6 @@
 """Where an image or label file really is, whatever the case of its name on disk."""
 
+import os
 import posixpath
 from pathlib import Path, PurePosixPath
 
@@ -51,7 +52,7 @@ class FileFinder:
         folder = self.root
         for part in PurePosixPath(parent).parts:
             exact = folder / part
-            if exact.is_dir():
+            if os.path.isdir(exact):  # noqa: PTH112 - Path.is_dir raises where a name is too long
                 folder = exact
                 continue
             alike = [

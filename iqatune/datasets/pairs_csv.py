@@ -79,7 +79,8 @@ def _level(text: str, path: Path, where: str) -> int | None:
     if not text:
         return None
     try:
-        return int(text)
+        # pandas writes whole numbers with .0 where some of a column are missing
+        return int(text.removesuffix(".0"))
     except ValueError as error:
         raise InputError(f"{path}: {where} has the level '{text}', no whole number; correct it") from error
 

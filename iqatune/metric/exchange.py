@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqatune.backbones.parameters import first_line
 from iqatune.errors import InputError
 from iqatune.files import replacing, write_bytes
-from iqatune.metric.files import HEADER, Header, golden_images, header_of, tensors_sha256
+from iqatune.metric.files import HEADER, Header, golden_images, header_of
 from iqatune.metric.module import Metric
 
 TOLERANCE = 1e-4
@@ -118,7 +119,7 @@ def _exported(metric: Metric, minimum: int, path: Path) -> Any:
     except (RuntimeError, ValueError, InputError) as error:
         raise InputError(
             f"--output {path}: torch cannot export {metric.backbone.name} for images of any size "
-            f"({str(error).strip().splitlines()[0]}); write a .safetensors"
+            f"({first_line(error)}); write a .safetensors"
         ) from error
 
 
@@ -141,8 +142,7 @@ def _minimum_size(metric: Metric) -> int:
 
 def _header(metric: Metric, minimum: int) -> Header:
     weights = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
-    header = header_of(metric, include_backbone=True, sha256=tensors_sha256(weights))
-    return header.model_copy(update={"minimum_size": minimum})
+    return header_of(metric, include_backbone=True, tensors=weights, minimum_size=minimum)
 
 
 def _verify(metric: Metric, score: Score, path: Path) -> None:
@@ -161,10 +161,15 @@ def _verify(metric: Metric, score: Score, path: Path) -> None:
 
 def _floor_max_pooling(module: nn.Module) -> None:
     for name, child in module.named_children():
-        if isinstance(child, nn.MaxPool2d) and child.ceil_mode and _both(child.padding) == (0, 0):
+        if isinstance(child, nn.MaxPool2d) and child.ceil_mode and _can_be_floored(child):
             setattr(module, name, _FlooredMaxPool2d(child))
         else:
             _floor_max_pooling(child)
+
+
+def _can_be_floored(pool: nn.MaxPool2d) -> bool:
+    kernel, stride, padding = (_both(value) for value in (pool.kernel_size, pool.stride, pool.padding))
+    return padding == (0, 0) and all(size >= step for size, step in zip(kernel, stride, strict=True))
 
 
 def _both(value: int | tuple[int, ...]) -> tuple[int, ...]:

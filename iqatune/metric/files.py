@@ -7,7 +7,6 @@ it did where it was written.
 
 import hashlib
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -21,9 +20,11 @@ from torch import Tensor
 
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.network import Backbone, build_backbone
+from iqatune.backbones.parameters import load_saved
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.files import write_bytes
+from iqatune.images import INTERPOLATION
 from iqatune.metric.module import Metric, used_stages
 from iqatune.metric.similarity import Structure
 from iqatune.metric.weights import Weights
@@ -33,7 +34,6 @@ FORMAT: Literal["iqatune.metric/1"] = "iqatune.metric/1"
 HEADER = "iqatune.metric"
 """The key of the safetensors metadata whose value is the header, as JSON."""
 
-INTERPOLATION = "pil-bilinear-antialias"
 GOLDEN_SIDE = 64
 GOLDEN_TOLERANCE = 1e-5
 """Convolutions of different machines and releases agree to about 1e-6 in D."""
@@ -81,13 +81,19 @@ class Header(BaseModel):
     sha256: str
 
 
-def header_of(metric: Metric, include_backbone: bool, sha256: str) -> Header:
-    """Everything that decides the metric's scores, and three of them."""
+def header_of(
+    metric: Metric, include_backbone: bool, tensors: Mapping[str, Tensor], minimum_size: int | None = None
+) -> Header:
+    """Everything that decides the metric's scores, three of them, and a seal on that and on the tensors.
+
+    Args:
+        minimum_size: the smallest side of an image, where it is more than the metric's own.
+    """
     backbone = metric.backbone
-    return Header(
+    header = Header(
         iqatune=__version__,
         origin=metric.origin,
-        minimum_size=metric.minimum_size,
+        minimum_size=minimum_size or metric.minimum_size,
         backbone=backbone.name,
         taps=find(backbone.name).taps,
         channels=metric.channels,
@@ -103,8 +109,9 @@ def header_of(metric: Metric, include_backbone: bool, sha256: str) -> Header:
         backbone_sha256=metric.backbone_sha256,
         backbone_included=include_backbone,
         golden=golden_scores(metric),
-        sha256=sha256,
+        sha256="",
     )
+    return header.model_copy(update={"sha256": _seal(header.model_dump(mode="json"), tensors)})
 
 
 def save_metric(metric: Metric, path: Path, include_backbone: bool = False) -> Header:
@@ -121,7 +128,7 @@ def save_metric(metric: Metric, path: Path, include_backbone: bool = False) -> H
     if include_backbone:
         for key, value in metric.backbone.state_dict().items():
             tensors[_PARAMETERS + key.removeprefix(_NETWORK)] = value.contiguous()
-    header = header_of(metric, include_backbone, tensors_sha256(tensors))
+    header = header_of(metric, include_backbone, tensors)
     write_bytes(path, save(tensors, {HEADER: header.model_dump_json(), "format": "pt"}))
     return header
 
@@ -150,8 +157,6 @@ def load_export(path: Path, backbone_weights: str | None = None) -> Metric:
         InputError: naming the file and what differs.
     """
     header, tensors = _read_export(path)
-    if tensors_sha256(tensors) != header.sha256:
-        raise InputError(f"{path}: damaged, its tensors are not those that were written; export it again")
     try:
         weights = Weights(header.channels, tensors.pop("alpha").numpy(), tensors.pop("beta").numpy())
     except (KeyError, ValueError) as error:
@@ -177,6 +182,8 @@ def load_export(path: Path, backbone_weights: str | None = None) -> Metric:
         backbone_sha256=header.backbone_sha256,
         origin=header.origin,
     )
+    if header.golden.side < metric.minimum_size:
+        raise InputError(f"{path}: its golden images are too small for {header.backbone}; export it again")
     scores = golden_scores(metric, header.golden.side).scores
     if not np.allclose(scores, header.golden.scores, rtol=0, atol=GOLDEN_TOLERANCE):
         expected, found = (", ".join(f"{score:.6f}" for score in of) for of in (header.golden.scores, scores))
@@ -197,6 +204,7 @@ class _Protocol(BaseModel):
     resize: int | None
     pooling: Literal["native", "l2"]
     structure: Structure
+    precision: str = "fp32"
     c1: float
     c2: float
     backbone_weights: str
@@ -241,6 +249,7 @@ def load_result(path: Path, backbone_weights: str | None = None) -> Metric:
     backbone = build_backbone(run.backbone, backbone_weights or run.backbone_weights, protocol.pooling)
     _check_backbone(path, backbone, protocol.backbone_sha256, protocol.backbone_weights)
     observers = ", SIMULATED observers" if protocol.simulated else ""
+    precision = "" if protocol.precision == "fp32" else f", statistics in {protocol.precision}"
     srcc = "undefined" if best.srcc is None else f"{best.srcc:.6f}"
     return Metric(
         backbone,
@@ -249,7 +258,7 @@ def load_result(path: Path, backbone_weights: str | None = None) -> Metric:
         protocol.c1,
         protocol.c2,
         protocol.resize,
-        origin=f"{run.searcher} ({run.space} space) on {run.dataset}{observers}, tuned SRCC {srcc}",
+        origin=f"{run.searcher} ({run.space} space) on {run.dataset}{observers}{precision}, tuned SRCC {srcc}",
     )
 
 
@@ -261,10 +270,7 @@ def load_dists(path: Path, backbone_weights: str = PRETRAINED) -> Metric:
     Raises:
         InputError: naming the file, when it is something else.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not a file of tensors saved by torch; name the weights.pt of DISTS") from error
+    content = load_saved(path, str(path))
     channels = (3, *find("vgg16").channels)
     if not isinstance(content, Mapping) or not all(isinstance(content.get(key), Tensor) for key in ("alpha", "beta")):
         raise InputError(f"{path}: holds no alpha and beta; name the weights.pt of DISTS")
@@ -301,9 +307,10 @@ def golden_scores(metric: Metric, side: int | None = None) -> Golden:
     return Golden(side=side, scores=(first, second, third))
 
 
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, whatever their order."""
-    digest = hashlib.sha256()
+def _seal(header: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over a header but for the seal itself, and over names, types, shapes and values of the tensors."""
+    content = {name: value for name, value in header.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
@@ -321,16 +328,19 @@ def _read_export(path: Path) -> tuple[Header, dict[str, Tensor]]:
     if text is None:
         raise InputError(f"{path}: no metric but other tensors; name a file that 'iqatune export' wrote")
     try:
-        return Header.model_validate_json(text), tensors
+        header = Header.model_validate_json(text)
     except ValidationError as error:
         raise InputError(f"{path}: not an export of {FORMAT} ({_first(error)})") from error
+    if _seal(json.loads(text), tensors) != header.sha256:
+        raise InputError(f"{path}: damaged, it does not hold what was written; export it again")
+    return header, tensors
 
 
 def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor], stages: int) -> Backbone:
     backbone = build_backbone(header.backbone, RANDOM, header.pooling).first_stages(stages)
     state = {_NETWORK + key.removeprefix(_PARAMETERS): value for key, value in tensors.items()}
     try:
-        backbone.load_state_dict(state)
+        backbone.take_over(state)
     except RuntimeError as error:
         raise InputError(f"{path}: its backbone does not fit {header.backbone} as built here ({error})") from error
     backbone.weights = header.backbone_weights

@@ -5,6 +5,7 @@ with the weights that a search found in the place of the published ones.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.images import read_rgb, resized_size
 from iqatune.metric.similarity import C1, C2, Structure, l_similarity, s_similarity
@@ -86,6 +88,7 @@ def weighted_losses(
 class Metric(nn.Module):
     """A full-reference image quality metric of the DISTS family: D(reference, distorted), lower is better.
 
+    On a GPU too it computes in float32, not in TF32; `torch.autocast` makes it faster and less exact.
     It has no parameters that train: the backbone's are frozen, and gradients reach both images. Stages and channels
     whose alpha and beta are both 0 are not computed. D is symmetric in its two images.
 
@@ -204,12 +207,21 @@ class Metric(nn.Module):
         new_width, new_height = resized_size(width, height, self.short_side)
         if (new_width, new_height) == (width, height):
             return images
-        return F.interpolate(images, (new_height, new_width), mode="bilinear", antialias=True, align_corners=False)
+        size = (new_height, new_width)
+        resized = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        # means of pixels lie among them; rounding alone would take white beyond 1
+        lowest, highest = images.detach().aminmax()
+        return resized.clamp(lowest, highest)
 
     @property
     def device(self) -> torch.device:
         """Where the metric is, and where images have to be."""
         return self.get_buffer("alpha_0").device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the metric computes in."""
+        return self.get_buffer("alpha_0").dtype
 
     def train(self, mode: bool = True) -> Self:
         """As of every module; the backbone stays in eval mode: a metric does not learn from what it scores."""
@@ -265,7 +277,9 @@ class Metric(nn.Module):
 
     def _parts(self, reference: Tensor, distorted: Tensor) -> tuple[list[int], Parts]:
         """The stages that are computed, and what they add to D: (B, stages) each."""
-        x, y = self.backbone(reference), self.backbone(distorted)
+        # a traced program computes as whoever runs it has torch compute
+        with nullcontext() if torch.compiler.is_compiling() else true_float32():
+            x, y = self.backbone(reference), self.backbone(distorted)
         stages = [stage for stage in range(len(x)) if len(self.get_buffer(f"alpha_{stage}"))]
         parts = weighted_losses(
             [self._pruned(x[stage], stage) for stage in stages],
@@ -299,6 +313,8 @@ class Metric(nn.Module):
                 )
             if not images.is_floating_point():
                 raise ValueError(f"{name}: {images.dtype}, not floating point in [0, 1]; divide 8-bit images by 255")
+            if images.dtype == torch.float64 != self.dtype:
+                raise ValueError(f"{name}: {images.dtype} while the metric is {self.dtype}; convert with .float()")
             if images.device != self.device:
                 raise ValueError(f"{name}: on {images.device} while the metric is on {self.device}; move one of them")
             if min(shape[2:]) < self.minimum_size:

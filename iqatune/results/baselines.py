@@ -20,8 +20,9 @@ from iqatune.files import write_text
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
-from iqatune.statistics.digests import file_digests
+from iqatune.statistics.kept import image_digests
 from iqatune.suggestions import did_you_mean
+from iqatune.version import package_version
 
 VERSION = 1
 """Raised whenever the same pairs would get other scores: older files are then not found any more."""
@@ -83,9 +84,7 @@ def baseline_scores(
         InputError: when the name is unknown, piq is not installed, or an image is unreadable (`TooSmall`: too small).
     """
     baseline = find(name)
-    digests = file_digests(
-        [path for pair in table.pairs for path in (pair.reference, pair.distorted)], cache_dir / "digests.json"
-    )
+    digests = image_digests(table, cache_dir, progress)
     chunks = [table.pairs[start : start + CHUNK] for start in range(0, len(table), CHUNK)]
     scores = []
     with progress.track(f"measuring {name}", len(table), "pairs") as advance:
@@ -124,6 +123,8 @@ def _function(baseline: Baseline) -> Callable[..., Any]:
 def _score(baseline: Baseline, function: Callable[..., Any], pair: Pair, resize: int | None, device: str) -> float:
     import torch
 
+    from iqatune.backbones.devices import true_float32
+
     reference, distorted = (read_rgb(path, resize) for path in (pair.reference, pair.distorted))
     if min(reference.shape[:2]) < baseline.minimum_size:
         size = f"{reference.shape[1]} x {reference.shape[0]}"
@@ -138,10 +139,10 @@ def _score(baseline: Baseline, function: Callable[..., Any], pair: Pair, resize:
     if baseline.luma:
         shares = torch.tensor(LUMA, device=device)[None, :, None, None]
         x, y = (x * shares).sum(1, keepdim=True), (y * shares).sum(1, keepdim=True)
-    with torch.inference_mode():
+    with torch.inference_mode(), true_float32():
         return float(function(y, x, data_range=1.0))
 
 
 def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:
-    content = [VERSION, baseline.name, resize, images]
+    content = [VERSION, package_version("piq"), baseline.name, resize, images]
     return f"{baseline.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"

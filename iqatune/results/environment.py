@@ -1,26 +1,33 @@
 """What computed the numbers: versions, commit, machine."""
 
-import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from iqatune.results.record import Environment
-from iqatune.version import __version__
+from iqatune.search.threads import THREADS, processors
+from iqatune.version import __version__, package_version
 
 PACKAGES = (
     "ax-platform",
     "bayesian-optimization",
+    "botorch",
+    "cma",
     "ConfigSpace",
     "flaml",
+    "gpytorch",
     "hpbandster",
     "nevergrad",
+    "numba",
     "numpy",
     "optuna",
     "pillow",
+    "piq",
     "ray",
+    "scikit-image",
+    "scikit-learn",
     "scipy",
+    "statsmodels",
     "timm",
     "torch",
     "torchvision",
@@ -28,25 +35,22 @@ PACKAGES = (
 
 
 def environment(device: str) -> Environment:
-    """Versions, commit, machine and threads of this process.
+    """Versions, commit and machine of this process, and on how many threads it computes.
 
     Args:
         device: name of what the backbone runs on.
     """
+    found = {package: package_version(package) for package in PACKAGES}
     versions = {"python": platform.python_version(), "iqatune": __version__}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    versions |= {package: number for package, number in found.items() if number is not None}
     return Environment(
-        versions=versions, git=_commit(), platform=platform.platform(), device=device, threads=cpu_count()
+        versions=versions,
+        git=_commit(),
+        platform=platform.platform(),
+        device=device,
+        threads=processors(),
+        searcher_threads=THREADS,
     )
-
-
-def cpu_count() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _commit() -> str | None:

@@ -14,7 +14,7 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.compare import tied_with_best
 from iqatune.metric.similarity import Structure
-from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.metric.weights import Floats, Weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.results.baselines import baseline_scores
 from iqatune.results.baselines import find as find_baseline
@@ -113,12 +113,14 @@ def score(
     cache_dir: Path,
     progress: Progress,
     baselines: Sequence[str] = (),
+    table: PairTable | None = None,
 ) -> Scores:
     """Distances of the pairs of a data set under the metrics of result files, then under the baselines.
 
     Args:
         backbone_weights: where the backbone's parameters are now, when not where the search found them.
         baselines: names of `results.baselines`, or "uniform" for the uniform weights of each backbone.
+        table: the pairs, when they have been loaded already.
 
     Raises:
         InputError: for a file that is no record, parameters other than those the weights were tuned with, a baseline
@@ -128,7 +130,8 @@ def score(
     for name in measured:
         find_baseline(name)
     results = [read_result(file) for file in files]
-    table = load_table(data)
+    weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
+    table = table or load_table(data)
     same_features: dict[tuple[BackboneOptions, Structure], list[int]] = {}
     for row, result in enumerate(results):
         options = _backbone_options(result, device, backbone_weights)
@@ -141,7 +144,7 @@ def score(
         prepared = prepare(data, options, structure, cache_dir, progress, table)
         for row in rows:
             _check_backbone(files[row], results[row], prepared)
-            distances = prepared.distances(results[row].weights())
+            distances = prepared.distances(weights[row])
             tuned[row] = Scored(str(files[row]), "tuned", results[row], distances, prepared.protocol)
         if UNIFORM in baselines:
             distances = prepared.distances(uniform_weights(prepared.channels))
@@ -177,7 +180,10 @@ def evaluate(
     baselines: Sequence[str] = (),
 ) -> Evaluation:
     """`score`, and how well each metric agrees with the human scores, whole and group by group."""
-    return summarise(score(files, data, device, backbone_weights, cache_dir, progress, baselines), by)
+    table = load_table(data)
+    if by is not None:
+        group_names(table, by)  # refused before anything is computed
+    return summarise(score(files, data, device, backbone_weights, cache_dir, progress, baselines, table), by)
 
 
 def summarise(scores: Scores, by: Grouping | None) -> Evaluation:
@@ -209,11 +215,12 @@ def as_csv(evaluation: Evaluation) -> str:
     """One line a metric and group; the group of the whole set is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on"]
+    metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
     figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best"]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for one in evaluation.results:
         metric = [one.file, one.kind, one.backbone, one.searcher, one.space, one.tuned_on]
+        metric += [evaluation.dataset, str(evaluation.simulated).lower()]
         bounds = list(one.confidence.srcc) if one.confidence else ["", ""]
         whole = ["", one.protocol.pairs, one.srcc, one.krcc, one.plcc, *bounds, one.tied_with_best]
         writer.writerow(metric + whole)
@@ -261,6 +268,15 @@ def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
         return (True,) * len(distances)
     ties = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
     return tuple(bool(one) for one in ties)
+
+
+def _weights(file: Path, result: Result) -> Weights:
+    try:
+        return result.weights()
+    except ValueError as error:
+        raise InputError(f"{file}: damaged, {error}") from error
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _backbone_options(result: Result, device: str, backbone_weights: str | None) -> BackboneOptions:

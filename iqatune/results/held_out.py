@@ -1,13 +1,18 @@
-"""SRCC on references never seen: the same search on each fold's other references, beside the main search."""
+"""SRCC on references never seen: the same search on each fold's other references, beside the main search.
+
+Of the space `stage+K` the descriptors that its tilts are made of come from all references, images without scores.
+"""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
@@ -25,9 +30,23 @@ FoldTrials = Callable[[], list[Trial | None]]
 """Waits for the folds' searches: the best trial of each."""
 
 
-def possible_folds(references: int, wanted: int) -> int:
-    """The largest number of folds up to `wanted` that leaves 2 references to tune on; 0 where there is none."""
-    return 0 if wanted == 0 or references < 3 else min(wanted, references)
+FEWEST = 3
+"""Pairs on either side of a split: two agree fully or not at all, whatever the metric."""
+
+
+def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
+    """The largest number of folds up to `wanted` that leaves 2 references to tune on, and 3 pairs on either side.
+
+    0 where there is none.
+    """
+    references = len(set(reference_ids))
+    for folds in range(min(wanted, references), 1, -1):
+        if references - -(-references // folds) < 2:
+            continue
+        held_out = [int(mask.sum()) for mask in reference_folds(reference_ids, folds, seed)]
+        if min(held_out) >= FEWEST and len(reference_ids) - max(held_out) >= FEWEST:
+            return folds
+    return 0
 
 
 def masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
@@ -46,13 +65,18 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(one) for one in tasks]
         return
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=attend_to_parent)
     try:
         futures = [pool.submit(_best, one) for one in tasks]
         yield lambda: [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that searched a fold was killed, such as for want of memory; run it again, with fewer --folds"
+        ) from error
     except BaseException:
         # an interrupt or an error: nobody waits for the folds any more
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
     finally:

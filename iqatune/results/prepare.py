@@ -12,17 +12,17 @@ from iqatune.backbones.identity import Identity, recall, remember
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
+from iqatune.images import INTERPOLATION
 from iqatune.metric.similarity import Structure
 from iqatune.metric.spaces import Space, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
 from iqatune.results.record import BackboneOptions, DataOptions, Protocol
 from iqatune.results.shards import fill_store
+from iqatune.search.cluster import is_connected
 from iqatune.statistics import distances as measured
 from iqatune.statistics.kept import Statistics, image_digests, look_up, settings
 from iqatune.statistics.store import Moments
-
-INTERPOLATION = "pil-bilinear-antialias"
 
 NO_DEVICE = "none: all statistics were in the cache"
 """What a record says where no CNN ran."""
@@ -54,8 +54,8 @@ class Prepared:
         """The space of that name over this backbone's channels."""
         descriptors = None
         if tilts_of(name):
-            first_rows = list({reference: row for row, reference in enumerate(self.table.reference_ids)}.values())
-            descriptors = measured.channel_descriptors(self.moments, sorted(first_rows))
+            one_of_each = {reference: row for row, reference in enumerate(self.table.reference_ids)}
+            descriptors = measured.channel_descriptors(self.moments, sorted(one_of_each.values()))
         return make_space(name, self.channels, descriptors)
 
     def features(self, space: Space) -> Floats:
@@ -99,7 +99,9 @@ def prepare(
     )
 
 
-def current_protocol(table: PairTable, features: BackboneOptions, structure: Structure, cache_dir: Path) -> Protocol:
+def current_protocol(
+    table: PairTable, features: BackboneOptions, structure: Structure, cache_dir: Path, progress: Progress
+) -> Protocol:
     """The protocol that `prepare` would come to, without any statistics.
 
     Raises:
@@ -113,7 +115,7 @@ def current_protocol(table: PairTable, features: BackboneOptions, structure: Str
 
         backbone = build_backbone(*options).identity
         remember(backbone, *options, memo)
-    return _protocol(table, image_digests(table, cache_dir), backbone, features, structure)
+    return _protocol(table, image_digests(table, cache_dir, progress), backbone, features, structure)
 
 
 def load_table(data: DataOptions) -> PairTable:
@@ -150,7 +152,7 @@ def _statistics(
     memo = cache_dir / "backbones.json"
     known = recall(*options, memo)
     if known is not None and features.device in ("auto", "cpu"):
-        kept = look_up(table, settings(known, features.resize, features.precision), cache_dir)
+        kept = look_up(table, settings(known, features.resize, features.precision), cache_dir, progress)
         if not kept.missing:
             return known, Statistics(known.channels, kept.moments, 0, kept.image_digests), NO_DEVICE
 
@@ -163,7 +165,8 @@ def _statistics(
     backbone = build_backbone(*options)
     remember(backbone.identity, *options, memo)
     gpus, ahead = gpu_count(features.device), 0
-    if gpus > 1:
+    # the tasks of a cluster that is joined already may run where these files are not
+    if gpus > 1 and not is_connected():
         ahead = fill_store(table, features, backbone.identity, cache_dir, gpus, progress)
     found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
     computed = ahead + found.computed

@@ -184,7 +184,8 @@ class Environment(Model):
     git: str | None
     platform: str
     device: str
-    threads: int
+    threads: int = Field(description="processors that the process may use; torch and the objective use as many threads")
+    searcher_threads: int | None = Field(default=None, description="threads of BLAS while the searcher runs")
 
 
 class Result(Model):
@@ -207,9 +208,12 @@ class Result(Model):
         """The tuned weights.
 
         Raises:
-            InputError: when the run was interrupted before its first sample.
+            InputError: when no sample of the run has a defined SRCC, or it has none yet.
+            ValueError: when they are no weights.
         """
         if self.best is None:
+            if self.status == "complete":
+                raise InputError("no sample of this run has a defined SRCC, so that there are no weights")
             raise InputError(f"this run of {self.run.searcher} has no sample yet; run it to its end first")
         return Weights(self.channels, np.array(self.best.alpha), np.array(self.best.beta))
 

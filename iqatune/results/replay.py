@@ -114,6 +114,8 @@ def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
     changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
     if result.held_out is not None and not _keeps_parameters(result.held_out):
         changes.append(("parameters of the folds", "none", "needed for the held-out figures; search anew"))
+    if result.held_out is not None and not _folds_are_there(result.held_out, prepared):
+        changes.append(("references of the folds", "those of the record", "not those of the data"))
     if result.channels != prepared.channels:
         changes.append(("channels", result.channels, prepared.channels))
     return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
@@ -129,9 +131,10 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
         best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
         intervals = confidence(quality, distances, references)
     held_out = None
-    if result.held_out is not None and _keeps_parameters(result.held_out):
+    held = result.held_out
+    if held is not None and _keeps_parameters(held) and _folds_are_there(held, prepared):
         tuned = best.srcc if best is not None else math.nan
-        held_out = _held_out(result.held_out, run, prepared, uniform, tuned)
+        held_out = _held_out(held, run, prepared, uniform, tuned)
     update = {
         "best": best,
         "baselines": Baselines(uniform=correlation(quality, uniform)),
@@ -144,6 +147,11 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
 def _keeps_parameters(held_out: HeldOut) -> bool:
     """Whether every fold with figures has the parameters that they came from; the first records had none."""
     return all(fold.parameters or math.isnan(fold.srcc) for fold in held_out.per_fold)
+
+
+def _folds_are_there(held_out: HeldOut, prepared: Prepared) -> bool:
+    folds = [reference for fold in held_out.per_fold for reference in fold.references]
+    return sorted(folds) == sorted(prepared.table.references)
 
 
 def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, uniform: Floats, tuned_srcc: float) -> HeldOut:

@@ -14,7 +14,8 @@ from iqatune.files import alone_in, check_writable
 from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
-from iqatune.results.environment import cpu_count, environment
+from iqatune.results.environment import environment
+from iqatune.search.threads import processors
 from iqatune.results.held_out import fold_searches, masks, possible_folds, summarise
 from iqatune.results.prepare import Prepared, load_table, prepare
 from iqatune.results.record import (
@@ -101,7 +102,7 @@ def search_prepared(
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
     with alone_in(folder):
-        return _search_alone(run, prepared, folder, progress, strict, processes or cpu_count())
+        return _search_alone(run, prepared, folder, progress, strict, processes or processors())
 
 
 def _search_alone(
@@ -120,9 +121,12 @@ def _search_alone(
         table.reference_ids,
     )
     warnings = _advise(run, task, progress, strict)
-    folds = possible_folds(len(table.references), run.folds)
+    folds = possible_folds(table.reference_ids, run.folds, run.seed)
     if folds != run.folds:
-        line = f"{len(table.references)} references allow {folds or 'no'} folds, not {run.folds}"
+        line = (
+            f"{len(table.references)} references of {len(table)} pairs allow {folds or 'no'} folds, not {run.folds}: "
+            "a fold needs 3 pairs, and 2 references to tune on"
+        )
         progress.warn(line)
         warnings = (*warnings, line)
 
@@ -141,6 +145,8 @@ def _search_alone(
     if earlier is not None and earlier.status == "complete":
         progress.say(f"{folder / RESULT_FILE}: this run is complete; delete it to search anew")
         return earlier
+    if earlier is not None:
+        result = result.model_copy(update={"best": earlier.best})  # until a sample of this time is better
     write_result(folder / RESULT_FILE, result)
     return _searched(task, prepared, result, folds, uniform, folder, progress, started, processes)
 
@@ -154,6 +160,9 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
         raise InputError(f"--strict: {warning}")
     if warning is not None:
         progress.warn(warning)
+    caution = searcher.caution(problem)
+    if caution is not None:
+        progress.warn(caution)
     if run.concurrency > 1:
         progress.say(
             f"--concurrency {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
@@ -162,7 +171,7 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
-    return (warning,) if warning is not None else ()
+    return tuple(line for line in (warning, caution) if line is not None)
 
 
 def _earlier(folder: Path, result: Result, progress: Progress) -> Result | None:
@@ -243,7 +252,7 @@ def _searched(
                     searcher, found = _run_engine(run, task, recorded, keep)
                 except OtherSearch as error:
                     raise InputError(f"{path}: {error}; delete the folder to search anew") from error
-            search_seconds = time.perf_counter() - before
+            search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
             before = time.perf_counter()
             fold_best = fold_trials()
             fold_seconds = time.perf_counter() - before if folds else None

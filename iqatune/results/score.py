@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from pydantic import Field
 
-from iqatune.backbones.devices import true_float32
 from iqatune.datasets.columns import read_columns
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
@@ -272,7 +271,7 @@ def _batch_scores(
         pairs = list(images.values())
         pairs += pairs[-1:] * (size - len(pairs))
         try:
-            with torch.inference_mode(), true_float32():
+            with torch.inference_mode():
                 reference, distorted = (_tensor([pair[side] for pair in pairs], device) for side in (0, 1))
                 distances = metric(reference, distorted, reduction="none").tolist()
         except InputError as error:

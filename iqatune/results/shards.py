@@ -11,7 +11,7 @@ from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.results.environment import cpu_count
+from iqatune.search.threads import processors
 from iqatune.results.record import BackboneOptions
 from iqatune.search.cluster import cluster
 from iqatune.statistics.kept import Kept, look_up, settings
@@ -43,7 +43,7 @@ def fill_store(
     Raises:
         InputError: as of `statistics.extract.extract`.
     """
-    kept = look_up(table, settings(identity, features.resize, features.precision), cache_dir)
+    kept = look_up(table, settings(identity, features.resize, features.precision), cache_dir, progress)
     for damaged in kept.damaged:
         progress.warn(f"damaged cache file, computed again: {damaged}")
     shards = _shards(table, kept, gpus * SHARDS_PER_GPU)
@@ -51,7 +51,7 @@ def fill_store(
         return 0
     done = len(table) - kept.missing_pairs
     with (
-        cluster(None, cpu_count(), gpus),
+        cluster(None, processors(), gpus),
         progress.track(f"extracting {features.backbone} on {gpus} GPUs", len(table), "pairs", done) as advance,
     ):
         import ray

@@ -54,6 +54,7 @@ class CellState(Model):
     srcc: Figure | None = None
     held_out_srcc: Figure | None = None
     uniform_srcc: Figure | None = None
+    simulated: bool | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -128,7 +129,7 @@ def _sweep_alone(
             try:
                 earlier = _earlier(output / cell.place)
                 if earlier is not None and group not in protocols:
-                    protocols[group] = current_protocol(tables[group[0]], group[1], group[2], cache_dir)
+                    protocols[group] = current_protocol(tables[group[0]], group[1], group[2], cache_dir, progress)
             except InputError as error:
                 board.failed(cell, reason(error))
                 continue
@@ -167,6 +168,7 @@ class _Board:
             srcc=result.best.srcc if result.best else float("nan"),
             held_out_srcc=result.held_out.srcc_mean if result.held_out else None,
             uniform_srcc=result.baselines.uniform.srcc,
+            simulated=result.protocol.simulated,
             warnings=result.strategy.warnings,
         )
 

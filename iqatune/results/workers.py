@@ -16,7 +16,7 @@ import numpy as np
 from iqatune.errors import InputError
 from iqatune.files import write_bytes
 from iqatune.progress import Progress
-from iqatune.results.environment import cpu_count
+from iqatune.search.threads import processors
 from iqatune.results.prepare import Prepared
 from iqatune.results.record import RESULT_FILE, TRIALS_FILE, Run
 from iqatune.results.run import search_prepared
@@ -74,7 +74,7 @@ def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
         shutil.rmtree(left)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
-        LocalWorkers(count or cpu_count(), Path(folder)) as workers,
+        LocalWorkers(count or processors(), Path(folder)) as workers,
     ):
         yield workers
 

@@ -56,6 +56,11 @@ def cluster(address: str | None, processors: int, gpus: int | None = None) -> It
             ray.shutdown()
 
 
+def is_connected() -> bool:
+    """Whether this process is connected to Ray already; imports nothing of it."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Environment variables that are set inside; those that the user has set stay as they are."""

@@ -5,7 +5,6 @@ computed again in one fixed way before they are ranked, and sums run over whole 
 one, in batches, and on any number of threads it comes out the same to the last bit, and identical images tie.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from iqatune.evaluation.correlation import average_ranks
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
+from iqatune.search.threads import processors
 
 TOGETHER = 32
 """Configurations that a thread evaluates at once: enough that the features are seldom read from memory, and that the
@@ -78,7 +79,7 @@ class Objective:
                 return ranking.correlations(coefficients[rows], distances, workspace)
 
         # a thread of BLAS for each of these; more of its own would spin where these want to work
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(_processors()) as pool:
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(processors()) as pool:
             found = list(pool.map(correlations, range(0, len(parameters), TOGETHER)))
         return np.concatenate(found) if found else np.empty(0)
 
@@ -116,7 +117,7 @@ class _Ranking:
     def __init__(self, features: NDArray[np.floating], quality: Floats) -> None:
         count = len(quality)
         self.features = features
-        self._quality = _ranks_of(quality)
+        self._quality = 2 * average_ranks(quality) - (count + 1)  # whole numbers around 0
         self._distinct = np.arange(1 - count, count, 2, dtype=np.float64)
         self._index = np.arange(count)
         self._low = (1 << (count - 1).bit_length()) - 1
@@ -134,6 +135,8 @@ class _Ranking:
 
         NaN where undefined.
         """
+        if len(self._index) < 2:
+            return np.full(len(distances), np.nan)
         values, others = workspace.values[: len(distances)], workspace.others[: len(distances)]
         values[:] = distances
         keys = values.view(np.int64)
@@ -178,7 +181,7 @@ class _Ranking:
         order = order.copy()
         order[places], ordered[places] = rows[among], exact[among]
         ties = bool((ordered[1:] == ordered[:-1]).any())
-        ranks = _average_ranks(ordered) if ties else self._distinct
+        ranks = _ranks_of_sorted(ordered) if ties else self._distinct
         return float(self._correlation(self._quality[order], ranks)) if ranks.any() else float("nan")
 
     def _correlation(self, quality: Floats, ranks: Floats) -> Floats:
@@ -186,19 +189,8 @@ class _Ranking:
         return -(quality @ ranks) / np.sqrt((self._quality @ self._quality) * (ranks @ ranks))
 
 
-def _average_ranks(ordered: Floats) -> Floats:
+def _ranks_of_sorted(ordered: Floats) -> Floats:
     """Average ranks of (N,) ascending values, centred and doubled: whole numbers, all 0 where all are equal."""
     starts = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
     ends = np.append(starts[1:], len(ordered))
     return np.repeat((starts + ends - len(ordered)).astype(np.float64), ends - starts)
-
-
-def _ranks_of(quality: Floats) -> Floats:
-    order = np.argsort(quality)
-    ranks = np.empty(len(quality))
-    ranks[order] = _average_ranks(quality[order])
-    return ranks
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,10 @@
-"""A quiet room for a searcher: one BLAS thread, and random generators of its own.
+"""How many processors there are, and a quiet room for a searcher: one BLAS thread, random generators of its own.
 
 Search libraries draw from the global generators of numpy, Python and torch, and their Gaussian processes change in the
 last bits with the number of BLAS threads. Both would make a run depend on what else the process does.
 """
 
+import os
 import random
 import sys
 from types import TracebackType
@@ -11,6 +12,14 @@ from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+THREADS = 1
+"""Of BLAS, OpenMP and torch while a searcher runs: Gaussian processes come out otherwise on another number."""
+
+
+def processors() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Isolation:
@@ -40,9 +49,9 @@ class Isolation:
             self._controller, self._modules = ThreadpoolController(), len(sys.modules)
         torch = sys.modules.get("torch")
         torch_threads = None if torch is None else torch.get_num_threads()  # before its OpenMP is limited
-        limiter = self._controller.limit(limits=1)
+        limiter = self._controller.limit(limits=THREADS)
         if torch is not None:
-            torch.set_num_threads(1)
+            torch.set_num_threads(THREADS)
         self._outer.append((_states(), limiter, torch_threads))
         _restore(_seeded(self._seed) | self._own)
 
@@ -55,9 +64,6 @@ class Isolation:
         limiter.restore_original_limits()
         if torch_threads is not None:
             sys.modules["torch"].set_num_threads(torch_threads)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_controller": None}  # handles of loaded libraries mean nothing elsewhere
 
 
 def _states() -> dict[str, Any]:

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iqatune.errors import InputError
-from iqatune.files import sha256_of_file, write_text
+from iqatune.files import read_kept, sha256_of_file, write_text
+from iqatune.progress import Progress
 
 
-def file_digests(paths: Iterable[Path], memo: Path) -> dict[Path, str]:
+def file_digests(paths: Iterable[Path], memo: Path, progress: Progress) -> dict[Path, str]:
     """SHA-256 of each file's bytes.
 
     Args:
@@ -28,9 +29,14 @@ def file_digests(paths: Iterable[Path], memo: Path) -> dict[Path, str]:
         if (entry := known.get(str(path))) is not None and entry[:-1] == stamps[path]
     }
     new = [path for path in unique if path not in digests]
-    with ThreadPoolExecutor() as pool:  # hashlib releases the interpreter lock
-        digests.update(zip(new, pool.map(_digest, new), strict=True))
     if new:
+        with (
+            progress.track("reading", len(unique), "files", done=len(unique) - len(new)) as advance,
+            ThreadPoolExecutor() as pool,  # hashlib releases the interpreter lock
+        ):
+            for path, digest in zip(new, pool.map(_digest, new), strict=True):
+                digests[path] = digest
+                advance(1)
         # another process may have written since: its entries are kept, and a lost one is only hashed again
         fresh = {str(path): [*stamps[path], digests[path]] for path in new}
         write_text(memo, json.dumps({**_read(memo), **fresh}))
@@ -54,8 +60,8 @@ def _digest(path: Path) -> str:
 
 def _read(memo: Path) -> Mapping[str, list[object]]:
     try:
-        content = json.loads(memo.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        content = json.loads(read_kept(memo) or b"{}")
+    except ValueError:
         return {}
     # a file whose entries are not of the form written above is one that something else damaged
     entries = content.items() if isinstance(content, dict) else ()

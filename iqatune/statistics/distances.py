@@ -32,7 +32,8 @@ def distances(moments: Moments, weights: Weights, structure: Structure = "covari
     parts = []
     for chunk in _chunks(moments):
         l_losses, s_losses = _losses(chunk, structure)
-        parts.append(l_losses @ weights.alpha + s_losses @ weights.beta)
+        # each row by itself: a product of matrices rounds a row by where it stands, and identical pairs would not tie
+        parts.append(np.vecdot(l_losses, weights.alpha) + np.vecdot(s_losses, weights.beta))
     return np.concatenate(parts)
 
 

@@ -63,33 +63,54 @@ def extract(
             small for the backbone.
     """
     progress = progress or Progress(quiet=True)
-    kept = look_up(table, settings(backbone.identity, resize, precision), cache_dir)
+    kept = look_up(table, settings(backbone.identity, resize, precision), cache_dir, progress)
     for damaged in kept.damaged:
         progress.warn(f"damaged cache file, computed again: {damaged}")
     moments, missing, wanted = kept.moments, list(kept.missing), kept.missing_pairs
     if missing:
-        backbone = backbone.to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
+        placed = _placed(backbone, device, precision)
         batch = None
         with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
             while missing:
-                stream = Stream(backbone, device, batch)
+                stream = Stream(placed, device, batch)
                 try:
-                    for group, computed in stream.moments(decoded(missing, resize, AHEAD[device.type])):
+                    for group, computed in stream.moments(decoded(tuple(missing), resize, AHEAD[device.type])):
+                        _check_finite(computed, group, backbone.name, precision)
                         write_group(group.path, computed)
                         moments[list(group.rows)] = computed
                         missing.remove(group)
                         advance(len(group.rows))
                 except torch.OutOfMemoryError as error:
                     if stream.batch == 1:
-                        raise InputError(
-                            f"--device {device}: has too little free memory for one image in {backbone.name}; "
-                            "give --device cpu, or a smaller --resize"
-                        ) from error
+                        raise _too_little_memory(device, backbone) from error
                     # the groups that are not kept begin anew: a pair's two images must pass in batches of one size
                     batch = stream.batch // 2
                     progress.warn(f"{device} is out of memory; going on with batches of {batch}")
                     torch.cuda.empty_cache()
     return Statistics(backbone.channels, moments, wanted, kept.image_digests)
+
+
+def _placed(backbone: Backbone, device: torch.device, precision: Precision) -> Backbone:
+    try:
+        return backbone.placed(device, PRECISIONS[precision])
+    except torch.OutOfMemoryError as error:
+        raise _too_little_memory(device, backbone) from error
+
+
+def _too_little_memory(device: torch.device, backbone: Backbone) -> InputError:
+    return InputError(
+        f"--device {device}: has too little free memory for one image in {backbone.name}; "
+        "give --device cpu, or a smaller --resize"
+    )
+
+
+def _check_finite(moments: Moments, group: Group, backbone: str, precision: Precision) -> None:
+    if not np.isfinite(moments).all():
+        advice = "give other --backbone-weights" if precision == "fp32" else "give --precision fp32"
+        raise InputError(
+            f"--precision {precision}: {backbone} leaves the range of its numbers at {group.reference} or a distorted "
+            f"version of it; {advice}"
+        )
 
 
 @dataclass(frozen=True)

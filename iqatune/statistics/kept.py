@@ -8,6 +8,7 @@ import numpy as np
 
 from iqatune.backbones.identity import Identity
 from iqatune.datasets.table import Pair, PairTable
+from iqatune.progress import Progress
 from iqatune.statistics.digests import file_digests
 from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group
 
@@ -74,23 +75,23 @@ def settings(backbone: Identity, resize: int | None, precision: str) -> Settings
     )
 
 
-def image_digests(table: PairTable, cache_dir: Path) -> dict[Path, str]:
+def image_digests(table: PairTable, cache_dir: Path, progress: Progress) -> dict[Path, str]:
     """SHA-256 of every image file of a table.
 
     Raises:
         InputError: naming an image file that cannot be read.
     """
     images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
-    return file_digests(images, cache_dir / "digests.json")
+    return file_digests(images, cache_dir / "digests.json", progress)
 
 
-def look_up(table: PairTable, decided: Settings, cache_dir: Path) -> Kept:
+def look_up(table: PairTable, decided: Settings, cache_dir: Path, progress: Progress) -> Kept:
     """Read from the store in `cache_dir` what it holds of a table's moments.
 
     Raises:
         InputError: naming an image file that cannot be read.
     """
-    digests = image_digests(table, cache_dir)
+    digests = image_digests(table, cache_dir, progress)
     channels = sum(decided.channels)
     moments = np.empty((len(table.pairs), 5, channels), dtype=np.float32)
     missing: list[Group] = []

@@ -58,5 +58,5 @@ def stage_moments(reference: list[Centred], distorted: list[Tensor]) -> Tensor:
 
 
 def _mean_product(first: Tensor, second: Tensor) -> Tensor:
-    # one function for variance and covariance: identical maps then have identical figures, and s(x, x) is 1 exactly
+    # one function for variance and covariance, that rounds both alike: s(x, x) is 1 but for a GPU's other order of sums
     return (first * second).mean(dim=(2, 3))

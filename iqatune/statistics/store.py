@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from iqatune.files import replacing
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same input would give other moments: older files are then not found any more."""
 
 Moments = NDArray[np.float32]

@@ -66,7 +66,7 @@ def test_another_version_of_the_code_or_a_library_remembers_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(identity, "VERSION", identity.VERSION + 1)
         assert recall(*options, memo) is None
-    monkeypatch.setattr(identity, "version", lambda package: "another")
+    monkeypatch.setattr(identity, "package_version", lambda package: "another")
     assert recall(*options, memo) is None
 
 

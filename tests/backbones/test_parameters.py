@@ -169,7 +169,7 @@ def test_parameters_that_are_not_finite_are_refused(whole: dict[str, Tensor], tm
 def test_a_file_that_is_no_state_dict_is_refused(suffix: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"damaged{suffix}"
     path.write_bytes(content)
-    _refused("squeezenet", str(path), "not a readable state dict")
+    _refused("squeezenet", str(path), "not a readable file of tensors")
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}, torch.zeros(3)])

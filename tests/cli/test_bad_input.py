@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from iqatune.progress import Progress
+
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 SEARCH = (*RANDOM_SQUEEZENET, "--searcher", "random", "--samples", "2")
 
@@ -196,3 +198,19 @@ def test_debug_shows_the_traceback(iqatune: Callable[..., Any]) -> None:
     assert ran.code == 2
     assert "Traceback" in ran.err
     assert ran.last_line.startswith("iqatune: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("samples: 5\nsamples: 50\n", "'samples' is given twice"), ("seed: 2024-13-45\n", "not YAML")],
+)
+def test_yaml_that_says_two_things_or_nothing(content: str, says: str, refused: Callable[..., str]) -> None:
+    Path("options.yaml").write_text(content)
+    assert says in refused("search", "--config", "options.yaml")
+
+
+def test_progress_of_nothing_divides_by_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iqatune.progress.LINE_EVERY_S", 0)
+    with Progress().track("scoring", 3, "pairs") as advance:
+        advance(0)
+        advance(2)

@@ -186,7 +186,7 @@ def test_folds_can_be_turned_off_and_are_reduced_where_references_are_few(search
     assert record["held_out"] is None
     assert record["protocol"]["split_seed"] is None
     ran = search("--searcher", "random", "--samples", 3, "--folds", 9, "--output", "nine")
-    assert "6 references allow 6 folds, not 9" in ran.err
+    assert "6 references of 48 pairs allow 6 folds, not 9" in ran.err
     assert _record(output="nine")["held_out"]["folds"] == 6
 
 
@@ -340,3 +340,39 @@ def test_version(iqatune: Callable[..., Any]) -> None:
     ran = iqatune("--version")
     assert ran.code == 0
     assert ran.out.startswith("iqatune")
+
+
+def test_references_of_one_pair_each_have_fewer_folds(
+    iqatune: Callable[..., Any], small_set: Any, small_cache: Path
+) -> None:
+    lines = small_set.labels.read_text().splitlines()
+    labels = small_set.folder / "single.csv"
+    labels.write_text("\n".join([lines[0], *lines[1::8]]))
+    options = ("--dataset", "csv", "--pairs", labels, "--better", "higher", "--searcher", "bohb", "--samples", 6)
+    ran = iqatune("search", *options, *RANDOM_SQUEEZENET, "--cache-dir", small_cache, "--json")
+    labels.unlink()
+    assert ran.code == 0, ran.err
+    assert "6 references of 6 pairs allow 2 folds, not 5" in ran.err
+    assert json.loads(ran.out)["held_out"]["folds"] == 2
+
+
+def test_a_search_that_cannot_be_continued_says_so_before_it_starts(search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "nevergrad", "--samples", 9, "--folds", 0)
+    assert "cannot be continued" not in ran.err
+    ran = search("--searcher", "nevergrad", "--samples", 601, "--folds", 0, "--json")
+    assert "whose samples depend on the clock: interrupted, this search cannot be continued" in ran.err
+    record = json.loads(ran.out)
+    assert record["strategy"]["repeatable"] is False
+    assert "--samples 600 or fewer" in record["strategy"]["warnings"][0]
+
+
+def test_an_interrupted_record_keeps_its_best_and_the_time_of_its_samples(search: Callable[..., Any]) -> None:
+    search("--searcher", "random", "--samples", 9, "--folds", 0)
+    path = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "status": "interrupted"}))
+    trials = path.with_name("trials.jsonl")
+    slow = [{**json.loads(line), "seconds": 100.0} for line in trials.read_text().splitlines()[:4]]
+    trials.write_text("".join(json.dumps(line) + "\n" for line in slow))
+    search("--searcher", "random", "--samples", 9, "--folds", 0)
+    assert 400 <= json.loads(path.read_text())["timing"]["search"] < 500

@@ -130,3 +130,37 @@ def test_cells_survive_as_any_csv_writer_writes_them(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "cells.csv"
     path.write_text(buffer.getvalue(), encoding="utf-8", newline="")
     assert [tuple(row.values()) for _, row in read_columns(path, ("one", "two"))] == kept
+
+
+def test_names_that_differ_in_case_are_left_out_together(small_set) -> None:
+    labels = small_set.folder / "cases.csv"
+    labels.write_text(small_set.labels.read_text().replace(",noise,", ",NOISE,", 7))
+    table = load_pairs(DatasetRequest(dataset="csv", pairs_file=labels, better="higher", exclude=("Noise",)))
+    labels.unlink()
+    assert {pair.distortion for pair in table.pairs} == {"blur"}
+    assert sorted(table.excluded) == ["distortion NOISE (7 pairs)", "distortion noise (23 pairs)"]
+
+
+def test_levels_with_a_point_and_doubled_columns(small_set, iqatune, small_cache) -> None:
+    lines = small_set.labels.read_text().splitlines()
+    labels = small_set.folder / "levels.csv"
+    labels.write_text("\n".join([lines[0], *(f"{line}.0" for line in lines[1:])]))
+    options = ("--dataset", "csv", "--pairs", labels, "--better", "higher", "--cache-dir", small_cache)
+    backbone = ("--backbone", "squeezenet", "--backbone-weights", "random")
+    ran = iqatune("extract", *options, *backbone)
+    assert ran.code == 0, ran.err
+    labels.write_text("\n".join([lines[0] + ",level", *(f"{line},1" for line in lines[1:])]))
+    ran = iqatune("extract", *options, *backbone)
+    labels.unlink()
+    assert ran.code == 2
+    assert ran.last_line.endswith("two columns are named level; rename one")
+
+
+def test_a_name_too_long_for_a_disk_is_a_missing_image(small_set, iqatune, small_cache) -> None:
+    labels = small_set.folder / "long.csv"
+    labels.write_text(small_set.labels.read_text() + f"ref0.png,{'x' * 300}/y.png,3,noise,1\n")
+    options = ("--dataset", "csv", "--pairs", labels, "--better", "higher", "--cache-dir", small_cache)
+    ran = iqatune("extract", *options, "--backbone", "squeezenet", "--backbone-weights", "random")
+    labels.unlink()
+    assert ran.code == 2
+    assert "no such image" in ran.last_line

@@ -210,3 +210,14 @@ def test_with_few_references_intervals_stay_narrow_enough_to_mean_something():
         widths.append(high - low)
     assert np.mean(hits) >= 0.82
     assert np.max(widths) < 0.8
+
+
+def test_a_few_perfect_resamples_do_not_decide_an_interval():
+    rng = np.random.default_rng(3)
+    quality = rng.normal(size=(6, 3))
+    prediction = quality + rng.normal(scale=0.15, size=quality.shape)
+    counts = resample_counts(names(6, 3), 2000, 0)
+    resampled = resampled_srcc(quality.ravel(), prediction.ravel()[None], np.repeat(np.arange(6), 3), counts)[0]
+    assert 0 < np.mean(resampled.value == 1) < 0.1
+    low, high = bootstrap(quality.ravel(), prediction.ravel(), names(6, 3)).srcc
+    assert 0 < low < high < 1

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from iqatune.errors import InputError
 from iqatune.evaluation.folds import reference_folds
+from iqatune.results.held_out import possible_folds
 
 
 @settings(max_examples=80, deadline=None)
@@ -53,3 +54,24 @@ def test_impossible_folds_are_refused(references, folds, says):
     with pytest.raises(InputError, match=says) as refused:
         reference_folds([f"r{i}" for i in range(references)] * 4, folds, 0)
     assert str(refused.value).startswith(f"--folds {folds}")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=9), st.sampled_from([0, 2, 3, 5, 40]), st.integers(0, 2**32 - 1)
+)
+def test_folds_that_are_possible_leave_something_on_either_side(sizes, wanted, seed):
+    ids = [f"r{reference}" for reference, size in enumerate(sizes) for _ in range(size)]
+    folds = possible_folds(ids, wanted, seed)
+    assert folds <= wanted
+    if folds:
+        for mask in reference_folds(ids, folds, seed):
+            assert min(mask.sum(), (~mask).sum()) >= 3
+            assert len(set(np.array(ids)[~mask])) >= 2
+
+
+def test_three_references_and_single_pairs_allow_as_many_folds_as_they_can():
+    assert possible_folds([f"r{reference}" for reference in range(3) for _ in range(4)], 2, 0) == 0
+    assert possible_folds([f"r{reference}" for reference in range(3) for _ in range(4)], 5, 0) == 3
+    assert possible_folds([f"r{reference}" for reference in range(5)], 5, 0) == 0
+    assert possible_folds([f"r{reference}" for reference in range(12)], 5, 0) == 4

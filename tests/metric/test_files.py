@@ -190,12 +190,13 @@ def test_damage_is_found(metric, tmp_path):
 
     key = next(key for key in tensors if key.startswith("backbone."))
     changed = {**tensors, key: tensors[key] + 1e-3}
-    with pytest.raises(InputError, match="damaged, its tensors"):
+    with pytest.raises(InputError, match="damaged, it does not hold what was written"):
         load_metric(rewritten(path, changed))
     path.write_bytes(whole)
-    with pytest.raises(InputError, match="scores its golden images"):
-        load_metric(rewritten(path, c2=1e-3))
-    path.write_bytes(whole)
+    for change in ({"c2": 1e-3}, {"resize": None}, {"golden": {"side": 4, "scores": [0, 0, 0]}}):
+        with pytest.raises(InputError, match="damaged, it does not hold what was written"):
+            load_metric(rewritten(path, **change))
+        path.write_bytes(whole)
     with pytest.raises(InputError, match=r"not an export of iqatune\.metric/1"):
         load_metric(rewritten(path, format="iqatune.metric/2"))
     path.write_bytes(whole[: len(whole) // 2])
@@ -229,3 +230,24 @@ def test_files_that_hold_no_metric_are_refused(tmp_path):
     torch.save({"alpha": torch.ones(3), "beta": torch.ones(3)}, tmp_path / "metric.pt")
     with pytest.raises(InputError, match="must each hold 1475 weights"):
         Metric.from_dists(tmp_path / "metric.pt")
+
+
+def test_a_machine_that_scores_otherwise_is_found(metric, tmp_path, monkeypatch):
+    path = tmp_path / "metric.safetensors"
+    save_metric(metric, path)
+    forward = Metric.forward
+    monkeypatch.setattr(Metric, "forward", lambda *images, **options: forward(*images, **options) + 1e-3)
+    with pytest.raises(InputError, match="scores its golden images"):
+        load_metric(path)
+
+
+def test_a_backbone_from_an_export_knows_its_parameters(metric, tmp_path):
+    path = tmp_path / "metric.safetensors"
+    save_metric(metric, path, include_backbone=True)
+    assert load_metric(path).backbone.parameters_sha256 == metric.backbone.parameters_sha256
+
+
+def test_the_precision_of_the_search_is_told(record, tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps({**record, "protocol": {**record["protocol"], "precision": "bf16"}}))
+    assert "statistics in bf16" in Metric.load(path).origin

@@ -243,3 +243,41 @@ def test_importing_iqatune_loads_neither_torch_nor_a_search_library():
     assert iqatune.Metric is Metric
     with pytest.raises(AttributeError, match="no attribute 'Metrics'"):
         _ = iqatune.Metrics
+
+
+def test_white_stays_white_when_it_is_resized(metric):
+    for height, width in ((300, 400), (384, 512), (257, 257), (1080, 1920)):
+        white = torch.ones(1, 3, height, width)
+        assert float(metric(metric.resize(white), metric.resize(white * 0.5))) > 0
+    noise = torch.rand(1, 3, 300, 400, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    metric.resize(noise).sum().backward()
+    assert noise.grad.min() > 0
+
+
+def test_float64_images_are_refused_by_a_float32_metric(metric):
+    images = torch.rand(1, 3, 48, 48, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"reference: torch\.float64 while the metric is torch\.float32"):
+        metric(images, images)
+    exact = copy.deepcopy(metric).double()
+    assert exact(images, images).dtype == torch.float64
+
+
+def test_a_metric_is_float32_on_a_gpu_too(metric, monkeypatch):
+    seen = []
+    forward = type(metric.backbone).forward
+    monkeypatch.setattr(
+        type(metric.backbone),
+        "forward",
+        lambda backbone, images: seen.append(torch.backends.cudnn.allow_tf32) or forward(backbone, images),
+    )
+    images = torch.rand(1, 3, 48, 48)
+    metric(images, images)
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_part_of_a_backbone_is_where_the_whole_is(backbone_of, dtype):
+    backbone = backbone_of().placed(torch.device("cpu"), dtype)
+    part = backbone.first_stages(3)
+    stages = part(torch.rand(1, 3, 64, 64))
+    assert [maps.dtype for maps in stages[1:]] == [dtype] * 2

@@ -167,3 +167,29 @@ def test_what_is_no_record_is_refused(iqatune: Callable[..., Any], small_cache: 
         ran = iqatune("replay", tmp_path / name, "--cache-dir", small_cache)
         assert ran.code == 2
         assert name in ran.last_line
+
+
+def test_folds_of_references_that_are_gone_are_named(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path
+) -> None:
+    file = recorded("--folds", 2)
+    _alter(file, lambda content: content["held_out"]["per_fold"][0].update(references=["elsewhere.png"]))
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 1, ran.err
+    assert "references of the folds has changed" in ran.out
+    assert "DIFFERS" not in ran.out
+
+
+def test_evaluate_names_a_record_whose_weights_are_none(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_set: Any, small_cache: Path
+) -> None:
+    file = recorded()
+    evaluate = ("evaluate", file, *small_set.options, "--cache-dir", small_cache)
+    _alter(file, lambda content: content["best"].update(alpha=[2 * value for value in content["best"]["alpha"]]))
+    ran = iqatune(*evaluate)
+    assert ran.code == 2, ran.err
+    assert ran.last_line.startswith(f"iqatune: {file}: damaged, ")
+    _alter(file, lambda content: content.update(best=None))
+    ran = iqatune(*evaluate)
+    assert ran.code == 2
+    assert ran.last_line.startswith(f"iqatune: {file}: no sample of this run has a defined SRCC")

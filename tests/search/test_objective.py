@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from iqatune.metric.spaces import ChannelSpace, Space, StageSpace
+from iqatune.metric.spaces import ChannelSpace, Space, StageSpace, make_space
 from iqatune.search.objective import Objective
 
 CHANNELS = (3, 2)
@@ -103,3 +103,11 @@ def test_a_copy_finds_the_same() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     assert Objective(StageSpace((3,)), np.ones((4, 2)), np.arange(4.0)).batch(np.empty((0, 2))).shape == (0,)
+
+
+def test_one_pair_has_no_correlation() -> None:
+    space = make_space("stage", (3, 4))
+    features = np.random.default_rng(0).random((1, len(space.names)))
+    objective = Objective(space, features, np.ones(1))
+    assert np.isnan(objective(np.full(len(space.names), 0.5)))
+    assert np.isnan(objective.batch(np.full((3, len(space.names)), 0.5))).all()

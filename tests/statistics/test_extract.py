@@ -219,7 +219,9 @@ def test_float32_is_never_less(make_table: MakeTable, backbone: Backbone, tmp_pa
 def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path
 ) -> None:
-    kept = look_up(make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path)
+    kept = look_up(
+        make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path, Progress(quiet=True)
+    )
     counting = _Counting(backbone)
     stream = extraction.Stream(counting, torch.device("cpu"))  # type: ignore[arg-type]
     passed = [
@@ -228,6 +230,80 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     ]
     # 8 images a group are two batches of 4; after the last there is none to wait for
     assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(kept.missing)]
+
+
+def test_all_groups_go_through_one_stream(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: list[extraction.Stream] = []
+
+    class Counted(extraction.Stream):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            streams.append(self)
+
+    monkeypatch.setattr(extraction, "Stream", Counted)
+    # more images than are decoded ahead: groups end while later ones are still to be read
+    found = _extract(make_table(references=12, distorted=4), backbone, tmp_path / "cache")
+    assert found.computed == 48
+    assert len(streams) == 1
+
+
+def test_low_precision_leaves_the_backbone_and_its_other_statistics_alone(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path
+) -> None:
+    table = make_table(references=1)
+    _extract(table, backbone, tmp_path / "cache", precision="bf16")
+    found = _extract(table, backbone, tmp_path / "cache")
+    exact = _extract(table, build_backbone("squeezenet", "random"), tmp_path / "other")
+    np.testing.assert_array_equal(found.moments, exact.moments)
+
+
+def test_figures_that_are_not_finite_are_refused_and_not_kept(make_table: MakeTable, tmp_path: Path) -> None:
+    table = make_table(references=1)
+    loud = build_backbone("squeezenet", "random")
+    next(loud.parameters()).data *= 1e6
+    with pytest.raises(InputError, match=r"--precision fp16: squeezenet leaves the range .*; give --precision fp32"):
+        _extract(table, loud, tmp_path / "cache", precision="fp16")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    _extract(table, loud, tmp_path / "cache")
+
+
+def test_a_device_that_fails_is_not_taken_for_an_image_too_small(backbone: Backbone) -> None:
+    def full(images: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    broken = copy.deepcopy(backbone)
+    broken.__dict__.pop("minimum_size", None)
+    broken._network.forward = full
+    with pytest.raises(torch.OutOfMemoryError):
+        _ = broken.minimum_size
+    with pytest.raises(torch.OutOfMemoryError):
+        broken(torch.rand(1, 3, 64, 64))
+
+
+def test_reading_many_images_is_told(
+    make_table: MakeTable,
+    backbone: Backbone,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("iqatune.progress.LINE_EVERY_S", 0)
+    table = make_table(references=2)
+    for is_new in (True, False):
+        extract(table, backbone, tmp_path / "cache", torch.device("cpu"), progress=Progress())
+        assert ("reading: 14/14, " in capsys.readouterr().err) is is_new
+
+
+@pytest.mark.parametrize("name", ["digests.json", "backbones.json"])
+def test_a_memo_that_cannot_be_read_is_named(name: str, small_set: Any, iqatune: Callable[..., Any]) -> None:
+    Path("cache", name).mkdir(parents=True)
+    options = ("--backbone", "squeezenet", "--backbone-weights", "random", "--cache-dir", "cache")
+    ran = iqatune("extract", *small_set.options, *options)
+    assert ran.code == 2
+    assert f"cache/{name}: cannot be read" in ran.last_line
+    assert "--cache-dir" in ran.last_line
 
 
 def test_references_of_other_sizes_do_not_share_a_batch(backbone: Backbone, tmp_path: Path) -> None:
@@ -337,8 +413,8 @@ class _Counting:
     def __getattr__(self, name: str) -> object:
         return getattr(self._backbone, name)
 
-    def to(self, *arguments: object, **settings: object) -> "_Counting":
-        self._backbone.to(*arguments, **settings)  # type: ignore[call-overload]
+    def placed(self, device: torch.device, dtype: torch.dtype) -> "_Counting":
+        self._backbone = self._backbone.placed(device, dtype)
         return self
 
     def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:

@@ -55,3 +55,16 @@ def test_the_protocols_sizes() -> None:
     assert resized_size(512, 384, 256) == (341, 256)
     assert resized_size(384, 512, 256) == (256, 341)
     assert resized_size(300, 200, 256) == (300, 200)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_32_bit_numbers_are_refused(kind: type, tmp_path: Path) -> None:
+    Image.fromarray(RAMP.astype(kind)).save(tmp_path / "x.tiff")
+    with pytest.raises(InputError, match=r"x\.tiff: 32-bit numbers have no agreed black and white"):
+        read_rgb(tmp_path / "x.tiff")
+
+
+def test_16_bit_formats_are_scaled(tmp_path: Path) -> None:
+    for name in ("x.tiff", "x.pgm", "x.png"):
+        Image.fromarray(RAMP.astype(np.uint16) * 257).save(tmp_path / name)
+        np.testing.assert_array_equal(read_rgb(tmp_path / name), np.dstack((RAMP,) * 3), err_msg=name)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
-from iqatune.statistics.distances import similarities
+from iqatune.metric.weights import Weights
+from iqatune.statistics.distances import distances, similarities
 from iqatune.statistics.fused import compared, reference_of
 from iqatune.statistics.moments import MOMENTS, centre, moments
 
@@ -103,3 +104,14 @@ def test_similarities_are_the_published_formulas() -> None:
     np.testing.assert_allclose(s_similarity(vx, vy, cov), (2 * cov + C2) / (vx + vy + C2))
     stddev = (2 * np.sqrt(vx) * np.sqrt(vy) + C2) / (vx + vy + C2)
     np.testing.assert_allclose(s_similarity(vx, vy, cov, structure="stddev"), stddev)
+
+
+def test_identical_pairs_tie_wherever_they_stand() -> None:
+    rng = np.random.default_rng(0)
+    channels = (3, 64, 200)
+    moments = np.abs(rng.normal(size=(1100, 5, sum(channels)))).astype(np.float32)
+    copies = rng.permutation(1100)[:60]
+    moments[copies] = moments[copies[0]]
+    raw = rng.random(2 * sum(channels))
+    weights = Weights(channels, *np.split(raw / raw.sum(), 2))
+    assert len(set(distances(moments, weights)[copies])) == 1

@@ -24,6 +24,7 @@ from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
+from iqatune.progress import Progress
 from iqatune.results.bench.peers import compare_with, shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
@@ -85,7 +86,7 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
         if state is not None:
             weights = str(folder / "parameters.pth")
             torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, weights)
-        backbone = build_backbone(name, weights).to(device, PRECISIONS[precision]).to(memory_format=torch.channels_last)
+        backbone = build_backbone(name, weights).placed(device, PRECISIONS[precision])
         images = [table.pairs[0].reference, *(pair.distorted for pair in table.pairs)][: setting.compared + 1]
         decoded_ones = [read_rgb(path, setting.resize) for path in images]
         batch = batch_size(backbone, device, decoded_ones[0])
@@ -141,7 +142,8 @@ def _candidates(
         return extract(table, backbone, cache, device, precision, setting.resize).computed
 
     decided = settings(backbone.identity, setting.resize, precision)
-    images = list(decoded(look_up(table, decided, folder / "never").missing, setting.resize, AHEAD[device.type]))
+    missing = look_up(table, decided, folder / "never", Progress(quiet=True)).missing
+    images = list(decoded(missing, setting.resize, AHEAD[device.type]))
 
     def in_memory() -> int:
         return sum(len(moments) for _, moments in Stream(backbone, device).moments(iter(images)))
@@ -226,7 +228,7 @@ def _peak_memory(name: str, device: torch.device, precision: Precision, shape: t
 def _memory_of_a_batch(name: str, device: str, precision: Precision, shape: tuple[int, ...]) -> float:
     place = torch.device(device)
     before = _resident()
-    backbone = build_backbone(name, "random").to(place, PRECISIONS[precision]).to(memory_format=torch.channels_last)
+    backbone = build_backbone(name, "random").placed(place, PRECISIONS[precision])
     images = torch.rand(shape, device=place)
     with torch.inference_mode():
         stages = backbone(images)

@@ -10,7 +10,7 @@ from iqatune.metric.spaces import Space, make_space
 from iqatune.metric.weights import Floats
 from iqatune.results.bench.record import ObjectiveBench, RayBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.results.environment import cpu_count
+from iqatune.search.threads import processors
 from iqatune.search.cluster import cluster
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
@@ -81,7 +81,7 @@ def bench_ray(samples: int = 50) -> RayBench:
         weights = np.array([config[name] for name in space.names])
         return {"srcc": float(-spearmanr(data[1], data[0] @ (weights / weights.sum())).statistic)}
 
-    with cluster(None, cpu_count()), tempfile.TemporaryDirectory() as folder:
+    with cluster(None, processors()), tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         tune.Tuner(
             tune.with_parameters(evaluate, data=(features, quality)),

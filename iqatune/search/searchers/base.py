@@ -105,6 +105,11 @@ class Searcher(ABC):
         return None
 
     @classmethod
+    def caution(cls, problem: Problem) -> str | None:
+        """One line of what else there is to know before this search is started."""
+        return None
+
+    @classmethod
     def expected_seconds(cls, problem: Problem) -> float | None:
         """About how long the searcher itself will compute for all samples, where that is worth knowing beforehand."""
         return None

@@ -32,8 +32,7 @@ class Nevergrad(TuneSearcher):
     def _build(self) -> NevergradSearch:
         self._optimizer = _optimizer(self.problem)
         self.details["algorithm"] = self._optimizer.optim.name
-        # CMA by cma.fmin seeds itself from the clock, and the metamodel's own search is limited by it
-        self.repeatable = "Fmin2" not in self._optimizer.optim.name and "MetaModel" not in self._optimizer.optim.name
+        self.repeatable = _is_repeatable(self._optimizer)
         self._converged = False
         return NevergradSearch(optimizer=self._optimizer, space=list(self.problem.names), metric=METRIC, mode=MODE)
 
@@ -67,6 +66,16 @@ class Nevergrad(TuneSearcher):
         return "local" if "OnePlusOne" in algorithm else "model"
 
     @classmethod
+    def caution(cls, problem: Problem) -> str | None:
+        optimizer = _optimizer(problem)
+        if _is_repeatable(optimizer):
+            return None
+        return (
+            f"nevergrad's NGOpt becomes {optimizer.optim.name} here, whose samples depend on the clock: interrupted, "
+            f"this search cannot be continued; with --samples {50 * len(problem.names)} or fewer it can"
+        )
+
+    @classmethod
     def degenerate(cls, problem: Problem) -> str | None:
         dimension = len(problem.names)
         if _optimizer(problem).optim.name == "Cobyla" and problem.samples <= dimension + 1:
@@ -82,6 +91,11 @@ def _optimizer(problem: Problem) -> Any:
     parameters = ng.p.Array(shape=(len(problem.names),), lower=0.0, upper=1.0)
     parameters.random_state = np.random.RandomState(problem.seed % 2**32)
     return ng.optimizers.NGOpt(parameters, budget=problem.samples)
+
+
+def _is_repeatable(optimizer: Any) -> bool:
+    # CMA by cma.fmin seeds itself from the clock, and the metamodel's own search is limited by it
+    return "Fmin2" not in optimizer.optim.name and "MetaModel" not in optimizer.optim.name
 
 
 def _in_daemon_thread(function: Any, *arguments: Any) -> Any:
