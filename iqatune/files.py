@@ -106,6 +106,11 @@ def _umask() -> int:
     return mask
 
 
+def at_home(text: str) -> str:
+    """A text whose ~ is the user's own folder, as a shell would have it; any other text as it is."""
+    return str(Path(text).expanduser()) if text.startswith("~/") else text
+
+
 def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
     """The mapping that a YAML file holds.
 

@@ -5,6 +5,7 @@
 set -euo pipefail
 data=${IQATUNE_TEST_DATA:-../shared/data}
 output=${1:-results/live_r2_subset}
+mkdir -p "$(dirname "$output")"
 
 sed "s|\.\./shared/data|$data|" configs/live_r2_subset.yaml > "$output.yaml"
 trap 'rm -f "$output.yaml"' EXIT

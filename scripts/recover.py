@@ -112,7 +112,7 @@ def recover_and_write(metric: Metric, reference: Tensor, arguments: argparse.Nam
     started = time.perf_counter()
     image, distances, psnrs = recover(metric, reference, noise, arguments.steps, arguments.rate, Progress())
     seconds = time.perf_counter() - started
-    draw((reference, noise, image), distances, psnrs, metric, arguments.output.with_suffix(".png"))
+    draw((reference, noise, image), distances, psnrs, metric, _beside(arguments.output, ".png"))
     # no path of this machine: a record is read elsewhere
     command = [Path(part).name if Path(part).is_absolute() else part for part in sys.argv]
     record = {
@@ -133,11 +133,16 @@ def recover_and_write(metric: Metric, reference: Tensor, arguments: argparse.Nam
         "device": str(metric.device),
         "torch": torch.__version__,
     }
-    write_text(arguments.output.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+    write_text(_beside(arguments.output, ".json"), json.dumps(record, indent=1) + "\n")
     print(
         f"{arguments.output}.png: D {distances[0]:.4f} -> {distances[-1]:.4f}, "
         f"PSNR {psnrs[0]:.2f} -> {psnrs[-1]:.2f} dB in {seconds:.0f} s"
     )
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    """The output's name with a suffix; what follows a point in the name stays."""
+    return output.with_name(output.name + suffix)
 
 
 def draw(images: tuple[Tensor, ...], distances: list[float], psnrs: list[float], metric: Metric, path: Path) -> None:

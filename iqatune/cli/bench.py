@@ -6,6 +6,7 @@ from typing import Any, Literal
 import click
 
 from iqatune.cli.options import config_option, debug_option, json_option, machine_options, option, quiet_option
+from iqatune.errors import InputError
 from iqatune.progress import Progress
 
 EPILOG = """\b
@@ -22,7 +23,11 @@ Examples:
 @option("--quick", is_flag=True, help="Small images, few rounds: shows that it runs, not how fast it is.")
 @option("--ray", "with_ray", is_flag=True, help="Measure Ray's Tuner at its defaults too (minutes).")
 @option("--results", type=click.Path(path_type=Path), help="Folder of searches: plot their SRCC against cost.")
-@option("--output", type=click.Path(path_type=Path), default=Path("results/bench"), help="Folder of bench.json.")
+@option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of bench.json  [default: results/bench; with --quick results/bench/quick].",
+)
 @config_option
 @quiet_option
 @json_option
@@ -34,7 +39,7 @@ def command(
     quick: bool,
     with_ray: bool,
     results: Path | None,
-    output: Path,
+    output: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -43,8 +48,13 @@ def command(
     Everything is measured side by side in one run, in turns, with random parameters: medians of all rounds, and their
     lowest and highest. The other packages are optional (pip install iqatune[bench]).
     """
+    if results is not None and not results.is_dir():
+        raise InputError(f"--results {results}: no such folder; name the --output folder of searches")
+
     from iqatune.results.bench.run import plot_srcc_against_cost, run_bench
 
+    # a try-out takes the place of no measurement
+    output = output or Path("results/bench/quick" if quick else "results/bench")
     progress = Progress(quiet)
     bench = run_bench(backbones, device, precision, quick, with_ray, output, progress)
     if results is not None and not plot_srcc_against_cost(bench, results, output / "srcc-against-cost.svg"):
@@ -89,7 +99,7 @@ def _print(bench: Any, output: Path) -> None:
             f"{one.milliseconds.median:.1f}",
             f"{one.macs / 1e9:.2f}",
             f"{one.parameters / 1e6:.2f}",
-            "-" if one.peak_memory_mib is None else f"{one.peak_memory_mib:.0f}",
+            f"{one.peak_memory_mib:.0f}",
         )
         for one in bench.backbones
     ]

@@ -5,18 +5,21 @@ from typing import Any
 import click
 
 from iqatune.cli.options import (
+    ANSWER_IS_NO,
+    DATA_OPTIONS,
     config_option,
     debug_option,
+    device_option,
     json_option,
     option,
     pooling_option,
     quiet_option,
+    refuse_without,
+    weights_option,
     where_data_options,
 )
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-
-UNHEALTHY = 1
 
 PARTS = ("data", "backbone", "searchers", "device")
 
@@ -32,14 +35,9 @@ Examples:
 @option("--dataset", help="Check this data set; see 'iqatune list datasets'.")
 @where_data_options
 @option("--backbone", help="Check this CNN; see 'iqatune list backbones'.")
-@option(
-    "--backbone-weights",
-    default="pretrained",
-    metavar="pretrained|random|FILE",
-    help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
-)
+@weights_option
 @pooling_option
-@option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN would run.")
+@device_option
 @option("--only", multiple=True, type=click.Choice(PARTS), help="Check this part alone; may be repeated.")
 @option("--full", is_flag=True, help="Decode every image, not a sample; look at the reference of every pair.")
 @config_option
@@ -66,6 +64,11 @@ def command(
         if part in only and given is None:
             raise InputError(f"--only {part}: needs {name}")
 
+    if dataset is None:
+        refuse_without("--dataset", (*DATA_OPTIONS, "full"))
+    if backbone is None:
+        refuse_without("--backbone", ("backbone_weights", "pooling"))
+
     from iqatune.cli.tables import print_diagnosis
     from iqatune.results.doctor.examine import examine
     from iqatune.results.record import DataOptions
@@ -76,4 +79,4 @@ def command(
         print(diagnosis.model_dump_json(by_alias=True))
     else:
         print_diagnosis(diagnosis)
-    return 0 if diagnosis.healthy else UNHEALTHY
+    return 0 if diagnosis.healthy else ANSWER_IS_NO

@@ -11,6 +11,8 @@ from iqatune.cli.options import (
     config_option,
     data_options,
     debug_option,
+    device_option,
+    moved_weights_option,
     option,
     quiet_option,
 )
@@ -37,8 +39,8 @@ Examples:
     metavar="NAME",
     help="Measure this as well: uniform, psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
 )
-@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
-@option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs.")
+@moved_weights_option
+@device_option
 @cache_option
 @config_option
 @quiet_option

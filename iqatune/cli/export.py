@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from iqatune.cli.options import config_option, debug_option, json_option, option, quiet_option
+from iqatune.cli.options import (
+    config_option,
+    debug_option,
+    json_option,
+    moved_weights_option,
+    option,
+    quiet_option,
+)
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 
@@ -23,7 +30,7 @@ Examples:
     "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.safetensors|.pt2|.onnx", help="Where."
 )
 @option("--include-backbone", is_flag=True, help="Into a .safetensors, so that it needs no other file or download.")
-@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
+@moved_weights_option
 @config_option
 @quiet_option
 @json_option

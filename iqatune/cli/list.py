@@ -26,7 +26,7 @@ def command(kind: Kind, as_json: bool) -> None:
     if as_json:
         import json
 
-        print(json.dumps(rows))
+        print(json.dumps({kind: rows}))
         return
     columns = list(rows[0])
     print_table(kind, columns, [[_cell(row[column]) for column in columns] for row in rows], left=len(columns))

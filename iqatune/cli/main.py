@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad
 """
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -16,7 +17,6 @@ from iqatune.errors import InputError
 from iqatune.suggestions import did_you_mean
 from iqatune.version import __version__
 
-ANSWER_IS_NO = 1
 BAD_INPUT = 2
 DEFECT = 70
 INTERRUPTED = 130
@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     try:
         code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         return _fail(str(error), BAD_INPUT, debug)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -96,13 +97,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_one_line(error), BAD_INPUT, debug)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; what was done is kept", INTERRUPTED, debug)
-    except BrokenPipeError:
-        # the reader of a pipe has gone (as in `iqatune list backbones | head -1`): nothing is wrong
-        sys.stdout = None
+    except (BrokenPipeError, SystemExit):
+        # the reader of a pipe has gone (as in `iqatune list backbones | head -1`), which click makes an exit of
+        _leave_pipe()
         return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
-        return _fail(f"internal error ({type(error).__name__}: {error}); --debug shows where", DEFECT, debug)
+        line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
+        return _fail(line, DEFECT, debug)
     return code if isinstance(code, int) else 0
+
+
+def _leave_pipe() -> None:
+    """Let what is still to be written go nowhere: Python writes it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _one_line(error: click.ClickException) -> str:

@@ -1,17 +1,22 @@
 """The options that verbs share: every one also comes from `--config FILE.yaml` or an IQATUNE_* variable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from iqatune.errors import InputError
-from iqatune.files import read_yaml
+from iqatune.files import at_home, read_yaml
 from iqatune.suggestions import did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
+
+
+ANSWER_IS_NO = 1
+"""The exit code of a verb that did its work, and whose answer is no."""
 
 
 def option(name: str, *declarations: str, **settings: Any) -> Callable[[Command], Command]:
@@ -41,23 +46,49 @@ def short_side(_context: click.Context, _parameter: click.Parameter, value: str)
 def _from_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    known = {parameter.name: parameter for parameter in context.command.params if parameter.name != "config"}
+    known = {
+        name.removeprefix("--"): parameter
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option) and parameter.name not in ("config", "debug")
+        for name in parameter.opts
+    }
     defaults: dict[str, Any] = {}
     for key, value in read_yaml(path, f"--config {path}", "option names and values, as 'backbone: vgg19'").items():
-        name = str(key).replace("-", "_")
+        name = str(key).replace("_", "-")
         if name not in known:
-            names = [str(other).replace("_", "-") for other in known]
-            raise InputError(f"--config {path}: unknown key '{key}'; {did_you_mean(str(key), names)}")
-        # YAML reads 256, true and 0 as numbers and booleans, the command line as text: click converts text
-        many = known[name].multiple if isinstance(known[name], click.Option) else False
-        defaults[name] = [str(item) for item in value] if many and isinstance(value, list) else _text(value)
+            raise InputError(f"--config {path}: unknown key '{key}'; {did_you_mean(str(key), list(known))}")
+        if value is None and known[name].callback is None:
+            continue  # nothing was given
+        many = value if isinstance(value, list) else [value]
+        defaults[str(known[name].name)] = [_text(item) for item in many] if known[name].multiple else _text(value)
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
 def _text(value: Any) -> Any:
-    if value is None:
-        return "none"
-    return value if isinstance(value, bool) else str(value)
+    """A value as the command line would have it: text, but for flags, and ~ the user's own folder."""
+    if isinstance(value, bool):
+        return value
+    return "none" if value is None else at_home(str(value))
+
+
+def refuse_without(needed: str, names: Sequence[str]) -> None:
+    """Refuse options of the command line that mean nothing without another one.
+
+    Args:
+        needed: what they need, in words.
+        names: of the parameters.
+
+    Raises:
+        InputError: naming those that were given.
+    """
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise InputError(f"{', '.join(given)}: of no use without {needed}")
 
 
 config_option = click.option(
@@ -75,6 +106,10 @@ debug_option = click.option("--debug", is_flag=True, expose_value=False, help="S
 quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
+
+DEVICES = "auto|cpu|cuda|cuda:N"
+
+DATA_OPTIONS = ("data_root", "pairs", "better", "label", "exclude", "allow_missing")
 
 where_data_options = _together(
     option("--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
@@ -97,14 +132,22 @@ pooling_option = option(
     "--pooling", type=click.Choice(["auto", "native", "l2"]), default="auto", help="Max pooling, or L2 in its place."
 )
 
+weights_option = option(
+    "--backbone-weights",
+    default="pretrained",
+    metavar="pretrained|random|FILE",
+    help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
+)
+
+moved_weights_option = option(
+    "--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search]."
+)
+
+device_option = option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs.")
+
 backbone_options = _together(
     option("--backbone", required=True, help="CNN; see 'iqatune list backbones'."),
-    option(
-        "--backbone-weights",
-        default="pretrained",
-        metavar="pretrained|random|FILE",
-        help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
-    ),
+    weights_option,
     pooling_option,
     option("--resize", default="256", callback=short_side, metavar="256|none", help="Short side of larger images."),
 )
@@ -113,7 +156,7 @@ machine_options = _together(
     option(
         "--device",
         default="auto",
-        metavar="auto|cpu|cuda|cuda:N",
+        metavar=DEVICES,
         help="Where the CNN runs; auto takes every GPU there is, as cuda does.",
     ),
     option(

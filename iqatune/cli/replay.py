@@ -5,17 +5,18 @@ from pathlib import Path
 import click
 
 from iqatune.cli.options import (
+    ANSWER_IS_NO,
+    DEVICES,
     cache_folder,
     cache_option,
     config_option,
     debug_option,
     json_option,
+    moved_weights_option,
     option,
     quiet_option,
 )
 from iqatune.progress import Progress
-
-DIFFERENT = 1
 
 EPILOG = """\b
 Examples:
@@ -28,8 +29,8 @@ Examples:
 @click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json")
 @option("--data-root", help="Where the data set is now  [default: as in the search].")
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
-@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
-@option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs  [default: as in the search].")
+@moved_weights_option
+@option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
 @config_option
 @quiet_option
@@ -60,4 +61,4 @@ def command(
         print(found.model_dump_json(by_alias=True))
     else:
         print_replay(found)
-    return 0 if found.same else DIFFERENT
+    return 0 if found.same else ANSWER_IS_NO

@@ -6,15 +6,18 @@ from typing import Any
 import click
 
 from iqatune.cli.options import (
+    DATA_OPTIONS,
     cache_folder,
     cache_option,
     config_option,
     debug_option,
+    device_option,
+    moved_weights_option,
     option,
     optional_data_options,
     quiet_option,
+    refuse_without,
 )
-from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.results.record import DataOptions
 
@@ -39,8 +42,8 @@ Examples:
     help="With --score or --dataset, measure this too: psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
 )
 @option("--images", is_flag=True, help="Put small pictures of the data sets into the page (mind their licences).")
-@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search].")
-@option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs.")
+@moved_weights_option
+@device_option
 @cache_option
 @config_option
 @quiet_option
@@ -68,8 +71,11 @@ def command(
     data = None
     if options["dataset"] is not None:
         data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
-    if data is None and not every and (baselines or images):
-        raise InputError("--baseline, --images: these take the data; add --score, or --dataset NAME")
+    if data is None:
+        refuse_without("--dataset", DATA_OPTIONS)
+    if data is None and not every:
+        of_scoring = ("baselines", "images", "backbone_weights", "device")
+        refuse_without("the data (--score, or --dataset NAME)", of_scoring)
     scoring = None
     if data is not None or every:
         scoring = Scoring(data, every, baselines, backbone_weights, device, cache_folder(cache_dir), images)

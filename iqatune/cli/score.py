@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from iqatune.cli.options import config_option, debug_option, json_option, option, quiet_option, short_side
+from iqatune.cli.options import (
+    config_option,
+    debug_option,
+    device_option,
+    json_option,
+    moved_weights_option,
+    option,
+    quiet_option,
+    short_side,
+)
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 
@@ -27,7 +36,7 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
 @click.argument("reference", required=False, type=click.Path(path_type=Path))
 @click.argument("distorted", required=False, type=click.Path(path_type=Path))
 @option("--pairs", type=click.Path(path_type=Path), metavar="FILE.csv", help="Pairs: columns reference, distorted.")
-@option("--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in METRIC].")
+@moved_weights_option
 @option(
     "--resize",
     default="protocol",
@@ -35,7 +44,7 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
     metavar="protocol|256|none",
     help="Short side of larger images; protocol is what the metric was tuned with.",
 )
-@option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs.")
+@device_option
 @option("--format", "output_format", type=click.Choice(["table", "json", "csv"]), default="table", help="Of stdout.")
 @option("--keep-going", is_flag=True, help="Score the rest where a file cannot be used; the exit code is 2 even so.")
 @config_option
@@ -64,6 +73,9 @@ def command(
         raise InputError("--pairs: names the images itself; leave out REFERENCE and DISTORTED")
     if pairs is None and (reference is None or distorted is None):
         raise InputError("score: name REFERENCE and DISTORTED (two files or two folders), or --pairs FILE.csv")
+
+    if as_json and output_format == "csv":
+        raise InputError("--json, --format csv: one of them; leave the other out")
 
     from iqatune.backbones.devices import resolve_device
     from iqatune.cli.terminal import print_table

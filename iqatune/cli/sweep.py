@@ -4,7 +4,17 @@ from pathlib import Path
 
 import click
 
-from iqatune.cli.options import cache_folder, cache_option, debug_option, json_option, option, quiet_option
+from iqatune.cli.options import (
+    ANSWER_IS_NO,
+    DEVICES,
+    cache_folder,
+    cache_option,
+    config_option,
+    debug_option,
+    json_option,
+    option,
+    quiet_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -13,19 +23,16 @@ Examples:
   iqatune sweep configs/study.yaml --address 10.0.0.1:6379 --output runs/study
 """
 
-ANSWER_IS_NO = 1
-
 
 @click.command("sweep", epilog=EPILOG)
 @click.argument("grid", type=click.Path(path_type=Path), metavar="GRID.yaml")
 @option("--address", metavar="ADDR", help="A running Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")
 @option("--jobs", type=click.IntRange(min=1), help="Runs side by side  [default: the number of processors].")
-@option(
-    "--device", default="auto", metavar="auto|cpu|cuda|cuda:N", help="Where the CNN runs, if the grid does not say."
-)
+@option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs, if the grid does not say.")
 @option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
 @cache_option
 @option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")
+@config_option
 @quiet_option
 @json_option
 @debug_option

@@ -10,7 +10,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         # names are kept whole, long ones (paths) are folded rather than cut; sentences wrap; figures never do
         longest = max((len(row[number]) for row in rows), default=0) if number == 0 else 0
@@ -25,6 +25,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_row(*row)
     # a pipe or a file has no width to fold a table to
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    console.print(title, style="bold", soft_wrap=True)  # a path is never folded
     console.print(table)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ def find(name: str) -> Baseline:
     """The baseline of that name.
 
     Raises:
-        InputError: when there is none.
+        InputError: when there is none, or piq is not installed.
     """
     if name not in BASELINES:
         raise InputError(f"--baseline {name}: unknown; {did_you_mean(name, BASELINES)}")
+    if find_spec("piq") is None:
+        raise InputError(f"--baseline {name}: needs piq; install iqatune[baselines]")
     return BASELINES[name]
 
 
@@ -112,10 +115,8 @@ def _measured(baseline: Baseline, pairs: Sequence[Pair], resize: int | None, dev
 
 
 def _function(baseline: Baseline) -> Callable[..., Any]:
-    try:
-        import piq
-    except ImportError as error:
-        raise InputError(f"--baseline {baseline.name}: needs piq; install iqatune[baselines]") from error
+    import piq
+
     function: Callable[..., Any] = getattr(piq, baseline.function)
     return function
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from iqatune.errors import InputError
-from iqatune.files import read_yaml
+from iqatune.files import at_home, read_yaml
 from iqatune.results.record import Run
 from iqatune.results.run import check_run, run_folder
 from iqatune.suggestions import did_you_mean
@@ -104,7 +104,9 @@ def _entry(path: Path, option: str, value: Any) -> dict[str, Any]:
 def _value(option: str, value: Any) -> Any:
     if option in LISTS:
         return tuple(value) if isinstance(value, list) else (value,)
-    return None if value == "none" else value
+    if isinstance(value, str):
+        return None if value == "none" else at_home(value)
+    return value
 
 
 def _run(path: Path, entries: Sequence[Mapping[str, Any]], device: str) -> Run:

@@ -118,6 +118,16 @@ def current_protocol(
     return _protocol(table, image_digests(table, cache_dir, progress), backbone, features, structure)
 
 
+def dataset_sha256(data: DataOptions, cache_dir: Path, progress: Progress) -> str:
+    """The hash of a data set in a protocol: of its images' contents and human scores.
+
+    Raises:
+        InputError: for what is wrong with the labels or the images.
+    """
+    table = load_table(data)
+    return _dataset_sha256(table, image_digests(table, cache_dir, progress))
+
+
 def load_table(data: DataOptions) -> PairTable:
     """The pairs that the data options name."""
     return load_pairs(

@@ -1,6 +1,8 @@
 """Bad input: one line on stderr that says what to do, exit code 2, no traceback, nothing half-written."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -214,3 +216,29 @@ def test_progress_of_nothing_divides_by_nothing(monkeypatch: pytest.MonkeyPatch)
     with Progress().track("scoring", 3, "pairs") as advance:
         advance(0)
         advance(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("doctor", "--pairs", "x.csv", "--only", "searchers"), "--pairs: of no use without --dataset"),
+        (("doctor", "--backbone-weights", "x.pth"), "--backbone-weights: of no use without --backbone"),
+        (("report", "runs", "--data-root", "x"), "--data-root: of no use without --dataset"),
+        (("report", "runs", "--device", "cpu", "--images"), "--images, --device: of no use without the data"),
+        (("score", "x.json", "a.png", "b.png", "--json", "--format", "csv"), "--json, --format csv: one of them"),
+        (("bench", "--results", "nowhere"), "--results nowhere: no such folder"),
+    ],
+)
+def test_options_that_would_be_ignored(arguments: tuple[str, ...], says: str, iqatune: Callable[..., Any]) -> None:
+    ran = iqatune(*arguments)
+    assert ran.code == 2
+    assert ran.last_line.startswith(f"iqatune: {says}")
+
+
+def test_what_the_disk_refuses_is_bad_input(iqatune: Callable[..., Any], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "iqatune", "list", "backbones"], stdout=full, stderr=subprocess.PIPE, timeout=120
+        )
+    assert ran.returncode == 2
+    assert ran.stderr == b"iqatune: stdout: No space left on device\n"

@@ -81,8 +81,8 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     [
         (("nowhere",), "nowhere: no such folder"),
         ((".",), "holds no complete run"),
-        ((".", "--baseline", "psnr"), "add --score, or --dataset"),
-        ((".", "--images"), "add --score, or --dataset"),
+        ((".", "--baseline", "psnr"), "of no use without the data (--score, or --dataset NAME)"),
+        ((".", "--images"), "of no use without the data (--score, or --dataset NAME)"),
     ],
 )
 def test_report_refuses(iqatune: Run, arguments: tuple[str, ...], words: str) -> None:

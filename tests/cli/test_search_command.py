@@ -1,6 +1,9 @@
 """`iqatune search`, `evaluate`, `extract` and `list` as a user types them."""
 
+import csv
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -227,6 +230,41 @@ def test_options_come_from_a_file_and_from_variables(
     assert "searcher" in ran.last_line
 
 
+def test_a_file_of_options_has_their_own_names(
+    search: Callable[..., Any],
+    iqatune: Callable[..., Any],
+    small_set: Any,
+    small_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search("--searcher", "random", "--samples", 3)
+    monkeypatch.setenv("HOME", str(small_set.folder))
+    Path("options.yaml").write_text(
+        f"dataset: csv\npairs: ~/labels.csv\nbetter: higher\nexclude: blur\nformat: csv\nlabel: null\n"
+        f"cache-dir: {small_cache}\n"
+    )
+    ran = iqatune("evaluate", *Path("runs").rglob("result.json"), "--config", "options.yaml")
+    assert ran.code == 0, ran.err
+    row = next(csv.DictReader(io.StringIO(ran.out)))
+    assert (row["pairs"], row["dataset"], row["simulated"]) == ("30", "csv", "false")
+    for key in ("output-format", "as-json", "debug", "config", "files"):
+        Path("options.yaml").write_text(f"{key}: 1\n")
+        assert f"unknown key '{key}'" in iqatune("evaluate", "x.json", "--config", "options.yaml").last_line
+
+
+@pytest.mark.parametrize("verb", ["list", "doctor"])
+def test_a_reader_that_leaves_is_no_error(verb: str) -> None:
+    arguments = {"list": "list backbones --json", "doctor": "doctor --only device"}[verb]
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for unbuffered in ({}, {"PYTHONUNBUFFERED": "1"}):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "iqatune", *arguments.split()]
+        ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=settings | unbuffered, timeout=120)
+        os.close(writer)
+        assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_evaluate_gives_the_searchs_figures_back(
     search: Callable[..., Any], iqatune: Callable[..., Any], small_set: Any, small_cache: Path
 ) -> None:
@@ -306,7 +344,7 @@ def test_with_kept_statistics_a_search_needs_no_torch_and_finds_the_same(small_s
 
 @pytest.mark.parametrize("kind", ["datasets", "backbones", "searchers"])
 def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
-    names = {row["name"] for row in json.loads(iqatune("list", kind, "--json").out)}
+    names = {row["name"] for row in json.loads(iqatune("list", kind, "--json").out)[kind]}
     expected = {
         "datasets": {"tid2013", "kadid10k", "live", "csiq", "csv", "demo"},
         "backbones": {"vgg16", "vgg19", "alexnet", "squeezenet", "resnet50", "resnet101", "xception", "timm:NAME"},

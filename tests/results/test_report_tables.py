@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from iqatune.results.report.build import make_report
 from iqatune.results.report.collect import FoundRun, collect
 from iqatune.results.report.context import is_of
 from iqatune.results.report.examples import chosen_pairs
-from iqatune.results.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread
+from iqatune.results.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread, word
 from iqatune.results.report.searchers import best_so_far, expected_best, random_equivalent
 from iqatune.results.report.write import latex, table_csv, table_latex, table_markdown
 from iqatune.search.loop import Trial
@@ -166,7 +168,7 @@ def test_runs_that_did_not_end_are_left_out_and_named(tmp_path: Path, write_run:
     ("name", "content", "words"),
     [
         ("x.json", "{", "not JSON"),
-        ("x.json", '{"schema": "iqatune.evaluation/1"}', "not an evaluation"),
+        ("x.json", '{"schema": "iqatune.evaluation/1"}', "damaged, or of another release"),
         ("result.json", '{"schema": "other"}', "not a record"),
     ],
 )
@@ -194,9 +196,71 @@ def test_sets_of_pairs_in_other_folders_are_other_data_sets(tmp_path: Path, writ
 def test_speed_comes_from_a_bench(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     (tmp_path / "bench").mkdir()
-    (tmp_path / "bench" / "b.json").write_text('{"backbones": [{"name": "vgg19", "pairs_per_second": 31.5}, {"x": 1}]}')
+    measured = json.loads((Path(__file__).parents[2] / "results" / "bench" / "bench.json").read_text())
+    for name, precision, quick in (("a", "fp32", False), ("b", "bf16", False), ("c", "fp16", True)):
+        content = {**measured, "precision": precision, "quick": quick}
+        (tmp_path / "bench" / f"{name}.json").write_text(json.dumps(content))
     speed = tables(make_report(collect(tmp_path)))["speed"]
-    assert cells(speed, "vgg19")["pairs per second"].value == 31.5
+    wanted = next(one for one in measured["backbones"] if one["name"] == "vgg19")["pairs_per_second"]["median"]
+    device = measured["environment"]["device"]
+    for precision in ("fp32", "bf16"):
+        assert cells(speed, "vgg19", precision, device)["pairs per second"].value == wanted
+    assert not any(row[1].text == "fp16" for row in speed.rows)  # a quick bench measures nothing
+    (tmp_path / "bench" / "a.json").write_text('{"schema": "iqatune.bench/1"}')
+    with pytest.raises(InputError, match=r"a\.json: damaged"):
+        collect(tmp_path)
+
+
+def test_backbones_and_sets_of_one_name_are_told_apart(tmp_path: Path, write_run: WriteRun) -> None:
+    for place, pairs, digest in (
+        ("a", "/data/set/one.csv", "a" * 64),
+        ("b", "/data/set/two.csv", "b" * 64),
+        ("c", "set/one.csv", "a" * 64),  # the first again, from another folder
+        ("d", "/data/other/one.csv", "d" * 64),
+    ):
+        write_run(folder=place, dataset="csv", pairs_file=pairs, dataset_sha256=digest, seed=ord(place))
+    assert collect(tmp_path).datasets == ("csv:other", "csv:set/one", "csv:set/two")
+    for place, digest, srcc in (("e10", "1" * 64, 0.8), ("e20", "2" * 64, 0.7)):
+        write_run(folder=place, backbone_weights="best.pth", backbone_sha256=digest, srcc=srcc)
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    assert cells(table, "vgg19 (best) 111111", "tuned")["live SRCC"].value == 0.8
+    assert cells(table, "vgg19 (best) 222222", "tuned")["live SRCC"].value == 0.7
+
+
+def test_a_seed_counts_once(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", held_out=None, srcc=0.9)
+    write_run(folder="b", srcc=0.91)
+    write_run(folder="c", seed=1, held_out=None, srcc=0.93)
+    found = collect(tmp_path)
+    assert [run.path.relative_to(tmp_path).parts[0] for group in found.groups for run in group.runs] == ["b", "c"]
+    assert [path.relative_to(tmp_path).parts[0] for path in found.repeated] == ["a"]
+    report = make_report(found)
+    assert any("another run has its setting and seed: a/" in line for line in report.warnings)
+    assert "folds by reference, 1 seed)" in report.answer[0].text
+    assert "(2 seeds)" in report.answer[0].text
+
+
+def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", dataset="csv", pairs_file="/data/a b/x.csv", dataset_sha256="a" * 64)
+    write_run(folder="b", dataset="csv", pairs_file="/data/a_b/x.csv", dataset_sha256="b" * 64)
+    report = make_report(collect(tmp_path))
+    for kind in ("tables", "figures"):
+        names = [one.name for section in report.sections for one in getattr(section, kind)]
+        assert len(names) == len(set(names))
+
+
+def test_csv_tables_hold_every_figure(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(srcc=0.9, bounds=(0.85, 0.95))
+    write_run(seed=1, srcc=0.94, bounds=(0.85, 0.95))
+    text = table_csv(tables(make_report(collect(tmp_path)))["scores-random-stage-4"])
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert float(row["live SRCC standard deviation"]) == pytest.approx(np.std([0.9, 0.94], ddof=1))
+    assert (row["live 95 % low"], row["live 95 % high"]) == ("0.85", "0.95")
+
+
+def test_markdown_shows_names_as_they_are() -> None:
+    table = replace(TABLE, rows=((word("noise|x*_<b>$y$\n<script>"), number(0.5), Cell()),))
+    assert r"| noise\|x\*\_\<b\>\$y\$ \<script\> | 0.5000 | — |" in table_markdown(table)
 
 
 def test_stage_shares_sum_to_one(tmp_path: Path, write_run: WriteRun) -> None:
@@ -284,9 +348,9 @@ TABLE = Table(
 
 def test_csv_holds_every_digit_and_the_ties() -> None:
     rows = list(csv.reader(io.StringIO(table_csv(TABLE))))
-    assert rows[0] == ["name", "live SRCC", "live SRCC tied", "live KRCC"]
-    assert rows[1] == ["a|b", "0.951234567890123", "true", ""]
-    assert rows[2] == ["c", "0.94", "true", "undefined"]
+    assert rows[0] == ["name", "live SRCC", "live SRCC tied", "live KRCC", "live KRCC low", "live KRCC high"]
+    assert rows[1] == ["a|b", "0.951234567890123", "true", "", "", ""]
+    assert rows[2] == ["c", "0.94", "true", "undefined", "", ""]
     assert rows[3][2] == "false"
 
 

@@ -36,7 +36,7 @@ class BackboneBench(Model):
     milliseconds: Spread = Field(description="of the CNN for an image by itself")
     parameters: int
     macs: int = Field(description="multiply-accumulate operations for an image")
-    peak_memory_mib: float | None = Field(description="that a batch adds to the process, or takes on the GPU")
+    peak_memory_mib: float = Field(description="that a batch adds to the process, or takes on the GPU")
     profile_milliseconds: dict[str, float] = Field(description="an image's way through extraction, median by step")
 
 

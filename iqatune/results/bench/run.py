@@ -7,7 +7,7 @@ from statistics import median
 from iqatune.backbones.devices import resolve_device
 from iqatune.backbones.zoo import TIMM, available, find
 from iqatune.errors import InputError
-from iqatune.files import check_writable, write_text
+from iqatune.files import check_writable, replacing, write_text
 from iqatune.images import resized_size
 from iqatune.progress import Progress
 from iqatune.results.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
@@ -93,8 +93,6 @@ def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
     for (name, macs), values in points.items():
         axes.plot([macs] * len(values), values, "o", label=f"{name}: median {median(values):.3f}")
     axes.legend()
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg")
     return True

@@ -1,6 +1,7 @@
 """The answer in plain words: which backbone and searcher to use on each data set, and how sure that is."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from iqatune.results.report.model import Advice
 
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of nothing."""
-    return sum(values) / len(values) if values else None
+    return fmean(values) if values else None
 
 
 def merit(group: Group) -> tuple[float, float]:
@@ -94,18 +95,22 @@ def _name(context: Context, group: Group) -> str:
 
 
 def _figures(group: Group) -> str:
-    seeds = f"{len(group.runs)} seed{'' if len(group.runs) == 1 else 's'}"
+    seeds = _seeds(len(group.runs))
     confidence = group.middle.result.confidence
     bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
     tuned = f"On the images it was tuned on its SRCC is {mean(group.srcc):.3f}{bounds}"
     if not group.held_out:
         return f"{tuned} ({seeds}); nothing was held out, so expect less on other images."
-    folds = group.runs[0].result.held_out
-    number = folds.folds if folds is not None else 0
+    folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
+    numbers = " or ".join(str(number) for number in folds)
     return (
-        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({number} folds by reference, {seeds})."
-        f" {tuned}."
+        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
+        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}."
     )
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'' if count == 1 else 's'}"
 
 
 def _gain(group: Group) -> str:

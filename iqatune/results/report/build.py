@@ -1,14 +1,17 @@
 """A report of a results folder: from what is in it to the files."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from iqatune.files import check_writable, write_text
 from iqatune.progress import Progress
 from iqatune.results.baselines import TooSmall
 from iqatune.results.baselines import find as find_baseline
 from iqatune.results.evaluate import UNIFORM, Scores, score, summarise, with_baseline
+from iqatune.results.prepare import dataset_sha256
 from iqatune.results.record import DataOptions
 from iqatune.results.report.advice import advice
 from iqatune.results.report.bars import bars
@@ -16,7 +19,7 @@ from iqatune.results.report.collect import Collection, collect, dataset_label
 from iqatune.results.report.context import Context
 from iqatune.results.report.distortions import distortions_section
 from iqatune.results.report.examples import examples
-from iqatune.results.report.model import Report, Section
+from iqatune.results.report.model import Figure, Report, Section, Table
 from iqatune.results.report.page import page
 from iqatune.results.report.protocol import usual
 from iqatune.results.report.scores import scores_section
@@ -26,6 +29,8 @@ from iqatune.results.report.stages import stages_section
 from iqatune.results.report.state_of_the_art import state_of_the_art_section
 from iqatune.results.report.transfer import transfer_section
 from iqatune.results.report.write import report_latex, report_markdown, table_csv
+
+Named = TypeVar("Named", Table, Figure)
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,16 @@ def write_report(folder: Path, output: Path, scoring: Scoring | None, progress: 
     warnings: list[str] = []
     scores = _scored(found, scoring, progress, warnings) if scoring is not None else ()
     report = make_report(found, scores, scoring is not None and scoring.images, warnings)
-    for section in report.sections:
-        for table in section.tables:
-            write_text(output / "tables" / f"{table.name}.csv", table_csv(table))
-        for figure in section.figures:
-            write_text(output / "figures" / f"{figure.name}.svg", figure.svg)
-    write_text(output / "report.md", report_markdown(report))
-    write_text(output / "report.tex", report_latex(report))
-    write_text(output / "report.html", page(report))
+    # all of it before anything is written
+    texts = {
+        **{f"tables/{table.name}.csv": table_csv(table) for section in report.sections for table in section.tables},
+        **{f"figures/{figure.name}.svg": figure.svg for section in report.sections for figure in section.figures},
+        "report.md": report_markdown(report),
+        "report.tex": report_latex(report),
+        "report.html": page(report),
+    }
+    for name, text in texts.items():
+        write_text(output / name, text)
     return output / "report.html"
 
 
@@ -81,7 +88,11 @@ def make_report(
         found.named(one) for one in (*found.evaluations, *(summarise(one, "distortion") for one in scores))
     )
     context = Context(found, usual(found.groups), evaluations, tuple(scores))
-    unfinished = [f"Left out, for it is not complete: {path.relative_to(found.folder)}." for path in found.unfinished]
+    left_out = [f"Left out, for it is not complete: {path.relative_to(found.folder)}." for path in found.unfinished]
+    left_out += [
+        f"Left out, for another run has its setting and seed: {path.relative_to(found.folder)}."
+        for path in found.repeated
+    ]
     sections = (
         scores_section(context),
         distortions_section(context),
@@ -92,7 +103,23 @@ def make_report(
         _drawings_section(context, with_images),
         stages_section(context),
     )
-    return Report(f"iqatune report: {found.folder.resolve().name}", advice(context), sections, (*unfinished, *warnings))
+    title = f"iqatune report: {found.folder.resolve().name}"
+    return Report(title, advice(context), _with_names_of_their_own(sections), (*left_out, *warnings))
+
+
+def _with_names_of_their_own(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Tables and figures whose names are the same once they are fit for files, numbered."""
+    seen: Counter[tuple[type, str]] = Counter()
+
+    def own(one: Named) -> Named:
+        seen[type(one), one.name] += 1
+        count = seen[type(one), one.name]
+        return one if count == 1 else replace(one, name=f"{one.name}-{count}")
+
+    return tuple(
+        replace(section, tables=tuple(map(own, section.tables)), figures=tuple(map(own, section.figures)))
+        for section in sections
+    )
 
 
 def _drawings_section(context: Context, with_images: bool) -> Section:
@@ -105,13 +132,24 @@ def _drawings_section(context: Context, with_images: bool) -> Section:
 
 
 def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[Scores, ...]:
-    datasets = list(found.datasets) if scoring.every else []
-    if scoring.data is not None and dataset_label(scoring.data) not in datasets:
-        datasets.append(dataset_label(scoring.data))
-    return tuple(_scores_of(dataset, found, scoring, progress, warnings) for dataset in datasets)
+    every = {
+        dataset: next(
+            DataOptions(**{name: getattr(group.runs[0].result.run, name) for name in DataOptions.model_fields})
+            for group in found.groups
+            if group.setting.dataset == dataset
+        )
+        for dataset in (found.datasets if scoring.every else ())
+    }
+    if scoring.data is not None:
+        digest = dataset_sha256(scoring.data, scoring.cache_dir, progress)
+        known = [group.setting.dataset for group in found.groups if group.protocol.dataset_sha256 == digest]
+        every[known[0] if known else dataset_label(scoring.data)] = scoring.data
+    return tuple(_scores_of(dataset, data, found, scoring, progress, warnings) for dataset, data in every.items())
 
 
-def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> Scores:
+def _scores_of(
+    dataset: str, data: DataOptions, found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]
+) -> Scores:
     """Every record whose backbone was also run on this data set, or every record on a set that none was tuned on."""
     own = [run for group in found.groups if group.setting.dataset == dataset for run in group.runs]
     features = {(run.result.run.backbone, run.result.protocol.backbone_sha256) for run in own}
@@ -120,10 +158,6 @@ def _scores_of(dataset: str, found: Collection, scoring: Scoring, progress: Prog
         for run in found.runs
         if not own or (run.result.run.backbone, run.result.protocol.backbone_sha256) in features
     ]
-    if scoring.data is not None and dataset_label(scoring.data) == dataset:
-        data = scoring.data
-    else:
-        data = DataOptions(**{name: getattr(own[0].result.run, name) for name in DataOptions.model_fields})
     weights = scoring.backbone_weights
     scores = score(files, data, scoring.device, weights, scoring.cache_dir, progress, [UNIFORM])
     for name in dict.fromkeys(scoring.baselines):

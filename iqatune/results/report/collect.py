@@ -1,18 +1,58 @@
 """What is in a results folder: records, evaluations, speeds."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from iqatune.errors import InputError
+from iqatune.results.bench.record import SCHEMA as BENCH_SCHEMA
+from iqatune.results.bench.record import Bench
 from iqatune.results.evaluate import SCHEMA as EVALUATION_SCHEMA
 from iqatune.results.evaluate import Evaluation
-from iqatune.results.record import RESULT_FILE, TRIALS_FILE, DataOptions, Protocol, Result, read_result
+from iqatune.results.record import RESULT_FILE, TRIALS_FILE, DataOptions, Model, Protocol, Result, read_result
 from iqatune.results.trials import read_trials
 from iqatune.search.loop import Trial
+
+Document = TypeVar("Document", bound=Model)
+Key = TypeVar("Key")
+
+SHORT = 6
+"""Digits of a hash that tell apart what has the same name."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What data sets and backbones are called in a report: by other names where they hold something else.
+
+    Attributes:
+        pairs: names of sets of pairs in CSV files, by the hash of what they hold.
+        backbones: by their own name and the hash of their parameters.
+    """
+
+    pairs: Mapping[str, str]
+    backbones: Mapping[tuple[str, str], str]
+
+    def dataset(self, result: Result) -> str:
+        """The data set that a run was tuned on."""
+        return self.pairs.get(result.protocol.dataset_sha256, dataset_label(result.run))
+
+    def backbone(self, result: Result) -> str:
+        """The backbone of a run, and where its parameters come from when they are not the downloaded ones."""
+        return self.backbones.get((result.run.backbone, result.protocol.backbone_sha256), backbone_label(result))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A backbone's rate in a bench, in image pairs a second from files."""
+
+    backbone: str
+    precision: str
+    device: str
+    pairs_per_second: float
 
 
 @dataclass(frozen=True)
@@ -84,15 +124,19 @@ class Collection:
     """What is in a results folder.
 
     Attributes:
+        names: what they are called.
         unfinished: records of runs that are running, interrupted, or without a defined SRCC.
-        speeds: image pairs per second of backbones, where a bench was run.
+        repeated: records whose setting and seed another record has too.
+        speeds: of backbones, where a bench was run in earnest.
     """
 
     folder: Path
     groups: tuple[Group, ...]
+    names: Names
+    repeated: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
-    speeds: tuple[tuple[str, float], ...] = ()
+    speeds: tuple[Speed, ...] = ()
 
     @property
     def runs(self) -> tuple[FoundRun, ...]:
@@ -129,37 +173,73 @@ def collect(folder: Path) -> Collection:
         if result.status != "complete" or result.best is None:
             unfinished.append(path)
             continue
-        names = tuple(result.best.parameters)
-        complete.append(FoundRun(path, result, tuple(read_trials(path.with_name(TRIALS_FILE), names))))
+        trials = read_trials(path.with_name(TRIALS_FILE), tuple(result.best.parameters))
+        complete.append(FoundRun(path, result, tuple(trials)))
     if not complete:
         raise InputError(f"{folder}: holds no complete run ({RESULT_FILE}); run iqatune search --output {folder} first")
     documents = list(_other_documents(folder))
+    names = names_of([run.result for run in complete])
+    groups = grouped(complete, names)
+    kept = {run.path for group in groups for run in group.runs}
+    benches = [_parsed(path, content, Bench) for path, content in documents if _is_a(content, BENCH_SCHEMA)]
     return Collection(
-        folder,
-        grouped(complete),
-        tuple(unfinished),
-        tuple(_evaluation(path, content) for path, content in documents if _is_evaluation(content)),
-        tuple(sorted(dict(speed for _, content in documents for speed in speeds_in(content)).items())),
+        folder=folder,
+        groups=groups,
+        names=names,
+        repeated=tuple(run.path for run in complete if run.path not in kept),
+        unfinished=tuple(unfinished),
+        evaluations=tuple(
+            _parsed(path, content, Evaluation) for path, content in documents if _is_a(content, EVALUATION_SCHEMA)
+        ),
+        speeds=_speeds([bench for bench in benches if not bench.quick]),
     )
 
 
-def grouped(runs: Sequence[FoundRun]) -> tuple[Group, ...]:
-    """Runs that differ in their seed alone, together."""
-    groups: dict[Setting, list[FoundRun]] = {}
+def names_of(results: Sequence[Result]) -> Names:
+    """A name for every set of pairs and every backbone, no two of them the same."""
+    pairs: dict[str, tuple[str, ...]] = {}
+    backbones: dict[tuple[str, str], tuple[str, ...]] = {}
+    for result in results:
+        run, protocol = result.run, result.protocol
+        if run.pairs is not None:
+            label, digest = dataset_label(run), protocol.dataset_sha256
+            finer = f"{label}/{Path(run.pairs).stem}"
+            pairs.setdefault(digest, (label, finer, f"{finer} {digest[:SHORT]}"))
+        label, digest = backbone_label(result), protocol.backbone_sha256
+        backbones.setdefault((run.backbone, digest), (label, f"{label} {digest[:SHORT]}"))
+    return Names(_apart(pairs), _apart(backbones))
+
+
+def _apart(candidates: Mapping[Key, tuple[str, ...]]) -> dict[Key, str]:
+    """For every key the shortest of its names that none of the others with the same first name has."""
+    alike: dict[str, list[Key]] = {}
+    for key, names in candidates.items():
+        alike.setdefault(names[0], []).append(key)
+    found: dict[Key, str] = {}
+    for keys in alike.values():
+        columns = zip(*(candidates[key] for key in keys), strict=True)
+        column = next((column for column in columns if len(set(column)) == len(keys)), None)
+        found |= dict(zip(keys, column or [candidates[key][-1] for key in keys], strict=True))
+    return found
+
+
+def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[Group, ...]:
+    """Runs that differ in their seed alone, together; of several with one seed the first that has folds."""
+    groups: dict[Setting, dict[int, FoundRun]] = {}
     for run in runs:
-        groups.setdefault(setting_of(run.result), []).append(run)
+        of_seed = groups.setdefault(_setting(run.result, names), {})
+        earlier = of_seed.setdefault(run.result.run.seed, run)
+        if earlier.result.held_out is None and run.result.held_out is not None:
+            of_seed[run.result.run.seed] = run
     ordered = sorted(groups, key=lambda one: (one.dataset, one.backbone, one.searcher, one.space, one.samples))
-    return tuple(
-        Group(setting, tuple(sorted(groups[setting], key=lambda run: run.result.run.seed))) for setting in ordered
-    )
+    return tuple(Group(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
-def setting_of(result: Result) -> Setting:
-    """Everything about a run but its seed; results of one setting may be averaged."""
-    run, protocol = result.run, result.protocol
-    fields = protocol.model_dump(exclude={"split_seed"})
+def _setting(result: Result, names: Names) -> Setting:
+    run = result.run
+    fields = result.protocol.model_dump(exclude={"split_seed"})
     return Setting(
-        dataset_label(run), backbone_label(result), run.searcher, run.space, run.samples, tuple(fields.items())
+        names.dataset(result), names.backbone(result), run.searcher, run.space, run.samples, tuple(fields.items())
     )
 
 
@@ -177,37 +257,36 @@ def backbone_label(result: Result) -> str:
     return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
 
 
-def speeds_in(content: object) -> Iterator[tuple[str, float]]:
-    """Backbones and their pairs per second in the JSON of a bench: {"backbones": [{"name", "pairs_per_second"}]}.
-
-    A rate is a number, or the median of several with their spread.
-    """
-    entries = content.get("backbones") if isinstance(content, dict) else None
-    for entry in entries if isinstance(entries, list) else []:
-        rate = entry.get("pairs_per_second") if isinstance(entry, dict) else None
-        rate = rate.get("median") if isinstance(rate, dict) else rate
-        if isinstance(rate, int | float):
-            yield str(entry.get("name")), float(rate)
+def _speeds(benches: Sequence[Bench]) -> tuple[Speed, ...]:
+    """The rates of all benches; of several on one device the last."""
+    found = {
+        (one.name, bench.precision, bench.environment.device): one.pairs_per_second.median
+        for bench in benches
+        for one in bench.backbones
+    }
+    return tuple(Speed(*key, rate) for key, rate in sorted(found.items()))
 
 
 def _other_documents(folder: Path) -> Iterator[tuple[Path, object]]:
     for path in sorted(folder.rglob("*.json")):
-        if path.name == RESULT_FILE:
+        if path.name == RESULT_FILE or not path.is_file():
             continue
         try:
             yield path, json.loads(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error}); mend or remove it") from error
 
 
-def _is_evaluation(content: object) -> bool:
-    return isinstance(content, dict) and content.get("schema") == EVALUATION_SCHEMA
+def _is_a(content: object, schema: str) -> bool:
+    return isinstance(content, dict) and content.get("schema") == schema
 
 
-def _evaluation(path: Path, content: object) -> Evaluation:
+def _parsed(path: Path, content: object, kind: type[Document]) -> Document:
     try:
-        return Evaluation.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: not an evaluation of {EVALUATION_SCHEMA} ({place}: {first['msg']})") from error
+        raise InputError(f"{path}: damaged, or of another release ({place}: {first['msg']}); remove it") from error

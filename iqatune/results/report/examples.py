@@ -4,12 +4,12 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
 from iqatune.datasets.table import Pair
 from iqatune.images import open_rgb, resize
 from iqatune.results.evaluate import Scored, Scores
 from iqatune.results.report.advice import best_per_backbone
-from iqatune.results.report.collect import backbone_label
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Gallery, Picture, Table, number, slug, word
 from iqatune.results.report.protocol import Marks, card
@@ -52,7 +52,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
             mark = marks.of(context.usual.differences(dataset, group.protocol))
             metrics.append((f"{group.setting.backbone}{mark}, {group.setting.searcher}", metric))
         elif metric.kind == "uniform" and metric.result is not None:
-            metrics.append((f"{backbone_label(metric.result)}, uniform weights", metric))
+            metrics.append((f"{context.found.names.backbone(metric.result)}, uniform weights", metric))
     rows_of = {pair.distorted: row for row, pair in enumerate(scores.table.pairs)}
     columns = [Column("distortion"), Column("level"), Column("human score"), Column("human rank")]
     columns += [Column(name, title) for title, _ in metrics for name in ("D", "rank")]
@@ -63,7 +63,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
         distances = [float(metric.distances[rows_of[pair.distorted]]) for _, metric in metrics]
         cells = [word(pair.distortion), number(pair.level, 0) if pair.level is not None else Cell()]
         cells += [number(pair.score, 2), number(human[place], 0)]
-        for (_, _metric), distance, rank in zip(metrics, distances, ranks, strict=True):
+        for distance, rank in zip(distances, ranks, strict=True):
             cells += [number(distance, 4), number(rank[place], 0)]
         rows.append(tuple(cells))
         if with_images:
@@ -91,7 +91,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
 
 def _ranks(values: Sequence[float]) -> list[int]:
     """1 for the lowest; equal values share the better rank."""
-    return [1 + sum(other < value for other in values) for value in values]
+    return [int(rank) for rank in rankdata(values, method="min")]
 
 
 def _jpeg(pair: Pair, reference: bool) -> bytes:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from statistics import fmean, stdev
 
 MISSING = "—"
 
@@ -16,6 +18,7 @@ class Cell:
     Attributes:
         text: as people read it.
         value: as machines read it and as columns sort; None for words and for what is missing.
+        more: further figures of the cell, by name, for machines.
         best: the highest of those it is ranked among.
         tied: the data cannot tell it from the best (the best itself is tied).
     """
@@ -24,6 +27,7 @@ class Cell:
     value: float | None = None
     best: bool = False
     tied: bool = False
+    more: tuple[tuple[str, float], ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -64,6 +68,11 @@ class Table:
     card: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = ""
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Groups of neighbouring columns, and how many they are."""
+        return [(group, len(list(columns))) for group, columns in groupby(self.columns, key=lambda one: one.group)]
 
 
 @dataclass(frozen=True)
@@ -145,18 +154,19 @@ def spread(values: Sequence[float], digits: int = 4) -> Cell:
     """The mean of the seeds' figures with its standard deviation where there are several; missing for none."""
     if not values:
         return Cell()
-    mean = sum(values) / len(values)
+    mean = fmean(values)
     if len(values) == 1 or math.isnan(mean):
         return number(mean, digits)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return Cell(f"{mean:.{digits}f} ± {deviation:.{digits}f}", mean)
+    deviation = stdev(values)
+    return Cell(f"{mean:.{digits}f} ± {deviation:.{digits}f}", mean, more=(("standard deviation", deviation),))
 
 
 def interval(bounds: tuple[float, float] | None, digits: int = 3) -> Cell:
     """A cell of an interval, sorted by its lower end."""
     if bounds is None or any(math.isnan(bound) for bound in bounds):
         return Cell()
-    return Cell(f"[{bounds[0]:.{digits}f}, {bounds[1]:.{digits}f}]", bounds[0])
+    low, high = bounds
+    return Cell(f"[{low:.{digits}f}, {high:.{digits}f}]", low, more=(("low", low), ("high", high)))
 
 
 def ranked(cells: Sequence[Cell], tied: Sequence[bool]) -> list[Cell]:

@@ -16,7 +16,6 @@ def page(report: Report) -> str:
     environment = Environment(autoescape=True, trim_blocks=False)
     environment.filters["svg_uri"] = _svg_uri
     environment.filters["jpeg_uri"] = _jpeg_uri
-    environment.filters["spans"] = _spans
     environment.filters["is_mark"] = _is_mark
     template = environment.from_string(_part("page.html"))
     # the two are this package's own text, which holds no markup of its own
@@ -37,11 +36,6 @@ def _jpeg_uri(jpeg: bytes) -> str:
 
 def _uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _spans(table: Table) -> list[tuple[str, int]]:
-    """Neighbouring columns of one group, and how many they are."""
-    return [(group, len(list(columns))) for group, columns in groupby(table.columns, key=lambda column: column.group)]
 
 
 def _is_mark(line: str) -> bool:

@@ -11,7 +11,7 @@ from iqatune.evaluation.compare import compare_over_many
 from iqatune.metric.weights import Floats
 from iqatune.results.report import figures
 from iqatune.results.report.advice import mean
-from iqatune.results.report.collect import FoundRun, setting_of
+from iqatune.results.report.collect import FoundRun, Group
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.results.report.protocol import card
@@ -36,7 +36,7 @@ class Block:
 
 def searchers_section(context: Context) -> Section:
     """Searchers compared on the blocks that all of them have; curves over whatever they have."""
-    blocks = blocks_of(context.found.runs)
+    blocks = blocks_of(context.found.groups)
     names = sorted({name for block in blocks for name in block.runs})
     whole = [block for block in blocks if set(block.runs) == set(names)]
     # means over different cases would compare cases, not searchers
@@ -59,20 +59,15 @@ def searchers_section(context: Context) -> Section:
     return Section("e", "Which searcher is best", tuple(text), tuple(tables), tuple(drawings))
 
 
-def blocks_of(runs: Sequence[FoundRun]) -> list[Block]:
+def blocks_of(groups: Sequence[Group]) -> list[Block]:
     """The cases, in the order of data sets, backbones and seeds."""
     found: dict[tuple[object, ...], dict[str, FoundRun]] = defaultdict(dict)
-    for run in runs:
-        setting = setting_of(run.result)
-        key = (
-            setting.dataset,
-            setting.backbone,
-            setting.space,
-            setting.samples,
-            run.result.run.seed,
-            setting.protocol,
-        )
-        found[key][setting.searcher] = run
+    for group in groups:
+        setting = group.setting
+        for run in group.runs:
+            seed = run.result.run.seed
+            key = (setting.dataset, setting.backbone, setting.space, setting.samples, seed, setting.protocol)
+            found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
 
 
@@ -113,7 +108,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
     complete = len(names) > 1 and all(set(case.runs) == set(names) for case in cases)
     ranks = _ranks(names, cases) if complete else None
     runs_of = [[case.runs[name] for case in cases if name in case.runs] for name in names]
-    tuned = ranked([spread([run.srcc for run in runs]) for runs in runs_of], _tied(names, cases))
+    tuned = [spread([run.srcc for run in runs]) for runs in runs_of]
+    tuned = ranked(tuned, _tied(names, cases)) if complete else tuned
     rows = []
     for place, (name, runs) in enumerate(zip(names, runs_of, strict=True)):
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
@@ -155,15 +151,21 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
         rows=tuple(rows),
         card=card(context.usual, context.found.groups),
         notes=(
-            f"Over the {len(cases)} cases (data set, backbone, space, samples, seed) that every searcher has; mean "
-            "rank of the tuned SRCC, 1 is the best.",
-            "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are "
-            "too few cases for a test.",
+            *(_of_whole_cases(len(cases)) if complete else (f"Over {len(cases)} cases that differ by searcher.",)),
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
             "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),
+    )
+
+
+def _of_whole_cases(count: int) -> tuple[str, str]:
+    return (
+        f"Over the {count} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank of the "
+        "tuned SRCC, 1 is the best.",
+        "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too few "
+        "cases for a test.",
     )
 
 
@@ -191,8 +193,9 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
     if not found:
         return Cell()
     average = float(np.mean([samples for samples, _ in found]))
-    more = "" if all(reached for _, reached in found) else "> "
-    return Cell(f"{more}{average:.0f}", average)
+    if all(reached for _, reached in found):
+        return Cell(f"{average:.0f}", average)
+    return Cell(f"> {average:.0f}", average, more=(("at least", average),))
 
 
 def _pool(block: Block) -> tuple[object, ...]:

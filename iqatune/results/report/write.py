@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from itertools import groupby
 
 from iqatune.results.report.model import Cell, Report, Section, Table
@@ -28,18 +29,26 @@ def shown(cell: Cell) -> str:
 
 
 def table_csv(table: Table) -> str:
-    """Figures in full; nothing where a figure is missing. Ranked columns are followed by one that tells the ties."""
-    tied = [any(row[place].tied for row in table.rows) for place in range(len(table.columns))]
+    """Figures in full; nothing where a figure is missing.
+
+    A column is followed by those of what else its cells hold (standard deviations, bounds, what is only a lower bound),
+    and where it is ranked by one that tells the ties.
+    """
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    tied = [any(cell.tied for cell in cells) for cells in columns]
+    more = [list(dict.fromkeys(name for cell in cells for name, _ in cell.more)) for cells in columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     header: list[str] = []
-    for column, is_ranked in zip(table.columns, tied, strict=True):
-        header += [column.full_name, f"{column.full_name} tied"] if is_ranked else [column.full_name]
+    for column, names, is_ranked in zip(table.columns, more, tied, strict=True):
+        header += [column.full_name, *(f"{column.full_name} {name}" for name in names)]
+        header += [f"{column.full_name} tied"] if is_ranked else []
     writer.writerow(header)
     for row in table.rows:
         fields: list[object] = []
-        for cell, is_ranked in zip(row, tied, strict=True):
-            fields.append(_machine(cell))
+        for cell, names, is_ranked in zip(row, more, tied, strict=True):
+            further = dict(cell.more)
+            fields += [_machine(cell), *(repr(further[name]) if name in further else "" for name in names)]
             if is_ranked:
                 fields.append("" if cell.missing else str(cell.tied).lower())
         writer.writerow(fields)
@@ -50,7 +59,7 @@ def table_markdown(table: Table) -> str:
     """A pipe table with its title, notes and protocol card."""
     header = [column.full_name for column in table.columns]
     rule = ["---" if place < table.words else "---:" for place in range(len(header))]
-    rows = [_pipes([f"**{shown(cell)}**" if cell.best else shown(cell) for cell in row]) for row in table.rows]
+    rows = [_pipes([_markdown(cell) for cell in row]) for row in table.rows]
     under = [*table.notes, *(f"Protocol. {line}" for line in table.card[:1]), *table.card[1:]]
     under += [f"Source: {table.source}."] if table.source else []
     # two spaces at a line's end break it
@@ -64,10 +73,9 @@ def table_latex(table: Table) -> str:
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(table.title)}}}", rf"\label{{tab:{table.name}}}"]
     lines += [r"\begin{adjustbox}{max width=\linewidth}", rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     if any(column.group for column in table.columns):
-        spans = [(group, len(list(columns))) for group, columns in groupby(table.columns, key=lambda one: one.group)]
         heads = [
             rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & " * (width - 1)
-            for group, width in spans
+            for group, width in table.spans
         ]
         lines.append(" & ".join(heads) + r" \\")
     lines.append(" & ".join(latex(column.name) for column in table.columns) + r" \\")
@@ -122,8 +130,14 @@ def _paragraphs(texts: tuple[str, ...]) -> list[str]:
     return [f"{text}\n" for text in texts]
 
 
+def _markdown(cell: Cell) -> str:
+    # a figure needs no escape; a name from outside may hold markup
+    escaped = shown(cell) if cell.value is not None else re.sub(r"([\\`*_<>\[\]$])", r"\\\1", cell.text)
+    return f"**{escaped}**" if cell.best else escaped
+
+
 def _pipes(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.replace("|", r"\|").split()) for cell in cells) + " |"
 
 
 def _starless(note: str) -> str:
