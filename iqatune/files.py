@@ -13,6 +13,10 @@ from filelock import FileLock, Timeout
 from iqatune.errors import InputError
 
 
+GRACE_S = 2.0
+"""How long a folder's former user may take to end, such as the worker of a sweep that was killed just now."""
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving without an error it takes the place of `path` in one step."""
@@ -89,7 +93,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=GRACE_S)
     except Timeout as error:
         raise InputError(
             f"{folder}: another process is at work in this folder; wait for it, or name another --output"

@@ -106,48 +106,18 @@ def run_sweep(
     """
     check_writable(output, "--output")
     with alone_in(output):
-        return _sweep_alone(cells, output, cache_dir, progress, show, address, jobs, strict)
-
-
-def _sweep_alone(
-    cells: Sequence[Cell],
-    output: Path,
-    cache_dir: Path,
-    progress: Progress,
-    show: Show,
-    address: str | None,
-    jobs: int | None,
-    strict: bool,
-) -> Sweep:
-    tables = {_data(cell.run): load_table(cell.run) for cell in {_data(cell.run): cell for cell in cells}.values()}
-    board = _Board(cells, output, show)
-    groups: dict[Group, list[Cell]] = defaultdict(list)
-    protocols: dict[Group, Protocol] = {}
-    try:
-        for cell in cells:
-            group = (_data(cell.run), _features(cell.run), cell.run.structure)
-            try:
-                earlier = _earlier(output / cell.place)
-                if earlier is not None and group not in protocols:
-                    protocols[group] = current_protocol(tables[group[0]], group[1], group[2], cache_dir, progress)
-            except InputError as error:
-                board.failed(cell, reason(error))
-                continue
-            others = differences(earlier, cell.run, protocols[group]) if earlier is not None else ()
-            if others:
-                put_aside(output / cell.place, others, progress)
-            elif earlier is not None and earlier.status == "complete":
-                board.done(cell, earlier)
-                continue
-            groups[group].append(cell)
-        board.write("running")
-        if groups:
-            with _workers(address, jobs, output) as workers:
-                _search(groups, tables, board, workers, output, cache_dir, progress, strict)
-    except BaseException:
-        board.write("interrupted")
-        raise
-    return board.write("complete")
+        tables = {_data(cell.run): load_table(cell.run) for cell in {_data(cell.run): cell for cell in cells}.values()}
+        board = _Board(cells, output, show)
+        try:
+            groups = _unfinished(cells, tables, board, output, cache_dir, progress)
+            board.write("running")
+            if groups:
+                with _workers(address, jobs, output) as workers:
+                    _search(groups, tables, board, workers, output, cache_dir, progress, strict)
+        except BaseException:
+            board.write("interrupted")
+            raise
+        return board.write("complete")
 
 
 class _Board:
@@ -191,6 +161,37 @@ class _Statistics:
 
     shared: Any
     users: int
+
+
+def _unfinished(
+    cells: Sequence[Cell],
+    tables: Mapping[DataOptions, PairTable],
+    board: _Board,
+    output: Path,
+    cache_dir: Path,
+    progress: Progress,
+) -> dict[Group, list[Cell]]:
+    """The cells that have no complete record of this very run; what another run left in their folders is put aside."""
+    groups: dict[Group, list[Cell]] = defaultdict(list)
+    protocols: dict[Group, Protocol] = {}
+    for cell in cells:
+        data, features, structure = group = (_data(cell.run), _features(cell.run), cell.run.structure)
+        path = output / cell.place / RESULT_FILE
+        try:
+            earlier = read_result(path) if path.exists() else None
+            if earlier is not None and group not in protocols:
+                protocols[group] = current_protocol(tables[data], features, structure, cache_dir, progress)
+        except InputError as error:
+            board.failed(cell, reason(error))
+            continue
+        others = differences(earlier, cell.run, protocols[group]) if earlier is not None else ()
+        if others:
+            put_aside(path.parent, others, progress)
+        elif earlier is not None and earlier.status == "complete":
+            board.done(cell, earlier)
+            continue
+        groups[group].append(cell)
+    return groups
 
 
 def _search(
@@ -254,12 +255,6 @@ def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> No
         warning = find(run.searcher).degenerate(task.problem())
         if warning is not None:
             progress.warn(f"{run.dataset}, {run.backbone}: {warning}")
-
-
-def _earlier(folder: Path) -> Result | None:
-    """The record in a folder, of this run or of another."""
-    path = folder / RESULT_FILE
-    return read_result(path) if path.exists() else None
 
 
 def _workers(address: str | None, jobs: int | None, output: Path) -> AbstractContextManager[Workers]:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from iqatune.datasets.table import Pair
 from iqatune.errors import InputError
-from iqatune.results.evaluate import Evaluated
-from iqatune.results.record import Result
+from iqatune.results.evaluate import Evaluated, Evaluation
+from iqatune.results.record import Result, read_result
 from iqatune.results.report import figures
 from iqatune.results.report.build import make_report
 from iqatune.results.report.collect import FoundRun, collect
@@ -385,6 +385,22 @@ def test_spread_of_seeds() -> None:
     assert spread([0.5]).text == "0.5000"
     assert spread([0.4, 0.6]).text == f"0.5000 ± {np.std([0.4, 0.6], ddof=1):.4f}"
     assert spread([0.4, math.nan]).text == "undefined"
+
+
+def test_an_evaluation_that_is_of_no_record_is_told(tmp_path: Path, write_run: WriteRun) -> None:
+    path = write_run()
+    result = read_result(path)
+    one = {
+        **{"backbone": "vgg19", "searcher": "random", "space": "stage", "tuned_on": "live", "groups": ()},
+        **{"srcc": 0.9, "krcc": 0.7, "plcc": 0.9, "confidence": None, "tied_with_best": True},
+        "protocol": result.protocol,
+    }
+    whole = str(path.relative_to(tmp_path))
+    results = tuple(Evaluated(**one, file=file) for file in (whole, "random-stage-s0/result.json"))
+    kept = Evaluation(dataset="live", by=None, simulated=False, results=results)
+    (tmp_path / "kept.json").write_text(kept.model_dump_json(by_alias=True))
+    told = [line for line in make_report(collect(tmp_path)).warnings if "of no record here" in line]
+    assert told == ["Not used, for it is of no record here: the evaluation of random-stage-s0/result.json."]
 
 
 def test_an_evaluation_is_of_the_record_that_its_path_and_parameters_name(

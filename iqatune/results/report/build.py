@@ -16,7 +16,7 @@ from iqatune.results.record import DataOptions
 from iqatune.results.report.advice import advice
 from iqatune.results.report.bars import bars
 from iqatune.results.report.collect import Collection, collect, dataset_label
-from iqatune.results.report.context import Context
+from iqatune.results.report.context import Context, is_of
 from iqatune.results.report.distortions import distortions_section
 from iqatune.results.report.examples import examples
 from iqatune.results.report.model import Figure, Report, Section, Table
@@ -92,6 +92,12 @@ def make_report(
     left_out += [
         f"Left out, for another run has its setting and seed: {path.relative_to(found.folder)}."
         for path in found.repeated
+    ]
+    left_out += [
+        f"Not used, for it is of no record here: the evaluation of {one.file}."
+        for evaluation in found.evaluations
+        for one in evaluation.results
+        if one.kind == "tuned" and not any(is_of(one, run) for run in found.runs)
     ]
     sections = (
         scores_section(context),
