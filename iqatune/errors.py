@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave cannot be used."""
+"""The exceptions that mean: what the user gave cannot be used."""
 
 
 class InputError(Exception):
@@ -10,3 +10,7 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class UsageError(InputError):
+    """Options that nobody knows or that do not go together: nothing was looked at."""

@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from iqatune.errors import InputError
 
-
 GRACE_S = 2.0
 """How long a folder's former user may take to end, such as the worker of a sweep that was killed just now."""
 

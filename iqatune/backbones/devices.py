@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 
 
 def resolve_device(name: str) -> torch.device:
@@ -20,7 +20,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cpu")
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
-        raise InputError(f"--device {name}: unknown device; give auto, cpu, cuda or cuda:N")
+        raise UsageError(f"--device {name}: unknown device; give auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         raise InputError(f"--device {name}: no CUDA GPU can be used here; give --device cpu or auto")
     if index and int(index) >= torch.cuda.device_count():

@@ -11,7 +11,7 @@ from pathlib import Path
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import Better, Pair, PairTable
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 from iqatune.files import sha256_of_file
 from iqatune.suggestions import did_you_mean
 
@@ -93,9 +93,9 @@ def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapte
 
     def load(request: DatasetRequest) -> PairTable:
         if request.pairs_file is not None:
-            raise InputError(f"--pairs {request.pairs_file}: only --dataset csv reads a pairs file; leave it out")
+            raise UsageError(f"--pairs {request.pairs_file}: only --dataset csv reads a pairs file; leave it out")
         if request.better is not None:
-            raise InputError(f"--better: {info.name} says itself which score is better; leave it out")
+            raise UsageError(f"--better: {info.name} says itself which score is better; leave it out")
         finder = FileFinder(find_root(request, info))
         name = chosen_label(request, info)
         path = finder.find(name)
@@ -140,8 +140,8 @@ def chosen_label(request: DatasetRequest, info: DatasetInfo) -> str:
         if known.lower() == request.label.lower():
             return known
     if not info.labels:
-        raise InputError(f"--label {request.label}: {info.name} offers no other labels; leave it out")
-    raise InputError(
+        raise UsageError(f"--label {request.label}: {info.name} offers no other labels; leave it out")
+    raise UsageError(
         f"--label {request.label}: no label file of {info.name}; {did_you_mean(request.label, info.labels)}"
     )
 

@@ -21,7 +21,7 @@ from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, bui
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 
 REVISION = 1
 """To be raised when the code below changes what it makes."""
@@ -123,7 +123,7 @@ def load(request: DatasetRequest) -> PairTable:
         InputError: when the folder cannot be written, or an option does not fit.
     """
     if request.pairs_file is not None or request.better is not None:
-        raise InputError("--pairs, --better: only --dataset csv takes them; leave them out")
+        raise UsageError("--pairs, --better: only --dataset csv takes them; leave them out")
     if request.label is not None:
         chosen_label(request, INFO)
     digest = parameters_sha256()

@@ -17,7 +17,7 @@ from iqatune.datasets.columns import read_columns
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 from iqatune.files import sha256_of_file
 
 UNNAMED = "unnamed"
@@ -41,9 +41,9 @@ def load(request: DatasetRequest) -> PairTable:
     """
     path = request.pairs_file
     if path is None:
-        raise InputError("--pairs: needed with --dataset csv; name a CSV file with columns reference, distorted, score")
+        raise UsageError("--pairs: needed with --dataset csv; name a CSV file with columns reference, distorted, score")
     if request.better is None:
-        raise InputError("--better: needed with --dataset csv; say whether the higher or the lower score is better")
+        raise UsageError("--better: needed with --dataset csv; say whether the higher or the lower score is better")
     if request.label is not None:
         chosen_label(request, INFO)
     if not path.is_file():

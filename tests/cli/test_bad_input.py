@@ -227,9 +227,12 @@ def test_progress_of_nothing_divides_by_nothing(monkeypatch: pytest.MonkeyPatch)
         (("report", "runs", "--device", "cpu", "--images"), "--images, --device: of no use without the data"),
         (("score", "x.json", "a.png", "b.png", "--json", "--format", "csv"), "--json, --format csv: one of them"),
         (("bench", "--results", "nowhere"), "--results nowhere: no such folder"),
+        (("doctor", "--dataset", "csv", "--only", "data"), "--pairs: needed with --dataset csv"),
+        (("doctor", "--dataset", "tid2013", "--better", "lower", "--only", "data"), "--better: tid2013 says itself"),
+        (("doctor", "--device", "tpu", "--only", "device"), "--device tpu: unknown device"),
     ],
 )
-def test_options_that_would_be_ignored(arguments: tuple[str, ...], says: str, iqatune: Callable[..., Any]) -> None:
+def test_options_that_mean_nothing(arguments: tuple[str, ...], says: str, iqatune: Callable[..., Any]) -> None:
     ran = iqatune(*arguments)
     assert ran.code == 2
     assert ran.last_line.startswith(f"iqatune: {says}")

@@ -7,7 +7,7 @@ import torch
 
 from iqatune.backbones.devices import resolve_device, true_float32
 from iqatune.backbones.network import Backbone
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 from iqatune.results.doctor.findings import some
 from iqatune.results.doctor.labels import Outcome
 
@@ -49,6 +49,8 @@ def device_outcomes(name: str, backbone: Backbone) -> Iterator[Outcome]:
     """
     try:
         device = resolve_device(name)
+    except UsageError:
+        raise
     except InputError as error:
         yield "found", "problem", str(error)
         return

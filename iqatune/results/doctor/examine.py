@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.registry import ADAPTERS
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
 from iqatune.results.doctor.findings import Diagnosis, Finding
 from iqatune.results.doctor.labels import Outcome, label_outcomes
@@ -42,7 +42,7 @@ def examine(
         full: decode every image of the data set.
 
     Raises:
-        InputError: for a data set or backbone that no one knows.
+        InputError: for a data set, backbone or device that no one knows, and options that do not go together.
     """
     wanted = set(parts)
     if data is not None and data.dataset not in ADAPTERS:
@@ -73,6 +73,8 @@ def _data_outcomes(
     table: PairTable | None = None
     try:
         table = load_table(data)
+    except UsageError:
+        raise
     except InputError as error:
         yield "loading", "problem", str(error)
     if table is None:
