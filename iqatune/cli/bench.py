@@ -105,12 +105,19 @@ def _print(bench: Any, output: Path) -> None:
     ]
     print_table(title, columns, rows)
     peers = [
-        (one.name, peer, rate(spread), f"{one.times_peers[peer]:.2f}", f"{one.in_memory_times_peers[peer]:.2f}")
+        (
+            one.name,
+            peer,
+            rate(one.peers_from_files[peer]),
+            f"{one.times_peers[peer]:.2f}",
+            rate(spread),
+            f"{one.in_memory_times_peers[peer]:.2f}",
+        )
         for one in bench.backbones
         for peer, spread in one.peers.items()
     ]
     if peers:
-        beside = ("backbone", "package", "pairs a second", "extraction is faster by", "from memory by")
+        beside = ("backbone", "package", "from files", "extraction is faster by", "from memory", "and by")
         print_table("other packages, the same parameters and images", beside, peers, left=2)
     steps = list(bench.backbones[0].profile_milliseconds)
     parts = [(one.name, *(f"{one.profile_milliseconds[step]:.2f}" for step in steps)) for one in bench.backbones]

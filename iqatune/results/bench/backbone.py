@@ -60,6 +60,9 @@ ON_GPU = Setting(references=8, distorted=63, compared=64)
 QUICK = Setting(size=(96, 80), references=1, distorted=3, compared=4, rounds=2)
 
 
+FROM_FILES = " from files"
+
+
 def made_up_pairs(folder: Path, setting: Setting) -> PairTable:
     """Smooth images with noise, written as PNG: what a CNN takes for an image does not depend on what it shows."""
     rng = np.random.default_rng(0)
@@ -100,6 +103,7 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
             macs = _macs(backbone, one)
         files, memory = found.pop("extraction"), found.pop("in memory")
         scoring, bare = found.pop("scoring"), found.pop("bare")
+        reading = {peer: found.pop(peer + FROM_FILES) for peer in list(found) if peer + FROM_FILES in found}
         return BackboneBench(
             name=name,
             pairs_per_second=spread(files),
@@ -107,9 +111,10 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
             scoring_pairs_per_second=spread(scoring),
             bare_forward_pairs_per_second=spread(bare),
             peers={peer: spread(values) for peer, values in found.items()},
+            peers_from_files={peer: spread(values) for peer, values in reading.items()},
             share_of_bare_forward=ratio(files, bare),
             in_memory_share_of_bare_forward=ratio(memory, bare),
-            times_peers={peer: ratio(files, values) for peer, values in found.items()},
+            times_peers={peer: ratio(files, values) for peer, values in reading.items()},
             in_memory_times_peers={peer: ratio(memory, values) for peer, values in found.items()},
             milliseconds=spread([1e3 * value for value in alone]),
             parameters=sum(tensor.numel() for key, tensor in backbone.state_dict().items() if is_used(key)),
@@ -172,7 +177,16 @@ def _candidates(
                 _synchronised(compare, x[start : start + batch].contiguous(), y[start : start + batch])
             return len(y)
 
+        def peer_from_files(compare=compare) -> int:  # type: ignore[no-untyped-def]
+            for start in range(0, len(y), batch):
+                pairs = table.pairs[: len(y)][start : start + batch]
+                references = _tensor([read_rgb(pair.reference, setting.resize) for pair in pairs], device)
+                distorted = _tensor([read_rgb(pair.distorted, setting.resize) for pair in pairs], device)
+                _synchronised(compare, references, distorted)
+            return len(y)
+
         work[name] = peer
+        work[name + FROM_FILES] = peer_from_files
     return work
 
 

@@ -27,9 +27,14 @@ class BackboneBench(Model):
     scoring_pairs_per_second: Spread = Field(description="the tuned metric on pairs in memory")
     bare_forward_pairs_per_second: Spread = Field(description="the same images through the CNN alone: the floor")
     peers: dict[str, Spread] = Field(description="other packages on the same pairs in memory, of the same parameters")
+    peers_from_files: dict[str, Spread] = Field(
+        default={}, description="the same, each pair's two files read before it is compared, as in a loop over pairs"
+    )
     share_of_bare_forward: float = Field(description="median of the rounds' ratios, extraction from files to bare forward")
     in_memory_share_of_bare_forward: float = Field(description="the same of extraction from decoded images")
-    times_peers: dict[str, float] = Field(description="median of the rounds' ratios, extraction from files to each peer")
+    times_peers: dict[str, float] = Field(
+        description="median of the rounds' ratios, extraction from files to each peer from files"
+    )
     in_memory_times_peers: dict[str, float] = Field(
         description="the same of extraction from decoded images, as the peers have them"
     )
