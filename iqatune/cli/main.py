@@ -99,9 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("interrupted; what was done is kept", INTERRUPTED, debug)
     except (BrokenPipeError, SystemExit):
         # the reader of a pipe has gone (as in `iqatune list backbones | head -1`), which click makes an exit of
-        _leave_pipe()
+        _leave_stdout()
         return 0
     except OSError as error:
+        if error.filename is None:
+            _leave_stdout()
         return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
@@ -109,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _leave_pipe() -> None:
-    """Let what is still to be written go nowhere: Python writes it when it ends."""
+def _leave_stdout() -> None:
+    """Let what could not be written go nowhere: Python would try once more when it ends, and exit with 120."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

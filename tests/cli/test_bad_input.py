@@ -238,10 +238,11 @@ def test_options_that_mean_nothing(arguments: tuple[str, ...], says: str, iqatun
     assert ran.last_line.startswith(f"iqatune: {says}")
 
 
-def test_what_the_disk_refuses_is_bad_input(iqatune: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_what_the_disk_refuses_is_bad_input(unbuffered: dict[str, str]) -> None:
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | unbuffered
+    command = [sys.executable, "-m", "iqatune", "list", "backbones"]
     with Path("/dev/full").open("w") as full:
-        ran = subprocess.run(
-            [sys.executable, "-m", "iqatune", "list", "backbones"], stdout=full, stderr=subprocess.PIPE, timeout=120
-        )
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=settings, timeout=120)
     assert ran.returncode == 2
     assert ran.stderr == b"iqatune: stdout: No space left on device\n"
