@@ -209,6 +209,8 @@ class Metric(nn.Module):
             return images
         size = (new_height, new_width)
         resized = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        if not len(images):
+            return resized
         # means of pixels lie among them; rounding alone would take white beyond 1
         lowest, highest = images.detach().aminmax()
         return resized.clamp(lowest, highest)

@@ -29,7 +29,7 @@ from iqatune.results.record import (
     Result,
     read_result,
 )
-from iqatune.results.scores import confidence, correlation
+from iqatune.results.scores import FEWEST_PAIRS, confidence, correlation
 
 Grouping = Literal["distortion", "reference", "level"]
 
@@ -37,9 +37,6 @@ Kind = Literal["tuned", "uniform", "baseline"]
 
 UNIFORM = "uniform"
 """The baseline that is the metric itself, untuned."""
-
-SMALLEST_GROUP = 3
-"""Pairs that a group's correlation takes: two pairs agree fully or not at all, whatever the metric."""
 
 SCHEMA: Final = "iqatune.evaluation/1"
 
@@ -254,7 +251,7 @@ def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[G
         rows = names == name
         agreement = (
             correlation(table.quality[rows], distances[rows])
-            if rows.sum() >= SMALLEST_GROUP
+            if rows.sum() >= FEWEST_PAIRS
             else Correlation(srcc=np.nan, krcc=np.nan, plcc=np.nan)
         )
         groups.append(Group(**agreement.model_dump(), group=name, pairs=int(rows.sum())))

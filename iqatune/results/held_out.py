@@ -17,6 +17,7 @@ from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.results.record import Fold, HeldOut
+from iqatune.results.scores import FEWEST_PAIRS
 from iqatune.results.worker_process import attend_to_parent
 from iqatune.search.loop import Trial, best_trial
 from iqatune.search.objective import Objective
@@ -30,10 +31,6 @@ FoldTrials = Callable[[], list[Trial | None]]
 """Waits for the folds' searches: the best trial of each."""
 
 
-FEWEST = 3
-"""Pairs on either side of a split: two agree fully or not at all, whatever the metric."""
-
-
 def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
     """The largest number of folds up to `wanted` that leaves 2 references to tune on, and 3 pairs on either side.
 
@@ -44,7 +41,7 @@ def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
         if references - -(-references // folds) < 2:
             continue
         held_out = [int(mask.sum()) for mask in reference_folds(reference_ids, folds, seed)]
-        if min(held_out) >= FEWEST and len(reference_ids) - max(held_out) >= FEWEST:
+        if min(held_out) >= FEWEST_PAIRS and len(reference_ids) - max(held_out) >= FEWEST_PAIRS:
             return folds
     return 0
 

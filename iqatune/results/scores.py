@@ -7,6 +7,9 @@ from iqatune.evaluation.correlation import correlations
 from iqatune.metric.weights import Floats
 from iqatune.results.record import Confidence, Correlation
 
+FEWEST_PAIRS = 3
+"""Pairs that a correlation takes: two agree fully or not at all, whatever the metric."""
+
 RESAMPLES = 2000
 LEVEL = 0.95
 

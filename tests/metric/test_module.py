@@ -249,6 +249,11 @@ def test_white_stays_white_when_it_is_resized(metric):
     for height, width in ((300, 400), (384, 512), (257, 257), (1080, 1920)):
         white = torch.ones(1, 3, height, width)
         assert float(metric(metric.resize(white), metric.resize(white * 0.5))) > 0
+    assert metric.resize(torch.ones(0, 3, 384, 512)).shape == (
+        0,
+        3,
+        *metric.resize(torch.ones(1, 3, 384, 512)).shape[2:],
+    )
     noise = torch.rand(1, 3, 300, 400, generator=torch.Generator().manual_seed(0), requires_grad=True)
     metric.resize(noise).sum().backward()
     assert noise.grad.min() > 0
