@@ -7,6 +7,9 @@ import torch
 
 from iqatune.errors import InputError, UsageError
 
+DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
+"""What a device fails of, whatever the image; the second is known to newer releases of torch."""
+
 
 def resolve_device(name: str) -> torch.device:
     """The device that `--device auto|cpu|cuda|cuda:N` means on this machine; `auto` prefers a GPU.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from iqatune.backbones import parameters
+from iqatune.backbones.devices import DEVICE_ERRORS
 from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.backbones.pooling import replace_max_pooling
 from iqatune.backbones.sources import Cnn, build_cnn
@@ -18,8 +19,6 @@ from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 
 _LARGEST_PROBE = 512
-# what a device fails of, whatever the image; the second is known to newer releases of torch
-_DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 Pooling = Literal["native", "l2"]
 
 
@@ -68,7 +67,7 @@ class Backbone(nn.Module):
         height, width = images.shape[-2:]
         try:
             return [images, *self._maps(self._normalised(images))]
-        except _DEVICE_ERRORS:
+        except DEVICE_ERRORS:
             raise
         except (RuntimeError, AssertionError) as error:  # an assertion is how timm's models refuse a size
             size = f"{height} x {width} pixels"
@@ -133,7 +132,7 @@ class Backbone(nn.Module):
         try:
             with torch.no_grad():
                 self._maps(image)
-        except _DEVICE_ERRORS:
+        except DEVICE_ERRORS:
             raise
         except (RuntimeError, AssertionError):
             return False

@@ -24,9 +24,8 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
-from iqatune.statistics import fused
 from iqatune.statistics.kept import Group, Statistics, look_up, settings
-from iqatune.statistics.moments import centre, stage_moments
+from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments, write_group
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -69,10 +68,11 @@ def extract(
     moments, missing, wanted = kept.moments, list(kept.missing), kept.missing_pairs
     if missing:
         placed = _placed(backbone, device, precision)
+        kernels = kernels_of(device, progress)
         batch = None
         with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
             while missing:
-                stream = Stream(placed, device, batch)
+                stream = Stream(placed, device, kernels, batch)
                 try:
                     for group, computed in stream.moments(decoded(tuple(missing), resize, AHEAD[device.type])):
                         _check_finite(computed, group, backbone.name, precision)
@@ -166,14 +166,16 @@ class Stream:
     files would otherwise differ in features.
 
     Args:
+        kernels: what measures the moments there.
         batch: images in a batch; by default `batch_size` of the first image.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, batch: int | None = None) -> None:
+    def __init__(self, backbone: Backbone, device: torch.device, kernels: Kernels, batch: int | None = None) -> None:
         self.batch = batch or 1
         self._undecided = batch is None
         self._backbone = backbone
         self._device = device
+        self._kernels = kernels
         self._reference: Any = None
         self._found: list[Tensor] = []
 
@@ -218,23 +220,15 @@ class Stream:
             group = members[0].group
             end = start + len(members)
             if members[0].row is None:
-                self._reference = self._reference_of([maps[start : start + 1] for maps in stages])
+                self._reference = self._kernels.reference_of([maps[start : start + 1] for maps in stages])
                 self._found = []
                 start += 1
             if start < end:
-                self._found.append(self._compared([maps[start:end] for maps in stages]))
+                self._found.append(self._kernels.compared(self._reference, [maps[start:end] for maps in stages]))
             if members[-1].row == len(group.rows) - 1:
                 ended.append((group, self._found))
             start = end
         return ended
-
-    def _reference_of(self, maps: list[Tensor]) -> Any:
-        return fused.reference_of(maps) if self._device.type == "cpu" else [centre(stage) for stage in maps]
-
-    def _compared(self, maps: list[Tensor]) -> Tensor:
-        if self._device.type == "cpu":
-            return torch.from_numpy(fused.compared(self._reference, maps))
-        return stage_moments(self._reference, maps)
 
 
 def _fetched(ended: tuple[Group, list[Tensor]]) -> tuple[Group, Moments]:

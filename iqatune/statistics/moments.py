@@ -4,6 +4,7 @@ The covariance is computed from centred maps: the one-pass form E[xy] - mx my ca
 0.24 for a flat image compared with itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,9 +53,14 @@ def moments(reference: Centred, distorted: Centred) -> Tensor:
     )
 
 
-def stage_moments(reference: list[Centred], distorted: list[Tensor]) -> Tensor:
-    """Moments over all stages: the reference's centred maps and the distorted images' maps, (B, 5, C_all) float32."""
-    return torch.cat([moments(x, centre(y)) for x, y in zip(reference, distorted, strict=True)], dim=2)
+def reference_of(maps: Sequence[Tensor]) -> list[Centred]:
+    """What of a reference is needed to compare others with it, from its maps (1, C_i, H_i, W_i) of every stage."""
+    return [centre(stage) for stage in maps]
+
+
+def compared(references: Sequence[Centred], maps: Sequence[Tensor]) -> Tensor:
+    """Moments of distorted images' maps (B, C_i, H_i, W_i) against their reference, over all stages: (B, 5, C_all)."""
+    return torch.cat([moments(x, centre(y)) for x, y in zip(references, maps, strict=True)], dim=2)
 
 
 def _mean_product(first: Tensor, second: Tensor) -> Tensor:

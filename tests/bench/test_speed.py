@@ -14,9 +14,8 @@ from iqatune.metric.spaces import make_space
 from iqatune.results.bench.backbone import Setting, made_up_pairs
 from iqatune.results.bench.objective import CHANNELS, planted
 from iqatune.search.objective import Objective
-from iqatune.statistics import fused
+from iqatune.statistics import fused_cpu, moments
 from iqatune.statistics.extract import extract
-from iqatune.statistics.moments import centre, stage_moments
 
 TRIES = 15
 
@@ -76,10 +75,10 @@ def test_a_batch_in_the_channel_space_is_sooner_done_than_its_samples() -> None:
 @pytest.mark.usefixtures("one_thread")
 def test_compiled_moments_take_less_than_those_of_torch() -> None:
     maps = [torch.rand(2, 64, 128, 128).contiguous(memory_format=torch.channels_last)]
-    references, centred = fused.reference_of([maps[0][:1]]), [centre(maps[0][:1])]
-    compiled = _cpu_seconds(lambda: fused.compared(references, maps))
+    references, centred = fused_cpu.reference_of([maps[0][:1]]), moments.reference_of([maps[0][:1]])
+    compiled = _cpu_seconds(lambda: fused_cpu.compared(references, maps))
     with torch.inference_mode():
-        plain = _cpu_seconds(lambda: stage_moments(centred, maps))
+        plain = _cpu_seconds(lambda: moments.compared(centred, maps))
     assert compiled < plain / 1.5  # a sixth where it was measured
 
 
@@ -89,7 +88,7 @@ def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None
     table = made_up_pairs(tmp_path, Setting(size=(128, 112), references=1, distorted=7))
     backbone = build_backbone("vgg16", "random").to(memory_format=torch.channels_last)
     images = torch.rand(4, 3, 112, 128).contiguous(memory_format=torch.channels_last)
-    fused.reference_of([images])  # compiled before anything is measured
+    fused_cpu.reference_of([images])  # compiled before anything is measured
     shares = []
     for number in range(2):
         started = time.process_time()

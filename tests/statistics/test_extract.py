@@ -22,6 +22,7 @@ from iqatune.images import read_rgb
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
 from iqatune.statistics import extract as extraction
+from iqatune.statistics import fused_cpu
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
 from iqatune.statistics.kept import look_up, settings
@@ -223,7 +224,7 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
         make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path, Progress(quiet=True)
     )
     counting = _Counting(backbone)
-    stream = extraction.Stream(counting, torch.device("cpu"))  # type: ignore[arg-type]
+    stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
     passed = [
         (group.path, len(counting.batches), moments.shape[0])
         for group, moments in stream.moments(extraction.decoded(kept.missing, 256, 32))

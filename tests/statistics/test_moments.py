@@ -9,7 +9,7 @@ import torch
 from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
 from iqatune.metric.weights import Weights
 from iqatune.statistics.distances import distances, similarities
-from iqatune.statistics.fused import compared, reference_of
+from iqatune.statistics.fused_cpu import compared, reference_of
 from iqatune.statistics.moments import MOMENTS, centre, moments
 
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -18,7 +18,7 @@ SHAPE = (1, 4, 37, 53)
 
 
 def _compiled(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return compared(reference_of([torch.from_numpy(x)]), [torch.from_numpy(y)])
+    return compared(reference_of([torch.from_numpy(x)]), [torch.from_numpy(y)]).numpy()
 
 
 def _by_torch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_the_compiled_kernel_takes_any_layout_and_type(kind: torch.dtype) -> Non
     expected = _reference_moments(x.double().numpy(), y.double().numpy())
     for layout in (torch.channels_last, torch.contiguous_format):
         stages = [torch.cat([y, y, y]).contiguous(memory_format=layout), y.expand(3, -1, -1, -1)]
-        found = compared(reference_of([x.contiguous(memory_format=layout), x]), stages, threads=2)
+        found = compared(reference_of([x.contiguous(memory_format=layout), x]), stages, threads=2).numpy()
         assert found.dtype == np.float32
         for image in range(3):
             for half in np.split(found[image], 2, axis=1):

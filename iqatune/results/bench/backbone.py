@@ -28,10 +28,9 @@ from iqatune.progress import Progress
 from iqatune.results.bench.peers import compare_with, shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.statistics import fused
 from iqatune.statistics.extract import AHEAD, PRECISIONS, Precision, Stream, batch_size, decoded, extract
+from iqatune.statistics.kernels import kernels_of
 from iqatune.statistics.kept import look_up, settings
-from iqatune.statistics.moments import centre, stage_moments
 from iqatune.statistics.store import write_group
 
 
@@ -151,9 +150,10 @@ def _candidates(
     decided = settings(backbone.identity, setting.resize, precision)
     missing = look_up(table, decided, folder / "never", Progress(quiet=True)).missing
     images = list(decoded(missing, setting.resize, AHEAD[device.type]))
+    kernels = kernels_of(device, Progress())
 
     def in_memory() -> int:
-        return sum(len(moments) for _, moments in Stream(backbone, device).moments(iter(images)))
+        return sum(len(moments) for _, moments in Stream(backbone, device, kernels).moments(iter(images)))
 
     def bare() -> int:
         passes = -(-(len(table) + setting.references) // batch)
@@ -211,19 +211,14 @@ def _profile(
     images = [read_rgb(path, setting.resize) for path in paths]
     tensor = _tensor(images, device)
     stages = [stage.clone() for stage in backbone(tensor)]
-    if device.type == "cpu":
-        reference = fused.reference_of([stage[:1] for stage in stages])
-        moments = fused.compared(reference, stages)
-    else:
-        centred = [centre(stage[:1]) for stage in stages]
-        moments = stage_moments(centred, stages).cpu().numpy()
+    kernels = kernels_of(device, Progress())
+    reference = kernels.reference_of([stage[:1] for stage in stages])
+    moments = kernels.compared(reference, stages).cpu().numpy()
     steps = {
         "decode": lambda: [read_rgb(path, setting.resize) for path in paths],
         "transfer": lambda: _synchronised(lambda _: _tensor(images, device), tensor),
         "forward": lambda: _synchronised(backbone, tensor),
-        "moments": lambda: (
-            fused.compared(reference, stages) if device.type == "cpu" else stage_moments(centred, stages).cpu()
-        ),
+        "moments": lambda: kernels.compared(reference, stages).cpu(),
         "write": lambda: write_group(folder / "profile.safetensors", moments),
     }
     return {name: median(seconds(step, setting.rounds)) * 1e3 / batch for name, step in steps.items()}
@@ -248,11 +243,9 @@ def _memory_of_a_batch(name: str, device: str, precision: Precision, shape: tupl
     images = torch.rand(shape, device=place)
     with torch.inference_mode():
         stages = backbone(images)
-        if place.type == "cpu":
-            fused.compared(fused.reference_of([stage[:1] for stage in stages]), stages)
-            return _resident() - before
-        stage_moments([centre(stage[:1]) for stage in stages], stages)
-        return torch.cuda.max_memory_allocated(place) / 2**20
+        kernels = kernels_of(place, Progress(quiet=True))
+        kernels.compared(kernels.reference_of([stage[:1] for stage in stages]), stages)
+    return _resident() - before if place.type == "cpu" else torch.cuda.max_memory_allocated(place) / 2**20
 
 
 def _resident() -> float:

@@ -41,7 +41,7 @@ def reference_of(maps: Sequence[Tensor]) -> list[Reference]:
     return [_reference(_pixels(stage.float())[0].copy()) for stage in maps]
 
 
-def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Floats:
+def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Tensor:
     """Moments of distorted images against their reference, (B, 5, C_all) float32 in the order of `moments.MOMENTS`.
 
     Args:
@@ -61,7 +61,7 @@ def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: i
 
     with ThreadPoolExecutor(threads or torch.get_num_threads()) as pool:
         list(pool.map(compare, range(len(moments))))
-    return moments
+    return torch.from_numpy(moments)
 
 
 def _reference(pixels: Floats) -> Reference:
