@@ -2,10 +2,10 @@
 
 import copy
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,8 @@ class Backbone(nn.Module):
         self._made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
-        self.register_buffer("_mean", torch.tensor(cnn.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("_std", torch.tensor(cnn.std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_mean", _colour(cnn.mean), persistent=False)
+        self.register_buffer("_std", _colour(cnn.std), persistent=False)
         self.eval().requires_grad_(False)
 
     @property
@@ -93,7 +93,7 @@ class Backbone(nn.Module):
         network = _cut(self._network, count - 1)
         cnn = Cnn(network, self.channels[1:count], self.mean, self.std, self._channels_last, self._made_for)
         part = Backbone(self.name, self.weights, self.pooling, cnn)
-        return part.to(self._mean.device, self._mean.dtype)
+        return part.to(self._mean.device, self._dtype)
 
     def placed(self, device: torch.device, dtype: torch.dtype) -> "Backbone":
         """A copy on a device, in another arithmetic; this one, whose hash is of its parameters, stays as it is."""
@@ -120,15 +120,23 @@ class Backbone(nn.Module):
                 raise InputError(f"--backbone {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
         return bisect_left(range(largest), True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # images are normalised in full precision: bfloat16 tells no more than 256 grey levels apart, fewer near white.
+        # Done here and not with every batch, as a GPU would be waited for
+        if self._mean.dtype.itemsize < torch.float32.itemsize:
+            self._mean, self._std = (_colour(value).to(self._mean.device) for value in (self.mean, self.std))
+        return self
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self._network.parameters(), self._mean).dtype
+
     def _normalised(self, images: Tensor) -> Tensor:
-        if self._mean.dtype in (torch.bfloat16, torch.float16):
-            # in full precision up to here: bfloat16 tells no more than 256 grey levels apart, fewer near white
-            mean, std = (torch.tensor(value, device=images.device).view(1, 3, 1, 1) for value in (self.mean, self.std))
-            return ((images.float() - mean) / std).to(self._mean.dtype)
-        return (images - self._mean) / self._std
+        return ((images - self._mean) / self._std).to(self._dtype)
 
     def _takes(self, side: int) -> bool:
-        image = torch.zeros(1, 3, side, side, dtype=self._mean.dtype, device=self._mean.device)
+        image = torch.zeros(1, 3, side, side, dtype=self._dtype, device=self._mean.device)
         try:
             with torch.no_grad():
                 self._maps(image)
@@ -142,6 +150,10 @@ class Backbone(nn.Module):
         maps = self._network(normalised)
         maps = list(maps.values() if isinstance(maps, dict) else maps)[: len(self.channels) - 1]
         return [stage.permute(0, 3, 1, 2).contiguous() for stage in maps] if self._channels_last else maps
+
+
+def _colour(values: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto", seed: int = 0) -> Backbone:

@@ -3,7 +3,7 @@
 Pairs are grouped by reference, so a reference passes the backbone once however many distorted versions it has; a
 group is the unit that is kept, and that an interrupted extraction resumes at. Batches run on from one group into the
 next. The next images are decoded and resized by threads while the backbone works, and a GPU has its next batch before
-the figures of the last one are fetched.
+the figures of the last one are waited for.
 """
 
 from collections import deque
@@ -181,12 +181,12 @@ class Stream:
 
     def moments(self, images: Iterator[Image]) -> Iterator[tuple[Group, Moments]]:
         """Every group with the (n, 5, C) moments of its pairs, once the batch after its last is under way."""
-        ended: list[tuple[Group, list[Tensor]]] = []
+        coming: list[_Coming] = []
         for batch in self._batches(images):
-            ending = self._passed(batch)
-            yield from map(_fetched, ended)
-            ended = ending
-        yield from map(_fetched, ended)
+            ended = self._passed(batch)
+            yield from (group.arrived() for group in coming)
+            coming = ended
+        yield from (group.arrived() for group in coming)
 
     def _batches(self, images: Iterator[Image]) -> Iterator[list[Image]]:
         """Images of one size together, as many as go into a batch."""
@@ -210,8 +210,8 @@ class Stream:
         if waiting:
             yield waiting
 
-    def _passed(self, images: list[Image]) -> list[tuple[Group, list[Tensor]]]:
-        """The groups that end in this batch, with the moments of their pairs in parts."""
+    def _passed(self, images: list[Image]) -> "list[_Coming]":
+        """The groups that end in this batch."""
         stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
         ended = []
         start = 0
@@ -226,15 +226,34 @@ class Stream:
             if start < end:
                 self._found.append(self._kernels.compared(self._reference, [maps[start:end] for maps in stages]))
             if members[-1].row == len(group.rows) - 1:
-                ended.append((group, self._found))
+                ended.append(_sent(group, self._found, self._device))
             start = end
         return ended
 
 
-def _fetched(ended: tuple[Group, list[Tensor]]) -> tuple[Group, Moments]:
-    group, found = ended
-    moments: Moments = torch.cat(found).cpu().numpy()
-    return group, moments
+@dataclass(frozen=True)
+class _Coming:
+    """The (n, 5, C) moments of a group, on their way from the device; `sent` is None where there is no way to go."""
+
+    group: Group
+    moments: Tensor
+    sent: torch.cuda.Event | None
+
+    def arrived(self) -> tuple[Group, Moments]:
+        if self.sent is not None:
+            self.sent.synchronize()
+        moments: Moments = self.moments.numpy()
+        return self.group, moments
+
+
+def _sent(group: Group, parts: list[Tensor], device: torch.device) -> _Coming:
+    # asked for at once and waited for later: a copy that is asked for later comes after the next batch
+    moments = torch.cat(parts).to("cpu", non_blocking=True)
+    if device.type == "cpu":
+        return _Coming(group, moments, None)
+    sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    sent.record(torch.cuda.current_stream(device))
+    return _Coming(group, moments, sent)
 
 
 def _check_large_enough(image: Image, backbone: Backbone) -> None:
