@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from iqatune.evaluation.correlation import average_ranks
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
-from iqatune.search.threads import processors
+from iqatune.search.threads import ThreadPools, processors
 
 TOGETHER = 32
-"""Configurations that a thread evaluates at once: enough that the features are seldom read from memory, and that the
-thread seldom waits for the interpreter's lock."""
+"""Configurations that a thread evaluates at once, at most: enough that the features are seldom read from memory, and
+that the thread seldom waits for the interpreter's lock."""
 
 ROUNDING = 8
 """Distances closer than this many units of rounding of the largest may be out of order, and are computed again."""
@@ -54,6 +53,7 @@ class Objective:
         tables = [features[subset] for subset in rows[:-1]] + [features if everything else features[rows[-1]]]
         self._budgets = [_Ranking(table, quality[subset]) for table, subset in zip(tables, rows, strict=True)]
         self._idle: list[_Workspace] = []
+        self._pools = ThreadPools()
 
     def __call__(self, parameters: Floats, budget: int = -1) -> float:
         """SRCC of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where D is constant."""
@@ -72,15 +72,18 @@ class Objective:
         coefficients = self.space.coefficients(parameters)
         factors = coefficients.astype(ranking.features.dtype)
 
+        threads = processors()
+        together = max(1, min(TOGETHER, -(-len(parameters) // threads)))
+
         def correlations(start: int) -> Floats:
-            rows = slice(start, start + TOGETHER)
+            rows = slice(start, start + together)
             with self._workspace() as workspace:
                 distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(factors[rows])])
                 return ranking.correlations(coefficients[rows], distances, workspace)
 
         # a thread of BLAS for each of these; more of its own would spin where these want to work
-        with threadpool_limits(1, "blas"), ThreadPoolExecutor(processors()) as pool:
-            found = list(pool.map(correlations, range(0, len(parameters), TOGETHER)))
+        with self._pools.limit(1), ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(correlations, range(0, len(parameters), together)))
         return np.concatenate(found) if found else np.empty(0)
 
     @contextmanager

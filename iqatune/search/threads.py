@@ -22,6 +22,27 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class ThreadPools:
+    """The thread pools of BLAS and OpenMP in this process.
+
+    Looking for them takes a millisecond or more, and only a new import can bring one, so they are looked for again
+    after an import alone.
+    """
+
+    def __init__(self) -> None:
+        self._controller: ThreadpoolController | None = None
+        self._modules = 0
+
+    def limit(self, threads: int) -> Any:
+        """Run them on so many threads until the result's `restore_original_limits`, or to the end of a `with` block."""
+        if self._controller is None or self._modules != len(sys.modules):
+            self._controller, self._modules = ThreadpoolController(), len(sys.modules)
+        return self._controller.limit(limits=threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return ThreadPools().__dict__  # another process has pools of its own
+
+
 class Isolation:
     """A re-enterable context in which the global random generators are this object's own.
 
@@ -40,16 +61,12 @@ class Isolation:
         self._seed = seed % 2**32
         self._own: dict[str, Any] = {}
         self._outer: list[tuple[dict[str, Any], Any, int | None]] = []
-        self._controller: ThreadpoolController | None = None
-        self._modules = 0
+        self._pools = ThreadPools()
 
     def __enter__(self) -> None:
-        # looking for thread pools takes milliseconds, and only a new import can bring one
-        if self._controller is None or self._modules != len(sys.modules):
-            self._controller, self._modules = ThreadpoolController(), len(sys.modules)
         torch = sys.modules.get("torch")
         torch_threads = None if torch is None else torch.get_num_threads()  # before its OpenMP is limited
-        limiter = self._controller.limit(limits=THREADS)
+        limiter = self._pools.limit(THREADS)
         if torch is not None:
             torch.set_num_threads(THREADS)
         self._outer.append((_states(), limiter, torch_threads))

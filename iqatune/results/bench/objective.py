@@ -12,6 +12,7 @@ from iqatune.results.bench.record import ObjectiveBench, RayBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.search.threads import processors
 from iqatune.search.cluster import cluster
+from iqatune.search.loop import AHEAD
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
 
@@ -30,7 +31,7 @@ def planted(space: Space, pairs: int, references: int, seed: int = 0) -> tuple[F
     return features, np.round(quality, 3), tuple(f"r{row % references}" for row in range(pairs))
 
 
-def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: int = 128) -> ObjectiveBench:
+def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: int = AHEAD) -> ObjectiveBench:
     """One space, at the size of the data set that its target is set for."""
     from scipy.stats import spearmanr
 
@@ -38,7 +39,7 @@ def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: i
     features, quality, _ = planted(space, pairs or SIZES[name], 25)
     objective = Objective(space, features, quality)
     parameters = np.random.default_rng(1).uniform(size=(samples, len(space.names)))
-    few = parameters[:16]
+    few = parameters[:32]
 
     def one_by_one() -> int:
         return len([objective(row) for row in few])
