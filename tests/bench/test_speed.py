@@ -1,5 +1,8 @@
 """Speed as ratios within one run, the best of several tries, so that a busy machine does not matter."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,3 +103,30 @@ def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None
         extract(table, backbone, tmp_path / f"cache{number}", torch.device("cpu"))
         shares.append(alone / (time.process_time() - started))
     assert max(shares) > 0.6  # .9 where it was measured
+
+
+HUGE_PAGES = """
+import re, sys
+from pathlib import Path
+from iqatune.cli.main import script
+try:
+    script()
+except SystemExit as end:
+    assert end.code == 0
+import torch
+maps = torch.ones(2**24)
+print(re.search(r"AnonHugePages: +([0-9]+) kB", Path("/proc/self/smaps_rollup").read_text())[1])
+"""
+
+
+def test_the_command_line_has_torch_use_huge_pages() -> None:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not setting.exists() or "[madvise]" not in setting.read_text() or not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("the system does not leave huge pages to programs")
+
+    def kilobytes(**environment: str) -> int:
+        command = [sys.executable, "-c", HUGE_PAGES, "--version"]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1])
+
+    assert kilobytes() - kilobytes(THP_MEM_ALLOC_ENABLE="0") > 2**14  # of the 65536 that the maps take
