@@ -2,15 +2,15 @@
 
 Pairs are grouped by reference, so a reference passes the backbone once however many distorted versions it has; a
 group is the unit that is kept, and that an interrupted extraction resumes at. Batches run on from one group into the
-next. The next images are decoded and resized by threads while the backbone works, and a GPU has its next batch before
-the figures of the last one are waited for.
+next. Images are decoded and resized by all processors, for a GPU while it works, and it has its next batch before the
+figures of the last one are waited for.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ LARGEST_BATCH = 64
 """Images that pass the backbone together on a GPU, memory permitting."""
 
 AHEAD = {"cpu": 32, "cuda": 2 * LARGEST_BATCH}
-"""Images that are decoded while others are in the backbone; bounds the memory, whatever the set."""
+"""Images that are decoded before they are needed; bounds the memory, whatever the set."""
 
 
 def extract(
@@ -74,7 +74,7 @@ def extract(
             while missing:
                 stream = Stream(placed, device, kernels, batch)
                 try:
-                    for group, computed in stream.moments(decoded(tuple(missing), resize, AHEAD[device.type])):
+                    for group, computed in stream.moments(decoded(tuple(missing), resize, device)):
                         _check_finite(computed, group, backbone.name, precision)
                         write_group(group.path, computed)
                         moments[list(group.rows)] = computed
@@ -122,16 +122,23 @@ class Image:
     pixels: Rgb
 
 
-def decoded(groups: Sequence[Group], resize: int | None, ahead: int) -> Iterator[Image]:
-    """Every group's images, its reference first; decoding of the `ahead` next ones already under way."""
-    pool = ThreadPoolExecutor(thread_name_prefix="decode")  # a GPU takes what all processors together decode
+def decoded(groups: Sequence[Group], resize: int | None, device: torch.device) -> Iterator[Image]:
+    """Every group's images, its reference first, decoded by all processors together.
+
+    For a GPU the next ones are decoded while it works. A CPU decodes some, passes them through the CNN and decodes
+    the next: of the CNN's threads the one that had to share its processor would keep the others waiting.
+    """
+    by_turns = device.type == "cpu"
+    pool = ThreadPoolExecutor(torch.get_num_threads() if by_turns else None, thread_name_prefix="decode")
     wanted = ((group, row, path) for group in groups for row, path in _files(group))
     queue: deque[tuple[Group, int | None, Future[Rgb]]] = deque()
     try:
         while True:
-            while len(queue) < ahead and (coming := next(wanted, None)) is not None:
-                group, row, path = coming
-                queue.append((group, row, pool.submit(read_rgb, path, resize)))
+            if not (by_turns and queue):
+                for group, row, path in islice(wanted, AHEAD[device.type] - len(queue)):
+                    queue.append((group, row, pool.submit(read_rgb, path, resize)))
+                if by_turns:
+                    wait([future for *_, future in queue])
             if not queue:
                 return
             group, row, future = queue.popleft()

@@ -77,12 +77,13 @@ def test_a_batch_in_the_channel_space_is_sooner_done_than_its_samples() -> None:
 
 @pytest.mark.usefixtures("one_thread")
 def test_compiled_moments_take_less_than_those_of_torch() -> None:
-    maps = [torch.rand(2, 64, 128, 128).contiguous(memory_format=torch.channels_last)]
+    # as large as they are in use: torch's copies of smaller ones may find memory that was used before
+    maps = [torch.rand(2, 64, 256, 341).contiguous(memory_format=torch.channels_last)]
     references, centred = fused_cpu.reference_of([maps[0][:1]]), moments.reference_of([maps[0][:1]])
     compiled = _cpu_seconds(lambda: fused_cpu.compared(references, maps))
     with torch.inference_mode():
         plain = _cpu_seconds(lambda: moments.compared(centred, maps))
-    assert compiled < plain / 1.5  # a sixth where it was measured
+    assert compiled < plain / 1.5  # a twelfth where it was measured, a quarter with huge pages
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -227,7 +227,7 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
     passed = [
         (group.path, len(counting.batches), moments.shape[0])
-        for group, moments in stream.moments(extraction.decoded(kept.missing, 256, 32))
+        for group, moments in stream.moments(extraction.decoded(kept.missing, 256, torch.device("cpu")))
     ]
     # 8 images a group are two batches of 4; after the last there is none to wait for
     assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(kept.missing)]

@@ -28,7 +28,7 @@ from iqatune.progress import Progress
 from iqatune.results.bench.peers import compare_with, shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.statistics.extract import AHEAD, PRECISIONS, Precision, Stream, batch_size, decoded, extract
+from iqatune.statistics.extract import PRECISIONS, Precision, Stream, batch_size, decoded, extract
 from iqatune.statistics.kernels import kernels_of
 from iqatune.statistics.kept import look_up, settings
 from iqatune.statistics.store import write_group
@@ -149,7 +149,7 @@ def _candidates(
 
     decided = settings(backbone.identity, setting.resize, precision)
     missing = look_up(table, decided, folder / "never", Progress(quiet=True)).missing
-    images = list(decoded(missing, setting.resize, AHEAD[device.type]))
+    images = list(decoded(missing, setting.resize, device))
     kernels = kernels_of(device, Progress())
 
     def in_memory() -> int:
