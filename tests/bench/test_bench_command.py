@@ -1,6 +1,8 @@
 """The bench runs, and its record says what it should; how fast it is, is not for a test on any machine."""
 
 import json
+import multiprocessing
+import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -8,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from iqatune.results.bench.backbone import Setting, made_up_pairs
 from iqatune.results.bench.objective import bench_ray
+from iqatune.results.bench.peer_process import Comparison, peers_at_work
 from iqatune.results.bench.peers import PEERS, Peer, compare_with, shared_state
 from iqatune.results.bench.record import Bench
 from iqatune.results.bench.timing import rates, ratio, spread
@@ -54,6 +58,26 @@ def test_peers_hold_the_shared_parameters_and_download_nothing(peer: Peer, monke
     assert any(torch.equal(first, tensor) for tensor in built[-1].parameters())
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     compare(images[:1], images[1:])
+
+
+def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchmetrics")
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
+    pairs = made_up_pairs(tmp_path, Setting(size=(80, 64), references=1, distorted=3)).pairs
+    distorted = tuple(pair.distorted for pair in pairs)
+    with peers_at_work(Comparison("alexnet", pairs[0].reference, distorted, None, 2, "cpu")) as work:
+        assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+        (child,) = multiprocessing.active_children()
+        if Path(f"/proc/{child.pid}/environ").exists():
+            assert b"THP_MEM_ALLOC_ENABLE" not in Path(f"/proc/{child.pid}/environ").read_bytes()
+        assert {name: run() for name, run in work.items()} == {
+            "torchmetrics LPIPS": 3,
+            "torchmetrics LPIPS from files": 3,
+        }
+    with peers_at_work(Comparison("vgg19", pairs[0].reference, distorted, None, 2, "cpu")) as work:
+        assert work == {}
 
 
 def test_a_quick_bench(iqatune, tmp_path: Path) -> None:

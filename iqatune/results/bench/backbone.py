@@ -25,7 +25,8 @@ from iqatune.images import read_rgb
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
-from iqatune.results.bench.peers import compare_with, shared_state
+from iqatune.results.bench.peer_process import FROM_FILES, Comparison, peers_at_work, to_tensor
+from iqatune.results.bench.peers import shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.statistics.extract import PRECISIONS, Precision, Stream, batch_size, decoded, extract
@@ -59,9 +60,6 @@ ON_GPU = Setting(references=8, distorted=63, compared=64)
 QUICK = Setting(size=(96, 80), references=1, distorted=3, compared=4, rounds=2)
 
 
-FROM_FILES = " from files"
-
-
 def made_up_pairs(folder: Path, setting: Setting) -> PairTable:
     """Smooth images with noise, written as PNG: what a CNN takes for an image does not depend on what it shows."""
     rng = np.random.default_rng(0)
@@ -92,10 +90,11 @@ def bench_backbone(name: str, device: torch.device, precision: Precision, settin
         images = [table.pairs[0].reference, *(pair.distorted for pair in table.pairs)][: setting.compared + 1]
         decoded_ones = [read_rgb(path, setting.resize) for path in images]
         batch = batch_size(backbone, device, decoded_ones[0])
-        tensors = _tensor(decoded_ones, device)
+        tensors = to_tensor(decoded_ones, device)
         work = _candidates(backbone, state, table, tensors, batch, device, precision, setting, folder)
-        with torch.inference_mode(), true_float32():
-            found = rates(work, setting.rounds)
+        comparison = Comparison(name, images[0], tuple(images[1:]), setting.resize, batch, str(device))
+        with peers_at_work(comparison) as peers, torch.inference_mode(), true_float32():
+            found = rates(work | peers, setting.rounds)
             one = tensors[:1]
             alone = seconds(lambda: _synchronised(backbone, one), setting.rounds)
             profile = _profile(backbone, table, batch, device, setting, folder)
@@ -139,8 +138,6 @@ def _candidates(
     # of the same CNN in full precision: scoring is always so
     metric_backbone = build_backbone(backbone.name, str(folder / "parameters.pth") if state is not None else "random")
     metric = Metric(metric_backbone, uniform_weights(backbone.channels)).to(device)
-    # channels-last, as images that were read are: the other packages are quickest with that
-    repeated = x.contiguous(memory_format=torch.channels_last)
     full = tensors[torch.arange(batch) % len(tensors)]
 
     def extraction() -> int:
@@ -166,34 +163,7 @@ def _candidates(
             _synchronised(metric, x[start : start + batch], y[start : start + batch])
         return len(y)
 
-    work: dict[str, Work] = {
-        "extraction": extraction,
-        "in memory": in_memory,
-        "bare": bare,
-        "scoring": scoring,
-    }
-    for name, compare in compare_with(backbone.name, state, device).items():
-
-        def peer(compare=compare) -> int:  # type: ignore[no-untyped-def]
-            for start in range(0, len(y), batch):
-                _synchronised(compare, repeated[start : start + batch], y[start : start + batch])
-            return len(y)
-
-        def peer_from_files(compare=compare) -> int:  # type: ignore[no-untyped-def]
-            for start in range(0, len(y), batch):
-                pairs = table.pairs[: len(y)][start : start + batch]
-                references = _tensor([read_rgb(pair.reference, setting.resize) for pair in pairs], device)
-                distorted = _tensor([read_rgb(pair.distorted, setting.resize) for pair in pairs], device)
-                _synchronised(compare, references, distorted)
-            return len(y)
-
-        work[name] = peer
-        work[name + FROM_FILES] = peer_from_files
-    return work
-
-
-def _tensor(images: list[np.ndarray], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    return {"extraction": extraction, "in memory": in_memory, "bare": bare, "scoring": scoring}
 
 
 def _synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-untyped-def]
@@ -209,14 +179,14 @@ def _profile(
     """Median milliseconds an image spends in every step of extraction, one step after another."""
     paths = [table.pairs[row % len(table)].distorted for row in range(batch)]
     images = [read_rgb(path, setting.resize) for path in paths]
-    tensor = _tensor(images, device)
+    tensor = to_tensor(images, device)
     stages = [stage.clone() for stage in backbone(tensor)]
     kernels = kernels_of(device, Progress())
     reference = kernels.reference_of([stage[:1] for stage in stages])
     moments = kernels.compared(reference, stages).cpu().numpy()
     steps = {
         "decode": lambda: [read_rgb(path, setting.resize) for path in paths],
-        "transfer": lambda: _synchronised(lambda _: _tensor(images, device), tensor),
+        "transfer": lambda: _synchronised(lambda _: to_tensor(images, device), tensor),
         "forward": lambda: _synchronised(backbone, tensor),
         "moments": lambda: kernels.compared(reference, stages).cpu(),
         "write": lambda: write_group(folder / "profile.safetensors", moments),

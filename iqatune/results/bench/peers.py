@@ -95,11 +95,16 @@ def shared_state(backbone: str, seed: int = 0) -> Mapping[str, Tensor] | None:
     return state
 
 
+def installed(backbone: str) -> tuple[str, ...]:
+    """Names of the peers of a backbone that can be compared with."""
+    return tuple(peer.name for peer in PEERS if peer.backbone == backbone and find_spec(peer.package) is not None)
+
+
 def compare_with(backbone: str, state: Mapping[str, Tensor] | None, device: torch.device) -> dict[str, Compare]:
     """The installed peers of a backbone, on the device, their CNN holding the parameters of `state`."""
     found: dict[str, Compare] = {}
     for peer in PEERS:
-        if peer.backbone == backbone and state is not None and find_spec(peer.package) is not None:
+        if peer.backbone == backbone and state is not None and peer.name in installed(backbone):
             with _parameters(state), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old ways to call torchvision, theirs to mend
                 metric = peer.build().to(device).eval()
