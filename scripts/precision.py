@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from iqatune.cli.terminal import print_table
-from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.files import write_text
 from iqatune.progress import Progress
@@ -63,7 +62,7 @@ def main() -> None:
             key = (result.run.backbone, result.protocol.backbone_weights, precision)
             changes[key].append(change(result, precision, options.cache_dir))
     if not changes:
-        raise InputError(f"{options.results}: holds no record of a finished fp32 run")
+        parser.error(f"{options.results}: holds no record of a finished fp32 run")
     measured = []
     for (backbone, weights, precision), found in changes.items():
         moved, relative = np.abs([one for one, _ in found]), [one for _, one in found]
