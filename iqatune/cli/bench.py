@@ -13,7 +13,7 @@ EPILOG = """\b
 Examples:
   iqatune bench --backbone vgg16 --quick
   iqatune bench --output results/bench
-  iqatune bench --device cuda --precision bf16 --output results/bench-h200
+  iqatune bench --device cuda --precision bf16 --output results/bench-gpu
 """
 
 
