@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from iqatune.errors import InputError
+from iqatune.memory import prepare_memory
 from iqatune.suggestions import did_you_mean
 from iqatune.version import __version__
 
@@ -136,8 +137,7 @@ def script() -> None:
     """The console script."""
     # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # torch reads this at its first tensor: memory in huge pages, in which a CPU runs a CNN sooner (docs/speed.md)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    prepare_memory()
     sys.exit(main())
 
 

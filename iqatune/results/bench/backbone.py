@@ -22,6 +22,7 @@ from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.backbones.parameters import is_used
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
+from iqatune.memory import prepare_memory
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
@@ -207,6 +208,7 @@ def _peak_memory(name: str, device: torch.device, precision: Precision, shape: t
 
 
 def _memory_of_a_batch(name: str, device: str, precision: Precision, shape: tuple[int, ...]) -> float:
+    prepare_memory()
     place = torch.device(device)
     before = _resident()
     backbone = build_backbone(name, "random").placed(place, PRECISIONS[precision])

@@ -1,4 +1,4 @@
-"""Other packages in a process of their own: the huge pages that `iqatune` asks torch for are not their doing."""
+"""Other packages in a process of their own: how `iqatune` takes memory is not their doing."""
 
 import os
 from collections.abc import Iterator
@@ -15,13 +15,12 @@ from torch import Tensor
 
 from iqatune.backbones.devices import true_float32
 from iqatune.images import read_rgb
+from iqatune.memory import HUGE_PAGES
 from iqatune.results.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.results.bench.timing import Work
 
 FROM_FILES = " from files"
 """What follows a package's name where reading the images is timed too."""
-
-_HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,12 @@ def to_tensor(images: list[np.ndarray], device: torch.device) -> Tensor:
 
 @contextmanager
 def _without_huge_pages() -> Iterator[None]:
-    before = os.environ.pop(_HUGE_PAGES, None)
+    before = os.environ.pop(HUGE_PAGES, None)
     try:
         yield
     finally:
         if before is not None:
-            os.environ[_HUGE_PAGES] = before
+            os.environ[HUGE_PAGES] = before
 
 
 def _result(pool: ProcessPoolExecutor, function, *arguments: object) -> int:  # type: ignore[no-untyped-def]

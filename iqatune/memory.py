@@ -1,0 +1,27 @@
+"""How the program takes memory on Linux. A CNN makes large maps anew with every batch, and on a CPU that takes time."""
+
+import ctypes
+import os
+import sys
+
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""The variable by which torch is told to ask for huge pages."""
+
+MAPPED_BLOCKS = "MALLOC_MMAP_MAX_"
+"""glibc's variable for how many blocks may be mapped one by one; where it is set, memory is left as it is."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # as in malloc.h
+
+
+def prepare_memory() -> None:
+    """Have torch use huge pages, and keep freed memory for the next batch; before torch makes its first tensor.
+
+    glibc maps blocks of over 32 MiB one by one and gives them back when they are freed; the next batch then waits for
+    the system to clear the same pages again. Elsewhere, and where the variables say otherwise, nothing happens.
+    """
+    os.environ.setdefault(HUGE_PAGES, "1")
+    if sys.platform == "linux" and MAPPED_BLOCKS not in os.environ:
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):  # musl has none
+            libc.mallopt(_M_MMAP_MAX, 0)
+            libc.mallopt(_M_TRIM_THRESHOLD, -1)
