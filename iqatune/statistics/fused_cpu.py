@@ -21,7 +21,10 @@ Pixels = NDArray[np.float32] | NDArray[np.uint16]
 Kernel = Callable[[Floats, Floats, Pixels, Floats, Floats, Floats], None]
 
 ROWS = 64
-"""Pixels whose sums are taken in float32, before they are added up in float64."""
+"""Rows whose sums are taken in float32, before they are added up in float64."""
+
+WIDTH = 64
+"""Values of a row where pixels of few channels share one: their sums are taken side by side."""
 
 REORDERED = {"reassoc", "contract", "nsz"}
 """Sums may be taken in another order, and products fused with them; NaN and infinity keep their meaning."""
@@ -29,16 +32,16 @@ REORDERED = {"reassoc", "contract", "nsz"}
 
 @dataclass(frozen=True)
 class Reference:
-    """One stage of a reference image: its (H * W, C) map, and its (C,) mean and population variance."""
+    """One stage of a reference image: the `_rows` of its map, and its (C,) mean and population variance."""
 
-    pixels: Floats
+    rows: Floats
     mean: Floats
     variance: Floats
 
 
 def reference_of(maps: Sequence[Tensor]) -> list[Reference]:
     """What of a reference is needed to compare others with it, from its maps (1, C_i, H_i, W_i) of every stage."""
-    return [_reference(_pixels(stage.float())[0].copy()) for stage in maps]
+    return [_reference(_rows(stage.float())[0].copy(), stage.shape[1]) for stage in maps]
 
 
 def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Tensor:
@@ -57,23 +60,28 @@ def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: i
         for reference, stage, end, width in zip(references, maps, ends, widths, strict=True):
             place = moments[image, :, end - width : end]
             place[0], place[2] = reference.mean, reference.variance
-            _kernel()(reference.pixels, reference.mean, _pixels(stage[image, None])[0], place[1], place[3], place[4])
+            _kernel()(reference.rows, reference.mean, _rows(stage[image, None])[0], place[1], place[3], place[4])
 
     with ThreadPoolExecutor(threads or torch.get_num_threads()) as pool:
         list(pool.map(compare, range(len(moments))))
     return torch.from_numpy(moments)
 
 
-def _reference(pixels: Floats) -> Reference:
-    mean, variance, _ = (np.empty(pixels.shape[1], dtype=np.float32) for _ in range(3))
+def _reference(rows: Floats, channels: int) -> Reference:
+    mean, variance, _ = (np.empty(channels, dtype=np.float32) for _ in range(3))
     # by the kernel that others are compared by: an image compared with itself then has s = 1 exactly
-    _kernel()(pixels, mean, pixels, mean, variance, _)
-    return Reference(pixels, mean, variance)
+    _kernel()(rows, mean, rows, mean, variance, _)
+    return Reference(rows, mean, variance)
 
 
-def _pixels(maps: Tensor) -> Pixels:
-    """(B, H * W, C) of maps (B, C, H, W): float32, or the bits of bfloat16; a view where they are channels-last."""
-    rows = maps.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
+def _rows(maps: Tensor) -> Pixels:
+    """(B, H * W / n, n * C) of maps (B, C, H, W): float32, or the bits of bfloat16; a view if they are channels-last.
+
+    n, at least 1, is the most pixels that fit in a row of WIDTH and leave no row short.
+    """
+    images, channels, height, width = maps.shape
+    together = max(n for n in range(1, max(WIDTH // channels, 1) + 1) if height * width % n == 0)
+    rows = maps.permute(0, 2, 3, 1).contiguous().view(images, -1, together * channels)
     # numpy has no bfloat16, and a copy in float32 would cost as much as the moments
     bits: Pixels = rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.float().numpy()
     return bits
@@ -107,34 +115,39 @@ def _value(pixel: Any) -> Any:
 def _moments(
     reference: Floats, reference_mean: Floats, distorted: Pixels, mean: Floats, variance: Floats, covariance: Floats
 ) -> None:
-    """Mean and variance of `distorted` (n, C) and its covariance with `reference` (n, C), written to the last three.
+    """Mean and variance of `distorted` (rows, n * C) and its covariance with `reference` (rows, n * C).
 
-    `reference_mean` may be `mean` itself, which is set before it is used.
+    They are written to the last three (C,). `reference_mean` (C,) may be `mean` itself, which is set before it is used.
     """
-    pixels, channels = distorted.shape
-    first, second = np.zeros(channels, np.float64), np.zeros(channels, np.float64)
-    short, other = np.empty(channels, np.float32), np.empty(channels, np.float32)
-    for start in range(0, pixels, ROWS):
+    (rows, width), channels = distorted.shape, len(mean)
+    pixels = rows * width // channels
+    first, second = np.zeros(width, np.float64), np.zeros(width, np.float64)
+    short, other = np.empty(width, np.float32), np.empty(width, np.float32)
+    for start in range(0, rows, ROWS):
         short[:] = 0
-        for pixel in range(start, min(start + ROWS, pixels)):
-            for channel in range(channels):
-                short[channel] += _value(distorted[pixel, channel])
-        for channel in range(channels):
-            first[channel] += short[channel]
+        for row in range(start, min(start + ROWS, rows)):
+            for place in range(width):
+                short[place] += _value(distorted[row, place])
+        for place in range(width):
+            first[place] += short[place]
     for channel in range(channels):
-        mean[channel] = first[channel] / pixels
+        mean[channel] = first[channel::channels].sum() / pixels
+    means, reference_means = np.empty(width, np.float32), np.empty(width, np.float32)
+    for place in range(width):
+        means[place] = mean[place % channels]
+        reference_means[place] = reference_mean[place % channels]
     first[:] = 0
-    for start in range(0, pixels, ROWS):
+    for start in range(0, rows, ROWS):
         short[:] = 0
         other[:] = 0
-        for pixel in range(start, min(start + ROWS, pixels)):
-            for channel in range(channels):
-                centred = _value(distorted[pixel, channel]) - mean[channel]
-                short[channel] += centred * centred
-                other[channel] += centred * (reference[pixel, channel] - reference_mean[channel])
-        for channel in range(channels):
-            first[channel] += short[channel]
-            second[channel] += other[channel]
+        for row in range(start, min(start + ROWS, rows)):
+            for place in range(width):
+                centred = _value(distorted[row, place]) - means[place]
+                short[place] += centred * centred
+                other[place] += centred * (reference[row, place] - reference_means[place])
+        for place in range(width):
+            first[place] += short[place]
+            second[place] += other[place]
     for channel in range(channels):
-        variance[channel] = first[channel] / pixels
-        covariance[channel] = second[channel] / pixels
+        variance[channel] = first[channel::channels].sum() / pixels
+        covariance[channel] = second[channel::channels].sum() / pixels

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
 from iqatune.metric.weights import Weights
@@ -14,7 +16,7 @@ from iqatune.statistics.moments import MOMENTS, centre, moments
 
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-SHAPE = (1, 4, 37, 53)
+SHAPE = (1, 4, 36, 53)
 
 
 def _compiled(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -94,6 +96,15 @@ def test_the_compiled_kernel_takes_any_layout_and_type(kind: torch.dtype) -> Non
         for image in range(3):
             for half in np.split(found[image], 2, axis=1):
                 np.testing.assert_allclose(half, expected[0], rtol=2e-5, atol=2e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 70), st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_the_compiled_kernel_takes_any_shape(channels: int, height: int, width: int, seed: int) -> None:
+    # pixels of few channels share a row, where their number can be divided
+    rng = np.random.default_rng(seed)
+    x, y = (rng.normal(size=(1, channels, height, width)).astype(np.float32) for _ in range(2))
+    np.testing.assert_allclose(_compiled(x, y), _reference_moments(x, y), rtol=2e-5, atol=2e-6)
 
 
 def test_similarities_are_the_published_formulas() -> None:
