@@ -18,7 +18,7 @@ from torch import Tensor
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.float32] | NDArray[np.uint16]
 """Values of a map: float32, or bfloat16 as the 16 bits that it is."""
-Kernel = Callable[[Floats, Floats, Pixels, Floats, Floats, Floats], None]
+Kernel = Callable[[Pixels, Floats, Pixels, Floats, Floats, Floats], None]
 
 ROWS = 64
 """Rows whose sums are taken in float32, before they are added up in float64."""
@@ -34,14 +34,14 @@ REORDERED = {"reassoc", "contract", "nsz"}
 class Reference:
     """One stage of a reference image: the `_rows` of its map, and its (C,) mean and population variance."""
 
-    rows: Floats
+    rows: Pixels
     mean: Floats
     variance: Floats
 
 
 def reference_of(maps: Sequence[Tensor]) -> list[Reference]:
     """What of a reference is needed to compare others with it, from its maps (1, C_i, H_i, W_i) of every stage."""
-    return [_reference(_rows(stage.float())[0].copy(), stage.shape[1]) for stage in maps]
+    return [_reference(_rows(stage)[0].copy(), stage.shape[1]) for stage in maps]
 
 
 def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Tensor:
@@ -67,7 +67,7 @@ def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: i
     return torch.from_numpy(moments)
 
 
-def _reference(rows: Floats, channels: int) -> Reference:
+def _reference(rows: Pixels, channels: int) -> Reference:
     mean, variance, _ = (np.empty(channels, dtype=np.float32) for _ in range(3))
     # by the kernel that others are compared by: an image compared with itself then has s = 1 exactly
     _kernel()(rows, mean, rows, mean, variance, _)
@@ -113,7 +113,7 @@ def _value(pixel: Any) -> Any:
 
 
 def _moments(
-    reference: Floats, reference_mean: Floats, distorted: Pixels, mean: Floats, variance: Floats, covariance: Floats
+    reference: Pixels, reference_mean: Floats, distorted: Pixels, mean: Floats, variance: Floats, covariance: Floats
 ) -> None:
     """Mean and variance of `distorted` (rows, n * C) and its covariance with `reference` (rows, n * C).
 
@@ -144,7 +144,7 @@ def _moments(
             for place in range(width):
                 centred = _value(distorted[row, place]) - means[place]
                 short[place] += centred * centred
-                other[place] += centred * (reference[row, place] - reference_means[place])
+                other[place] += centred * (_value(reference[row, place]) - reference_means[place])
         for place in range(width):
             first[place] += short[place]
             second[place] += other[place]
