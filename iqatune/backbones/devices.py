@@ -10,6 +10,12 @@ from iqatune.errors import InputError, UsageError
 DEVICE_ERRORS = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 """What a device fails of, whatever the image; the second is known to newer releases of torch."""
 
+_ARITHMETIC = {
+    torch.bfloat16: ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "sve_bf16"),
+    torch.float16: ("avx512_fp16", "amx_fp16", "avx10_2", "fp16_arith"),
+}
+"""What `torch.cpu.get_capabilities` calls a CPU's instructions for a type, on x86 and on Arm."""
+
 
 def resolve_device(name: str) -> torch.device:
     """The device that `--device auto|cpu|cuda|cuda:N` means on this machine; `auto` prefers a GPU.
@@ -42,6 +48,14 @@ def gpu_count(name: str) -> int:
 def device_name(device: torch.device) -> str:
     """What a record calls the device: a GPU with its model."""
     return str(device) if device.type == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def is_slow(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether this is a CPU without instructions for a type: it takes several times as long as with float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # known to newer releases of torch
+    if device.type != "cpu" or dtype not in _ARITHMETIC or capabilities is None:
+        return False
+    return not any(capabilities().get(name) for name in _ARITHMETIC[dtype])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iqatune.backbones.devices import true_float32
+from iqatune.backbones.devices import is_slow, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
@@ -67,6 +67,8 @@ def extract(
         progress.warn(f"damaged cache file, computed again: {damaged}")
     moments, missing, wanted = kept.moments, list(kept.missing), kept.missing_pairs
     if missing:
+        if is_slow(device, PRECISIONS[precision]):
+            progress.warn(f"this CPU has no instructions for {precision}: it takes several times as long as fp32")
         placed = _placed(backbone, device, precision)
         kernels = kernels_of(device, progress)
         batch = None

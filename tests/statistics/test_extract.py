@@ -24,7 +24,7 @@ from iqatune.progress import Progress
 from iqatune.statistics import extract as extraction
 from iqatune.statistics import fused_cpu
 from iqatune.statistics.distances import distances
-from iqatune.statistics.extract import Statistics, extract
+from iqatune.statistics.extract import Precision, Statistics, extract
 from iqatune.statistics.kept import look_up, settings
 
 MakeTable = Callable[..., PairTable]
@@ -59,6 +59,33 @@ def make_table(tmp_path: Path) -> MakeTable:
 
 def _extract(table: PairTable, backbone: Backbone, cache: Path, **settings: object) -> Statistics:
     return extract(table, backbone, cache, torch.device("cpu"), progress=Progress(quiet=True), **settings)
+
+
+@pytest.mark.parametrize(
+    ("precision", "capabilities", "warned"),
+    [
+        ("bf16", {"avx512_fp16": True, "avx512_bf16": False}, True),
+        ("bf16", {"avx512_bf16": True}, False),
+        ("fp16", {"avx512_bf16": True}, True),
+        ("fp16", {"fp16_arith": True}, False),
+        ("fp32", {}, False),
+    ],
+)
+def test_a_precision_that_takes_longer_than_fp32_is_warned_about(
+    make_table: MakeTable,
+    backbone: Backbone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    precision: Precision,
+    capabilities: dict[str, bool],
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    table = make_table(references=1, distorted=1)
+    for _ in range(2):  # the second time the store has it
+        extract(table, backbone, tmp_path, torch.device("cpu"), precision, progress=Progress(quiet=True))
+    assert capsys.readouterr().err.count(f"no instructions for {precision}") == warned
 
 
 def test_figures_are_those_of_float64(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
