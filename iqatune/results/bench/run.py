@@ -17,6 +17,7 @@ from iqatune.results.bench.record import BENCH_FILE, Bench
 from iqatune.results.environment import environment
 from iqatune.results.record import RESULT_FILE, read_result
 from iqatune.results.report.collect import backbone_label
+from iqatune.search.loop import AHEAD
 from iqatune.statistics.extract import Precision
 
 
@@ -55,7 +56,7 @@ def run_bench(
             advance(1)
         objective = []
         for space in spaces:
-            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else 512))
+            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else AHEAD))
             advance(1)
         ray = bench_ray() if with_ray else None
     bench = Bench(
