@@ -3,13 +3,11 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-"""The variable by which torch is told to ask for huge pages."""
-
-MAPPED_BLOCKS = "MALLOC_MMAP_MAX_"
-"""glibc's variable for how many blocks may be mapped one by one; where it is set, memory is left as it is."""
-
+_HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # by which torch is told to ask for them
+_MAPPED_BLOCKS = "MALLOC_MMAP_MAX_"  # glibc's: how many blocks may be mapped one by one
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # as in malloc.h
 
 
@@ -19,9 +17,20 @@ def prepare_memory() -> None:
     glibc maps blocks of over 32 MiB one by one and gives them back when they are freed; the next batch then waits for
     the system to clear the same pages again. Elsewhere, and where the variables say otherwise, nothing happens.
     """
-    os.environ.setdefault(HUGE_PAGES, "1")
-    if sys.platform == "linux" and MAPPED_BLOCKS not in os.environ:
+    os.environ.setdefault(_HUGE_PAGES, "1")
+    if sys.platform == "linux" and _MAPPED_BLOCKS not in os.environ:
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):  # musl has none
             libc.mallopt(_M_MMAP_MAX, 0)
             libc.mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+@contextmanager
+def unprepared() -> Iterator[None]:
+    """Let processes that are started in here take memory as any program does."""
+    before = os.environ.pop(_HUGE_PAGES, None)  # what glibc was told stays in this process by itself
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[_HUGE_PAGES] = before

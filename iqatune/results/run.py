@@ -15,7 +15,6 @@ from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
 from iqatune.results.environment import environment
-from iqatune.search.threads import processors
 from iqatune.results.held_out import fold_searches, masks, possible_folds, summarise
 from iqatune.results.prepare import Prepared, load_table, prepare
 from iqatune.results.record import (
@@ -38,9 +37,10 @@ from iqatune.search.loop import OtherSearch, Trial, best_trial
 from iqatune.search.searchers.base import Searcher
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
+from iqatune.search.threads import processors
 
-# options that decide how a run is computed and not what it finds, so a change of them continues the same run; what files
-# hold is in the protocol, by their hashes
+# options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
+# files hold is in the protocol, by their hashes
 INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
 
 

@@ -11,9 +11,9 @@ from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.search.threads import processors
 from iqatune.results.record import BackboneOptions
 from iqatune.search.cluster import cluster
+from iqatune.search.threads import processors
 from iqatune.statistics.kept import Kept, look_up, settings
 
 SHARDS_PER_GPU = 4
@@ -73,9 +73,7 @@ def fill_store(
 def _shards(table: PairTable, kept: Kept, count: int) -> list[PairTable]:
     """The pairs of the missing references in up to `count` tables, no reference in two of them."""
     shares = [kept.missing[start::count] for start in range(min(count, len(kept.missing)))]
-    return [
-        replace(table, pairs=tuple(table.pairs[row] for group in share for row in group.rows)) for share in shares
-    ]
+    return [replace(table, pairs=tuple(table.pairs[row] for group in share for row in group.rows)) for share in shares]
 
 
 def _with_absolute_path(features: BackboneOptions) -> BackboneOptions:

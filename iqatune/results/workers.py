@@ -16,12 +16,12 @@ import numpy as np
 from iqatune.errors import InputError
 from iqatune.files import write_bytes
 from iqatune.progress import Progress
-from iqatune.search.threads import processors
 from iqatune.results.prepare import Prepared
 from iqatune.results.record import RESULT_FILE, TRIALS_FILE, Run
 from iqatune.results.run import search_prepared
 from iqatune.results.worker_process import attend_to_parent
 from iqatune.search.cluster import cluster
+from iqatune.search.threads import processors
 
 ATTEMPTS = 2
 """How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""

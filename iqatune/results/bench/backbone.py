@@ -31,8 +31,8 @@ from iqatune.results.bench.peers import shared_state
 from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.statistics.extract import PRECISIONS, Precision, Stream, batch_size, decoded, extract
-from iqatune.statistics.kernels import kernels_of
 from iqatune.statistics.kept import look_up, settings
+from iqatune.statistics.kernels import kernels_of
 from iqatune.statistics.store import write_group
 
 

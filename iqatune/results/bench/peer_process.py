@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iqatune.backbones.devices import true_float32
 from iqatune.images import read_rgb
-from iqatune.memory import HUGE_PAGES
+from iqatune.memory import unprepared
 from iqatune.results.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.results.bench.timing import Work
 
@@ -46,7 +46,7 @@ def peers_at_work(comparison: Comparison) -> Iterator[dict[str, Work]]:
         yield {}
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        with _without_huge_pages():
+        with unprepared():
             pool.submit(os.getpid).result()  # what starts the process, with the environment as it is now
         work: dict[str, Work] = {}
         for name in names:
@@ -58,16 +58,6 @@ def peers_at_work(comparison: Comparison) -> Iterator[dict[str, Work]]:
 def to_tensor(images: list[np.ndarray], device: torch.device) -> Tensor:
     """(B, 3, H, W) float32 in [0, 1], in channels-last order, as images that were read are."""
     return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
-
-
-@contextmanager
-def _without_huge_pages() -> Iterator[None]:
-    before = os.environ.pop(HUGE_PAGES, None)
-    try:
-        yield
-    finally:
-        if before is not None:
-            os.environ[HUGE_PAGES] = before
 
 
 def _result(pool: ProcessPoolExecutor, function, *arguments: object) -> int:  # type: ignore[no-untyped-def]

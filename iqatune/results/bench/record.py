@@ -30,7 +30,9 @@ class BackboneBench(Model):
     peers_from_files: dict[str, Spread] = Field(
         default={}, description="the same, each pair's two files read before it is compared, as in a loop over pairs"
     )
-    share_of_bare_forward: float = Field(description="median of the rounds' ratios, extraction from files to bare forward")
+    share_of_bare_forward: float = Field(
+        description="median of the rounds' ratios, extraction from files to bare forward"
+    )
     in_memory_share_of_bare_forward: float = Field(description="the same of extraction from decoded images")
     times_peers: dict[str, float] = Field(
         description="median of the rounds' ratios, extraction from files to each peer from files"

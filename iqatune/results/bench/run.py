@@ -6,7 +6,6 @@ from statistics import median
 
 from iqatune.backbones.devices import resolve_device
 from iqatune.backbones.zoo import TIMM, available, find
-from iqatune.errors import InputError
 from iqatune.files import check_writable, replacing, write_text
 from iqatune.images import resized_size
 from iqatune.progress import Progress

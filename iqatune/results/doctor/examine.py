@@ -67,9 +67,7 @@ def _as_findings(subject: str, outcomes: Iterable[Outcome]) -> list[Finding]:
     return [Finding(subject=subject, check=check, level=level, says=says) for check, level, says in outcomes]
 
 
-def _data_outcomes(
-    data: DataOptions, full: bool, progress: Progress, smallest: int | None
-) -> Iterator[Outcome]:
+def _data_outcomes(data: DataOptions, full: bool, progress: Progress, smallest: int | None) -> Iterator[Outcome]:
     table: PairTable | None = None
     try:
         table = load_table(data)
@@ -107,7 +105,9 @@ def _network_findings(
         if network is not None and "backbone" in wanted:
             findings += _as_findings(name, backbone_outcomes(network))
     if "device" in wanted:
-        findings += _as_findings(f"device {device}", device_outcomes(device, network or build_backbone(STAND_IN, "random")))
+        findings += _as_findings(
+            f"device {device}", device_outcomes(device, network or build_backbone(STAND_IN, "random"))
+        )
     return network, findings
 
 

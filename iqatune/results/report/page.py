@@ -2,9 +2,8 @@
 
 import base64
 from importlib.resources import files
-from itertools import groupby
 
-from iqatune.results.report.model import MARKS, Report, Table
+from iqatune.results.report.model import MARKS, Report
 
 
 def page(report: Report) -> str:

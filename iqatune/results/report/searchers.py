@@ -164,8 +164,8 @@ def _of_whole_cases(count: int) -> tuple[str, str]:
     return (
         f"Over the {count} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank of the "
         "tuned SRCC, 1 is the best.",
-        "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too few "
-        "cases for a test.",
+        "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
+        "few cases for a test.",
     )
 
 

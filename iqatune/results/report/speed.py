@@ -10,8 +10,7 @@ def speed_section(context: Context) -> Section:
     measured = context.found.speeds
     missing = sorted({run.result.run.backbone for run in context.found.runs} - {one.backbone for one in measured})
     rows = [
-        (word(one.backbone), word(one.precision), word(one.device), number(one.pairs_per_second, 1))
-        for one in measured
+        (word(one.backbone), word(one.precision), word(one.device), number(one.pairs_per_second, 1)) for one in measured
     ]
     tables = [
         Table(

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from itertools import groupby
 
 from iqatune.results.report.model import Cell, Report, Section, Table
 
