@@ -1,4 +1,7 @@
-"""The exceptions that mean: what the user gave cannot be used."""
+"""The exceptions that mean: what the user gave cannot be used; and what was probably meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(Exception):
@@ -14,3 +17,16 @@ class InputError(Exception):
 
 class UsageError(InputError):
     """Options that nobody knows or that do not go together: nothing was looked at."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error line about an unknown name: the closest known ones, or all of them.
+
+    >>> did_you_mean("vgg91", ["vgg16", "vgg19", "alexnet"])
+    "did you mean 'vgg19' or 'vgg16'?"
+    """
+    known = list(known)
+    close = get_close_matches(name.lower(), known, n=2, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
+    return "known: " + ", ".join(known)

@@ -27,15 +27,15 @@ from typing import Any
 
 import numpy as np
 
+from iqatune.cli.progress import Console
 from iqatune.cli.terminal import print_table
-from iqatune.files import write_text
 from iqatune.metric.spaces import make_space
-from iqatune.progress import Progress
-from iqatune.results.environment import environment
-from iqatune.search.loop import Trial
+from iqatune.records.environment import environment
+from iqatune.records.trial import Trial
+from iqatune.runtime.files import write_text
+from iqatune.runtime.threads import processors
 from iqatune.search.searchers.registry import available, make_searcher
 from iqatune.search.task import Task
-from iqatune.search.threads import processors
 
 CHANNELS = (3, 64, 128, 256, 384, 512)
 """SqueezeNet's: 12 parameters in the stage space."""
@@ -53,10 +53,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/bench/engines.json"))
     options = parser.parse_args()
 
-    progress = Progress()
+    progress = Console()
     # a Ray for this process alone, that reads and writes no token in the home folder
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    from iqatune.search.cluster import cluster
+    from iqatune.runtime.cluster import cluster
 
     searches = {}
     started = time.perf_counter()

@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from iqatune.cli.terminal import print_table
-from iqatune.files import write_text
+from iqatune.records.environment import environment
 from iqatune.results.bench.backbone import Setting, made_up_pairs
-from iqatune.results.environment import environment
+from iqatune.runtime.files import write_text
 
 DISTORTED = 120
 """Distorted images of a reference, as in TID2013."""

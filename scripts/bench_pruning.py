@@ -16,11 +16,11 @@ import torch
 
 from iqatune.backbones.network import build_backbone
 from iqatune.cli.terminal import print_table
-from iqatune.files import write_text
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import Weights, uniform_weights
+from iqatune.records.environment import environment
 from iqatune.results.bench.timing import rates, ratio, spread
-from iqatune.results.environment import environment
+from iqatune.runtime.files import write_text
 
 
 def without_last(weights: Weights, stages: int) -> Weights:

@@ -14,14 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
+from iqatune.cli.progress import Console
 from iqatune.cli.terminal import print_table
 from iqatune.evaluation.correlation import srcc
-from iqatune.files import write_text
-from iqatune.progress import Progress
-from iqatune.results.environment import environment
+from iqatune.metric.weights import tuned_weights
+from iqatune.records.environment import environment
+from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.result import Result, read_result
+from iqatune.records.vocabulary import Precision
 from iqatune.results.prepare import Prepared, prepare
-from iqatune.results.record import BackboneOptions, DataOptions, Result, read_result
-from iqatune.statistics.extract import PRECISIONS, Precision
+from iqatune.runtime.files import write_text
+from iqatune.statistics.extract import PRECISIONS
 
 TARGET = 5e-4
 """Change of an SRCC that is small beside what 97 pairs tell: their intervals are a hundred times as wide."""
@@ -31,7 +34,7 @@ TARGET = 5e-4
 def statistics(data: DataOptions, backbone: BackboneOptions, precision: Precision, cache_dir: Path) -> Prepared:
     """The data set's statistics in another precision than the record's own."""
     features = backbone.model_copy(update={"precision": precision})
-    return prepare(data, features, "covariance", cache_dir, Progress())
+    return prepare(data, features, "covariance", cache_dir, Console())
 
 
 def change(result: Result, precision: Precision, cache_dir: Path) -> tuple[float, float]:
@@ -40,7 +43,7 @@ def change(result: Result, precision: Precision, cache_dir: Path) -> tuple[float
     data = DataOptions.model_validate(run.model_dump(include=set(DataOptions.model_fields)))
     backbone = BackboneOptions.model_validate(run.model_dump(include=set(BackboneOptions.model_fields)))
     exact, rounded = (statistics(data, backbone, one, cache_dir) for one in ("fp32", precision))
-    before, after = exact.distances(result.weights()), rounded.distances(result.weights())
+    before, after = exact.distances(tuned_weights(result)), rounded.distances(tuned_weights(result))
     relative = (after / before - 1)[before > 0]
     quality = exact.table.quality
     return srcc(quality, -after) - srcc(quality, -before), float(np.sqrt(np.mean(relative**2)))

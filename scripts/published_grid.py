@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from iqatune.backbones.zoo import find
-from iqatune.files import write_text
 from iqatune.metric.spaces import make_space
-from iqatune.results.environment import environment
+from iqatune.records.environment import environment
+from iqatune.runtime.files import write_text
+from iqatune.runtime.threads import processors
 from iqatune.search.searchers.registry import available
 from iqatune.search.task import Task
-from iqatune.search.threads import processors
 from iqatune.statistics.distances import feature_table
 
 SETS = {"kadid10k": (10125, 81), "tid2013": (3000, 25), "csiq": (866, 30), "live": (779, 29)}

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from iqatune.backbones.devices import resolve_device
 from iqatune.backbones.network import build_backbone
+from iqatune.cli.progress import Console
 from iqatune.errors import InputError
-from iqatune.files import replacing, write_text
 from iqatune.metric.files import load_metric
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
+from iqatune.runtime.files import replacing, write_text
 
 
 def main() -> int:
@@ -110,7 +111,7 @@ def recover_and_write(metric: Metric, reference: Tensor, arguments: argparse.Nam
     generator = torch.Generator().manual_seed(arguments.seed)
     noise = torch.rand(reference.shape, generator=generator).to(reference.device)
     started = time.perf_counter()
-    image, distances, psnrs = recover(metric, reference, noise, arguments.steps, arguments.rate, Progress())
+    image, distances, psnrs = recover(metric, reference, noise, arguments.steps, arguments.rate, Console())
     seconds = time.perf_counter() - started
     draw((reference, noise, image), distances, psnrs, metric, _beside(arguments.output, ".png"))
     # no path of this machine: a record is read elsewhere

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from iqatune.files import read_kept, sha256_of_file, write_text
+from iqatune.runtime.files import read_kept, sha256_of_file, write_text
 from iqatune.version import __version__, package_version
 
 VERSION = 1

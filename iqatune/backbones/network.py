@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,9 @@ from iqatune.backbones.pooling import replace_max_pooling
 from iqatune.backbones.sources import Cnn, build_cnn
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
+from iqatune.records.vocabulary import ResolvedPooling
 
 _LARGEST_PROBE = 512
-Pooling = Literal["native", "l2"]
 
 
 class Backbone(nn.Module):
@@ -37,7 +37,7 @@ class Backbone(nn.Module):
     _mean: Tensor
     _std: Tensor
 
-    def __init__(self, name: str, weights: str, pooling: Pooling, cnn: Cnn) -> None:
+    def __init__(self, name: str, weights: str, pooling: ResolvedPooling, cnn: Cnn) -> None:
         super().__init__()
         self.name = name
         self.weights = weights
@@ -174,7 +174,7 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
         raise InputError(f"--pooling {pooling}: unknown pooling; give auto, native or l2")
     cnn = build_cnn(info, weights, seed)
     _write_out_of_place(cnn.network)
-    resolved: Pooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
+    resolved: ResolvedPooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
     if resolved == "l2" and replace_max_pooling(cnn.network) == 0:
         raise InputError(f"--pooling l2: {name} has no max pooling that it could replace; give --pooling native")
     from_file = weights not in (PRETRAINED, RANDOM)

@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from iqatune.backbones.identity import PRETRAINED, RANDOM
-from iqatune.errors import InputError
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
 
 _OPTION = "--backbone-weights"
 # wrappers that training scripts save a state dict in

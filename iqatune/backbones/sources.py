@@ -18,8 +18,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.zoo import BackboneInfo
-from iqatune.errors import InputError
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
 
 # the parameters that the published metrics and the comparative study used; torchvision's DEFAULT differs for resnet
 _TORCHVISION_PARAMETERS = "IMAGENET1K_V1"

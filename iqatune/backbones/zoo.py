@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from iqatune.errors import InputError
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
 
 TIMM = "timm:"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

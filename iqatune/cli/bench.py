@@ -6,8 +6,8 @@ from typing import Any, Literal
 import click
 
 from iqatune.cli.options import config_option, debug_option, json_option, machine_options, option, quiet_option
+from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
-from iqatune.progress import Progress
 
 EPILOG = """\b
 Examples:
@@ -55,7 +55,7 @@ def command(
 
     # a try-out takes the place of no measurement
     output = output or Path("results/bench/quick" if quick else "results/bench")
-    progress = Progress(quiet)
+    progress = console_progress(quiet=quiet)
     bench = run_bench(backbones, device, precision, quick, with_ray, output, progress)
     if results is not None and not plot_srcc_against_cost(bench, results, output / "srcc-against-cost.svg"):
         progress.warn(f"--results {results}: holds no search with held-out figures of these backbones; no plot")

@@ -18,8 +18,8 @@ from iqatune.cli.options import (
     weights_option,
     where_data_options,
 )
+from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
-from iqatune.progress import Progress
 
 PARTS = ("data", "backbone", "searchers", "device")
 
@@ -70,11 +70,13 @@ def command(
         refuse_without("--backbone", ("backbone_weights", "pooling"))
 
     from iqatune.cli.tables import print_diagnosis
+    from iqatune.records.options import DataOptions
     from iqatune.results.doctor.examine import examine
-    from iqatune.results.record import DataOptions
 
     data = None if dataset is None else DataOptions(dataset=dataset, **options)
-    diagnosis = examine(only or PARTS, data, backbone, backbone_weights, pooling, device, full, Progress(quiet))
+    diagnosis = examine(
+        only or PARTS, data, backbone, backbone_weights, pooling, device, full, console_progress(quiet=quiet)
+    )
     if as_json:
         print(diagnosis.model_dump_json(by_alias=True))
     else:

@@ -16,8 +16,8 @@ from iqatune.cli.options import (
     option,
     quiet_option,
 )
-from iqatune.progress import Progress
-from iqatune.results.record import DataOptions
+from iqatune.cli.progress import console_progress
+from iqatune.records.options import DataOptions
 
 EPILOG = """\b
 Examples:
@@ -64,7 +64,7 @@ def command(
     from iqatune.results.evaluate import as_csv, evaluate
 
     data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
-    cache, progress = cache_folder(cache_dir), Progress(quiet)
+    cache, progress = cache_folder(cache_dir), console_progress(quiet=quiet)
     evaluation = evaluate(files, data, by, device, backbone_weights, cache, progress, baselines)
     if output_format == "json":
         print(evaluation.model_dump_json(by_alias=True))

@@ -12,8 +12,8 @@ from iqatune.cli.options import (
     option,
     quiet_option,
 )
+from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
-from iqatune.progress import Progress
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
 
@@ -52,12 +52,12 @@ def command(
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")
 
-    from iqatune.files import check_writable
     from iqatune.metric.files import load_metric, save_metric
+    from iqatune.runtime.files import check_writable
 
     check_writable(output.parent, "--output")
     metric = load_metric(metric_file, backbone_weights)
-    progress = Progress(quiet)
+    progress = console_progress(quiet=quiet)
     if output.suffix == ".safetensors":
         header = save_metric(metric, output, include_backbone)
     else:

@@ -16,8 +16,8 @@ from iqatune.cli.options import (
     machine_options,
     quiet_option,
 )
-from iqatune.progress import Progress
-from iqatune.results.record import BackboneOptions, DataOptions
+from iqatune.cli.progress import console_progress
+from iqatune.records.options import BackboneOptions, DataOptions
 
 EPILOG = """\b
 Examples:
@@ -45,7 +45,7 @@ def command(cache_dir: Path | None, quiet: bool, as_json: bool, **options: Any) 
 
     data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
     features = BackboneOptions(**{name: options[name] for name in BackboneOptions.model_fields})
-    prepared = prepare(data, features, "covariance", cache_folder(cache_dir), Progress(quiet))
+    prepared = prepare(data, features, "covariance", cache_folder(cache_dir), console_progress(quiet=quiet))
     if as_json:
         import json
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
 
+from iqatune.cli.progress import console_progress
 from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import print_table
 from iqatune.progress import Advance, Progress
-from iqatune.results.sweep import CellState, Show, Sweep
+from iqatune.records.sweep import CellState, Sweep
+from iqatune.results.sweep import Show
 
 NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)."
 
@@ -20,12 +22,12 @@ NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)
 def grid_view(quiet: bool) -> Iterator[tuple[Progress, Show]]:
     """What a sweep tells its progress to."""
     if quiet:
-        yield Progress(quiet=True), lambda sweep: None
+        yield console_progress(quiet=True), lambda sweep: None
     elif sys.stderr.isatty():
         with _live() as view:
             yield view
     else:
-        yield Progress(), _lines()
+        yield console_progress(quiet=False), _lines()
 
 
 def print_sweep(sweep: Sweep) -> None:
@@ -132,7 +134,7 @@ class _AboveTable(Progress):
         self._line(f"warning: {line}")
 
     @contextmanager
-    def track(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
+    def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
         """Count under the table."""
         counted = done
 

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 
 import click
 
-from iqatune.errors import InputError
-from iqatune.memory import prepare_memory
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
+from iqatune.runtime.memory import prepare_memory
 from iqatune.version import __version__
 
 BAD_INPUT = 2

@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from iqatune.errors import InputError
-from iqatune.files import at_home, read_yaml
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
+from iqatune.runtime.files import at_home, read_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -180,7 +179,7 @@ def cache_folder(given: Path | None) -> Path:
     """
     from platformdirs import user_cache_path
 
-    from iqatune.files import check_writable
+    from iqatune.runtime.files import check_writable
 
     folder = given or user_cache_path("iqatune")
     check_writable(folder, "--cache-dir")

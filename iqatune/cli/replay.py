@@ -16,7 +16,7 @@ from iqatune.cli.options import (
     option,
     quiet_option,
 )
-from iqatune.progress import Progress
+from iqatune.cli.progress import console_progress
 
 EPILOG = """\b
 Examples:
@@ -56,7 +56,7 @@ def command(
 
     given = {"data_root": data_root, "pairs": pairs, "backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value is not None}
-    found = replay(file, where, cache_folder(cache_dir), Progress(quiet))
+    found = replay(file, where, cache_folder(cache_dir), console_progress(quiet=quiet))
     if as_json:
         print(found.model_dump_json(by_alias=True))
     else:

@@ -18,8 +18,8 @@ from iqatune.cli.options import (
     quiet_option,
     refuse_without,
 )
-from iqatune.progress import Progress
-from iqatune.results.record import DataOptions
+from iqatune.cli.progress import console_progress
+from iqatune.records.options import DataOptions
 
 EPILOG = """\b
 Examples:
@@ -79,4 +79,4 @@ def command(
     scoring = None
     if data is not None or every:
         scoring = Scoring(data, every, baselines, backbone_weights, device, cache_folder(cache_dir), images)
-    print(write_report(folder, output or folder / "report", scoring, Progress(quiet)))
+    print(write_report(folder, output or folder / "report", scoring, console_progress(quiet=quiet)))

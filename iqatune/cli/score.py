@@ -14,8 +14,8 @@ from iqatune.cli.options import (
     quiet_option,
     short_side,
 )
+from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
-from iqatune.progress import Progress
 
 INCOMPLETE = 2
 
@@ -89,7 +89,7 @@ def command(
     where = resolve_device(device)
     metric = load_metric(metric_file, backbone_weights)
     side = metric.short_side if isinstance(resize, str) else resize
-    scores = score(metric, found, str(metric_file), where, side, Progress(quiet), keep_going)
+    scores = score(metric, found, str(metric_file), where, side, console_progress(quiet=quiet), keep_going)
     if as_json or output_format == "json":
         print(scores.model_dump_json(by_alias=True))
     elif output_format == "csv":

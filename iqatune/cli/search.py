@@ -17,8 +17,8 @@ from iqatune.cli.options import (
     option,
     quiet_option,
 )
-from iqatune.progress import Progress
-from iqatune.results.record import Run
+from iqatune.cli.progress import console_progress
+from iqatune.records.options import Run
 
 EPILOG = """\b
 Examples:
@@ -63,7 +63,7 @@ def command(cache_dir: Path | None, output: Path, quiet: bool, as_json: bool, st
     from iqatune.results.run import run_folder, run_search
 
     run = Run(**options)
-    result = run_search(run, output, cache_folder(cache_dir), Progress(quiet), strict)
+    result = run_search(run, output, cache_folder(cache_dir), console_progress(quiet=quiet), strict)
     if as_json:
         print(result.model_dump_json(by_alias=True))
     else:

@@ -53,8 +53,9 @@ def command(
     it goes on where it stopped; finished cells are skipped. Exits with 1 if a cell failed.
     """
     from iqatune.cli.grid_view import grid_view, print_sweep
+    from iqatune.records.sweep import SWEEP_FILE
     from iqatune.results.grid import read_grid
-    from iqatune.results.sweep import SWEEP_FILE, run_sweep
+    from iqatune.results.sweep import run_sweep
 
     cells = read_grid(grid, device)
     cache = cache_folder(cache_dir)

@@ -4,10 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 from iqatune.cli.terminal import figure, interval, print_table
-from iqatune.results.doctor.findings import Diagnosis
-from iqatune.results.evaluate import Evaluation
-from iqatune.results.record import RESULT_FILE, Result
-from iqatune.results.replay import Replay
+from iqatune.metric.weights import tuned_weights
+from iqatune.records.diagnosis import Diagnosis
+from iqatune.records.evaluation import Evaluation
+from iqatune.records.replay import Replay
+from iqatune.records.result import RESULT_FILE, Result
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
 
@@ -37,7 +38,7 @@ def print_search(result: Result, folder: Path) -> None:
     title = f"{data}, {run.backbone}, {run.samples} samples"
     print_table(title, columns, rows)
     if best is not None:
-        alpha, beta = result.weights().stage_sums()
+        alpha, beta = tuned_weights(result).stage_sums()
         stages = [str(stage) for stage in range(len(result.channels))]
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
         print_table("where the weight sits, by stage", ("", *stages), shares)

@@ -3,6 +3,7 @@
 from iqatune.datasets.adapter import DatasetInfo
 from iqatune.datasets.registry import available, load_pairs
 from iqatune.datasets.request import DatasetRequest
-from iqatune.datasets.table import Better, Pair, PairTable
+from iqatune.datasets.table import Pair, PairTable
+from iqatune.records.vocabulary import Better
 
 __all__ = ["Better", "DatasetInfo", "DatasetRequest", "Pair", "PairTable", "available", "load_pairs"]

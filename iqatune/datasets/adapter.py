@@ -10,10 +10,10 @@ from pathlib import Path
 
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.request import DatasetRequest
-from iqatune.datasets.table import Better, Pair, PairTable
-from iqatune.errors import InputError, UsageError
-from iqatune.files import sha256_of_file
-from iqatune.suggestions import did_you_mean
+from iqatune.datasets.table import Pair, PairTable
+from iqatune.errors import InputError, UsageError, did_you_mean
+from iqatune.records.vocabulary import Better
+from iqatune.runtime.files import sha256_of_file
 
 MINIMUM_PAIRS = 3
 

@@ -18,7 +18,7 @@ from iqatune.datasets.files import FileFinder
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
-from iqatune.files import sha256_of_file
+from iqatune.runtime.files import sha256_of_file
 
 UNNAMED = "unnamed"
 """The distortion of every pair where the file has no such column."""

@@ -4,8 +4,7 @@ from iqatune.datasets import csiq, demo, kadid10k, live, pairs_csv, tid2013
 from iqatune.datasets.adapter import Adapter, DatasetInfo
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError
-from iqatune.suggestions import did_you_mean
+from iqatune.errors import InputError, did_you_mean
 
 ADAPTERS: dict[str, Adapter] = {
     module.ADAPTER.info.name: module.ADAPTER for module in (tid2013, kadid10k, live, csiq, pairs_csv, demo)

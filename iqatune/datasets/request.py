@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqatune.datasets.table import Better
+from iqatune.records.vocabulary import Better
 
 
 @dataclass(frozen=True)

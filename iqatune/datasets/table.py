@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Better = Literal["higher", "lower"]
-"""Which published score is the better quality."""
+from iqatune.records.vocabulary import Better
 
 
 @dataclass(frozen=True)

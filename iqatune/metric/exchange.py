@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from iqatune.backbones.parameters import first_line
 from iqatune.errors import InputError
-from iqatune.files import replacing, write_bytes
 from iqatune.metric.files import HEADER, Header, golden_images, header_of
 from iqatune.metric.module import Metric
+from iqatune.runtime.files import replacing, write_bytes
 
 TOLERANCE = 1e-4
 EXTRA_FILE = "iqatune.metric.json"

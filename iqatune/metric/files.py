@@ -23,11 +23,11 @@ from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.backbones.parameters import load_saved
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
-from iqatune.files import write_bytes
 from iqatune.images import INTERPOLATION
 from iqatune.metric.module import Metric, used_stages
-from iqatune.metric.similarity import Structure
 from iqatune.metric.weights import Weights
+from iqatune.records.vocabulary import Structure
+from iqatune.runtime.files import write_bytes
 from iqatune.version import __version__
 
 FORMAT: Literal["iqatune.metric/1"] = "iqatune.metric/1"

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.images import read_rgb, resized_size
-from iqatune.metric.similarity import C1, C2, Structure, l_similarity, s_similarity
+from iqatune.metric.similarity import l_similarity, s_similarity
 from iqatune.metric.weights import Floats, Weights
+from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics.moments import centre, moments
 
 Reduction = Literal["none", "mean", "sum"]

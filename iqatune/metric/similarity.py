@@ -4,13 +4,9 @@ Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Tex
 and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch tensors (scoring, training).
 """
 
-from typing import Any, Literal
+from typing import Any
 
-Structure = Literal["covariance", "stddev"]
-"""How s compares: by the covariance (DISTS), or by the product of standard deviations (Mady et al. 2024)."""
-
-C1 = 1e-6
-C2 = 1e-6
+from iqatune.records.vocabulary import C1, C2, Structure
 
 Array = Any
 """A NumPy array or a torch tensor."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.errors import InputError
+from iqatune.records.result import Result
+
 Floats = NDArray[np.float64]
 
 SUM_TOLERANCE = 1e-6
@@ -55,3 +58,17 @@ def uniform_weights(channels: Sequence[int]) -> Weights:
     shares = np.full(len(channels), 0.5 / len(channels))
     even = spread(shares, channels)
     return Weights(tuple(channels), even, even.copy())
+
+
+def tuned_weights(result: Result) -> Weights:
+    """The weights that a run found.
+
+    Raises:
+        InputError: when no sample of the run has a defined SRCC, or it has none yet.
+        ValueError: when they are no weights.
+    """
+    if result.best is None:
+        if result.status == "complete":
+            raise InputError("no sample of this run has a defined SRCC, so that there are no weights")
+        raise InputError(f"this run of {result.run.searcher} has no sample yet; run it to its end first")
+    return Weights(result.channels, np.array(result.best.alpha), np.array(result.best.beta))

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from iqatune.datasets.table import Pair, PairTable
-from iqatune.errors import InputError
-from iqatune.files import write_text
+from iqatune.errors import InputError, did_you_mean
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
+from iqatune.runtime.files import write_text
 from iqatune.statistics.kept import image_digests
-from iqatune.suggestions import did_you_mean
 from iqatune.version import package_version
 
 VERSION = 1

@@ -5,72 +5,25 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
 
 import numpy as np
-from pydantic import Field
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.compare import tied_with_best
-from iqatune.metric.similarity import Structure
-from iqatune.metric.weights import Floats, Weights, uniform_weights
+from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
+from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.result import Correlation, Protocol, Result, read_result
+from iqatune.records.vocabulary import Grouping, MetricKind, Structure
 from iqatune.results.baselines import baseline_scores
 from iqatune.results.baselines import find as find_baseline
 from iqatune.results.prepare import Prepared, load_table, prepare, torch_device
-from iqatune.results.record import (
-    BackboneOptions,
-    Confidence,
-    Correlation,
-    DataOptions,
-    Model,
-    Protocol,
-    Result,
-    read_result,
-)
 from iqatune.results.scores import FEWEST_PAIRS, confidence, correlation
-
-Grouping = Literal["distortion", "reference", "level"]
-
-Kind = Literal["tuned", "uniform", "baseline"]
 
 UNIFORM = "uniform"
 """The baseline that is the metric itself, untuned."""
-
-SCHEMA: Final = "iqatune.evaluation/1"
-
-
-class Group(Correlation):
-    """The pairs of one distortion, reference or level. Correlations are null where a group is too small for them."""
-
-    group: str
-    pairs: int
-
-
-class Evaluated(Correlation):
-    """One metric on the data set. A baseline has its name in place of a file, and was tuned on nothing."""
-
-    file: str
-    kind: Kind = "tuned"
-    backbone: str
-    searcher: str
-    space: str
-    tuned_on: str
-    confidence: Confidence | None
-    tied_with_best: bool
-    protocol: Protocol
-    groups: tuple[Group, ...]
-
-
-class Evaluation(Model):
-    """Metrics side by side on one data set, in the order given."""
-
-    schema_: Literal["iqatune.evaluation/1"] = Field(default=SCHEMA, alias="schema")
-    dataset: str
-    by: Grouping | None
-    simulated: bool
-    results: tuple[Evaluated, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +37,7 @@ class Scored:
     """
 
     file: str
-    kind: Kind
+    kind: MetricKind
     result: Result | None
     distances: Floats
     protocol: Protocol
@@ -242,7 +195,7 @@ def group_names(table: PairTable, by: Grouping) -> list[str]:
     return [str(pair.level) for pair in table.pairs]
 
 
-def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[Group, ...]:
+def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[GroupAgreement, ...]:
     if by is None:
         return ()
     names = np.array(group_names(table, by))
@@ -254,7 +207,7 @@ def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[G
             if rows.sum() >= FEWEST_PAIRS
             else Correlation(srcc=np.nan, krcc=np.nan, plcc=np.nan)
         )
-        groups.append(Group(**agreement.model_dump(), group=name, pairs=int(rows.sum())))
+        groups.append(GroupAgreement(**agreement.model_dump(), group=name, pairs=int(rows.sum())))
     # the weak spots first; a group whose correlation is undefined is no worse or better than any, and comes last
     return tuple(sorted(groups, key=lambda group: (np.isnan(group.srcc), group.srcc)))
 
@@ -269,7 +222,7 @@ def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
 
 def _weights(file: Path, result: Result) -> Weights:
     try:
-        return result.weights()
+        return tuned_weights(result)
     except ValueError as error:
         raise InputError(f"{file}: damaged, {error}") from error
     except InputError as error:

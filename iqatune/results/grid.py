@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from iqatune.errors import InputError
-from iqatune.files import at_home, read_yaml
-from iqatune.results.record import Run
+from iqatune.errors import InputError, did_you_mean
+from iqatune.records.options import Run
 from iqatune.results.run import check_run, run_folder
-from iqatune.suggestions import did_you_mean
+from iqatune.runtime.files import at_home, read_yaml
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
 OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)

@@ -16,10 +16,11 @@ from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
-from iqatune.results.record import Fold, HeldOut
+from iqatune.records.result import Fold, HeldOut
+from iqatune.records.trial import Trial
 from iqatune.results.scores import FEWEST_PAIRS
-from iqatune.results.worker_process import attend_to_parent
-from iqatune.search.loop import Trial, best_trial
+from iqatune.runtime.worker import attend_to_parent
+from iqatune.search.loop import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task

@@ -13,13 +13,14 @@ from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
 from iqatune.images import INTERPOLATION
-from iqatune.metric.similarity import Structure
 from iqatune.metric.spaces import Space, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
-from iqatune.results.record import BackboneOptions, DataOptions, Protocol
+from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.result import Protocol
+from iqatune.records.vocabulary import Structure
 from iqatune.results.shards import fill_store
-from iqatune.search.cluster import is_connected
+from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
 from iqatune.statistics.kept import Statistics, image_digests, look_up, settings
 from iqatune.statistics.store import Moments
@@ -178,7 +179,7 @@ def _statistics(
     # the tasks of a cluster that is joined already may run where these files are not
     if gpus > 1 and not is_connected():
         ahead = fill_store(table, features, backbone.identity, cache_dir, gpus, progress)
-    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress)
+    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress=progress)
     computed = ahead + found.computed
     name = device_name(device) + (f" and {gpus - 1} more" if ahead else "")
     return backbone.identity, replace(found, computed=computed), name if computed else NO_DEVICE

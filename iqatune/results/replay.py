@@ -2,16 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.replay import Changed, Replay, Replayed
+from iqatune.records.result import Baselines, Best, HeldOut, Result, read_result
 from iqatune.results.held_out import summarise
 from iqatune.results.prepare import Prepared, prepare
-from iqatune.results.record import Baselines, Best, Figure, HeldOut, Model, Result, Run, read_result
 from iqatune.results.scores import confidence, correlation
 from iqatune.search.task import Task
 
@@ -20,39 +21,6 @@ TOLERANCE = 1e-6
 
 NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 """Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
-
-SCHEMA: Final = "iqatune.replay/1"
-
-
-class Changed(Model):
-    """Something that the figures rest on and that is not what it was, as text."""
-
-    name: str
-    recorded: str
-    now: str
-
-
-class Replayed(Model):
-    """One figure."""
-
-    name: str
-    recorded: Figure
-    recomputed: Figure
-    same: bool
-
-
-class Replay(Model):
-    """A record, recomputed."""
-
-    schema_: Literal["iqatune.replay/1"] = Field(default=SCHEMA, alias="schema")
-    file: str
-    changed: tuple[Changed, ...]
-    figures: tuple[Replayed, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing has changed and every figure is what it was."""
-        return not self.changed and all(figure.same for figure in self.figures)
 
 
 def replay(file: Path, where: dict[str, str], cache_dir: Path, progress: Progress) -> Replay:
@@ -126,7 +94,7 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
     uniform = prepared.distances(uniform_weights(prepared.channels))
     best, intervals = None, None
     if result.best is not None:
-        distances = prepared.distances(result.weights())
+        distances = prepared.distances(tuned_weights(result))
         agreement = correlation(quality, distances)
         best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
         intervals = confidence(quality, distances, references)

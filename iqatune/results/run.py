@@ -10,34 +10,34 @@ from typing import Any
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.errors import InputError
-from iqatune.files import alone_in, check_writable
 from iqatune.metric.spaces import tilts_of
-from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
-from iqatune.results.environment import environment
-from iqatune.results.held_out import fold_searches, masks, possible_folds, summarise
-from iqatune.results.prepare import Prepared, load_table, prepare
-from iqatune.results.record import (
+from iqatune.records.environment import environment
+from iqatune.records.options import Run
+from iqatune.records.result import (
     RESULT_FILE,
     TRIALS_FILE,
     Baselines,
     Best,
     Protocol,
     Result,
-    Run,
     Strategy,
     Timing,
-    floats,
     read_result,
     write_result,
 )
+from iqatune.records.trial import Trial
+from iqatune.records.trials import append_trial, read_trials
+from iqatune.results.held_out import fold_searches, masks, possible_folds, summarise
+from iqatune.results.prepare import Prepared, load_table, prepare
 from iqatune.results.scores import confidence, correlation
-from iqatune.results.trials import append_trial, read_trials
-from iqatune.search.loop import OtherSearch, Trial, best_trial
+from iqatune.runtime.files import alone_in, check_writable
+from iqatune.runtime.threads import processors
+from iqatune.search.loop import OtherSearch, best_trial
 from iqatune.search.searchers.base import Searcher
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
-from iqatune.search.threads import processors
 
 # options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
 # files hold is in the protocol, by their hashes
@@ -240,7 +240,7 @@ def _searched(
         with fold_searches(task, held_out_masks, processes) as fold_trials:
             before = time.perf_counter()
             seen = {trial.sample for trial in recorded}
-            with progress.track(f"searching ({run.searcher})", run.samples, "samples", len(seen)) as advance:
+            with progress.track(f"searching ({run.searcher})", run.samples, "samples", done=len(seen)) as advance:
 
                 def keep(trial: Trial) -> None:
                     append_trial(path, names, trial)
@@ -262,7 +262,7 @@ def _searched(
             tuned = best.srcc if best is not None else float("nan")
             fold_parameters = [trial.parameters if trial is not None else None for trial in fold_best]
             held_out = summarise(task, held_out_masks, fold_parameters, uniform, tuned)
-        weights = result.model_copy(update={"best": best}).weights() if best is not None else None
+        weights = tuned_weights(result.model_copy(update={"best": best})) if best is not None else None
         intervals = (
             confidence(task.quality, prepared.distances(weights), task.reference_ids) if weights is not None else None
         )
@@ -315,8 +315,8 @@ def _best(task: Task, prepared: Prepared, trials: Sequence[Trial]) -> Best | Non
         **agreement.model_dump(),
         sample=trial.sample,
         parameters=dict(zip(task.space.names, trial.parameters.tolist(), strict=True)),
-        alpha=floats(weights.alpha),
-        beta=floats(weights.beta),
+        alpha=tuple(weights.alpha.tolist()),
+        beta=tuple(weights.beta.tolist()),
     )
 
 

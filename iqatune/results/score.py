@@ -6,21 +6,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
 
 from iqatune.datasets.columns import read_columns
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
 from iqatune.metric.module import Metric
 from iqatune.progress import Progress
-from iqatune.results.record import Model
+from iqatune.records.distances import Distances, PairDistance
 
-SCHEMA: Literal["iqatune.scores/1"] = "iqatune.scores/1"
 BATCH = {"cpu": 4, "cuda": 16}
 """Pairs that pass the backbone together; on a CPU as many as in a search's extraction, for the same rounding."""
 
@@ -43,33 +40,6 @@ class ImagePairs:
 
     pairs: tuple[ImagePair, ...]
     unpaired: tuple[str, ...] = ()
-
-
-class Score(Model):
-    """The distance of one pair, or why there is none."""
-
-    reference: str
-    distorted: str
-    distance: float | None
-    error: str | None = None
-
-
-class Scores(Model):
-    """Distances of pairs in the order given. Lower is better; 0 is identical."""
-
-    schema_: Literal["iqatune.scores/1"] = Field(SCHEMA, alias="schema")
-    metric: str
-    origin: str
-    backbone: str
-    higher_is_better: Literal[False] = False
-    resize: int | None
-    unpaired: tuple[str, ...]
-    pairs: tuple[Score, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file found its counterpart and every pair was scored."""
-        return not self.unpaired and all(pair.error is None for pair in self.pairs)
 
 
 def pairs_of_paths(reference: Path, distorted: Path) -> ImagePairs:
@@ -119,8 +89,8 @@ def score(
     resize: int | None,
     progress: Progress,
     keep_going: bool = False,
-) -> Scores:
-    """Score pairs; those of one size pass the backbone together.
+) -> Distances:
+    """PairDistance pairs; those of one size pass the backbone together.
 
     Args:
         name: of the metric's file.
@@ -146,7 +116,7 @@ def score(
             advance(len(batch))
     for line in dict.fromkeys(str(results[row]) for row in sorted(results) if isinstance(results[row], InputError)):
         progress.warn(line)
-    return Scores(
+    return Distances(
         metric=name,
         origin=metric.origin,
         backbone=metric.backbone.name,
@@ -156,7 +126,7 @@ def score(
     )
 
 
-def as_csv(scores: Scores) -> str:
+def as_csv(scores: Distances) -> str:
     """One line a pair: reference, distorted, distance; the distance is empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -284,8 +254,8 @@ def _tensor(images: Sequence[Rgb], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
-def _record(pair: ImagePair, result: float | InputError) -> Score:
+def _record(pair: ImagePair, result: float | InputError) -> PairDistance:
     reference, distorted = pair.names
     if isinstance(result, InputError):
-        return Score(reference=reference, distorted=distorted, distance=None, error=str(result))
-    return Score(reference=reference, distorted=distorted, distance=result)
+        return PairDistance(reference=reference, distorted=distorted, distance=None, error=str(result))
+    return PairDistance(reference=reference, distorted=distorted, distance=result)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from iqatune.evaluation.bootstrap import bootstrap
 from iqatune.evaluation.correlation import correlations
 from iqatune.metric.weights import Floats
-from iqatune.results.record import Confidence, Correlation
+from iqatune.records.result import Confidence, Correlation
 
 FEWEST_PAIRS = 3
 """Pairs that a correlation takes: two agree fully or not at all, whatever the metric."""

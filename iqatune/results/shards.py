@@ -11,9 +11,9 @@ from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.results.record import BackboneOptions
-from iqatune.search.cluster import cluster
-from iqatune.search.threads import processors
+from iqatune.records.options import BackboneOptions
+from iqatune.runtime.cluster import cluster
+from iqatune.runtime.threads import processors
 from iqatune.statistics.kept import Kept, look_up, settings
 
 SHARDS_PER_GPU = 4
@@ -52,7 +52,7 @@ def fill_store(
     done = len(table) - kept.missing_pairs
     with (
         cluster(None, processors(), gpus),
-        progress.track(f"extracting {features.backbone} on {gpus} GPUs", len(table), "pairs", done) as advance,
+        progress.track(f"extracting {features.backbone} on {gpus} GPUs", len(table), "pairs", done=done) as advance,
     ):
         import ray
 
@@ -90,7 +90,7 @@ def _extract_shard(table: PairTable, features: BackboneOptions, cache_dir: Path,
 
     backbone = _backbone(features.backbone, features.backbone_weights, features.pooling)
     place = resolve_device(device)
-    extract(table, backbone, cache_dir, place, features.precision, features.resize, Progress(quiet=True))
+    extract(table, backbone, cache_dir, place, features.precision, features.resize, progress=Progress())
     return len(table)
 
 

@@ -8,67 +8,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
-from iqatune.files import alone_in, check_writable, write_text
-from iqatune.metric.similarity import Structure
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.result import RESULT_FILE, Protocol, Result, read_result
+from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
+from iqatune.records.vocabulary import Structure
 from iqatune.results.grid import Cell
 from iqatune.results.prepare import Prepared, current_protocol, load_table, prepare
-from iqatune.results.record import (
-    RESULT_FILE,
-    BackboneOptions,
-    DataOptions,
-    Figure,
-    Model,
-    Protocol,
-    Result,
-    Run,
-    read_result,
-)
 from iqatune.results.run import differences, put_aside
 from iqatune.results.workers import Job, Workers, local_workers, ray_workers, reason
+from iqatune.runtime.files import alone_in, check_writable, write_text
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
 
-SWEEP_SCHEMA: Literal["iqatune.sweep/1"] = "iqatune.sweep/1"
-SWEEP_FILE = "sweep.json"
-
 Group = tuple[DataOptions, BackboneOptions, Structure]
 """What cells share that work on the same statistics: the data, the backbone, the form of s."""
-
-
-class CellState(Model):
-    """Where a cell stands; the whole record is `result.json` in its folder."""
-
-    folder: str
-    dataset: str
-    backbone: str
-    searcher: str
-    space: str
-    seed: int
-    state: Literal["waiting", "running", "done", "failed"] = "waiting"
-    error: str | None = None
-    srcc: Figure | None = None
-    held_out_srcc: Figure | None = None
-    uniform_srcc: Figure | None = None
-    simulated: bool | None = None
-    warnings: tuple[str, ...] = ()
-
-
-class Sweep(Model):
-    """`sweep.json`: a grid's cells in its order."""
-
-    schema_: Literal["iqatune.sweep/1"] = Field(SWEEP_SCHEMA, alias="schema")
-    status: Literal["running", "interrupted", "complete"]
-    cells: tuple[CellState, ...]
-
-    @property
-    def failed(self) -> tuple[CellState, ...]:
-        """The cells that have no result, each with its reason."""
-        return tuple(cell for cell in self.cells if cell.state == "failed")
 
 
 Show = Callable[[Sweep], None]

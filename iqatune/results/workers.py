@@ -14,14 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from iqatune.errors import InputError
-from iqatune.files import write_bytes
 from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.result import RESULT_FILE, TRIALS_FILE
 from iqatune.results.prepare import Prepared
-from iqatune.results.record import RESULT_FILE, TRIALS_FILE, Run
 from iqatune.results.run import search_prepared
-from iqatune.results.worker_process import attend_to_parent
-from iqatune.search.cluster import cluster
-from iqatune.search.threads import processors
+from iqatune.runtime.cluster import cluster
+from iqatune.runtime.files import write_bytes
+from iqatune.runtime.threads import processors
+from iqatune.runtime.worker import attend_to_parent
 
 ATTEMPTS = 2
 """How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""
@@ -205,18 +206,8 @@ class _Mapped:
         return replace(self.prepared, moments=np.asarray(np.load(self.path, mmap_mode="r")))
 
 
-class _Unheard(Progress):
-    """A worker has nobody to tell; what matters is in its record."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-
-    def warn(self, line: str) -> None:
-        """Nothing."""
-
-
 def _run_mapped(job: Job, shared: _Mapped) -> None:
-    search_prepared(job.run, shared.load(), job.folder, _Unheard(), job.strict, processes=1)
+    search_prepared(job.run, shared.load(), job.folder, Progress(), job.strict, processes=1)
 
 
 def _run_apart(run: Run, prepared: Prepared, files: dict[str, bytes], strict: bool) -> dict[str, bytes]:
@@ -224,7 +215,7 @@ def _run_apart(run: Run, prepared: Prepared, files: dict[str, bytes], strict: bo
         folder = Path(name)
         for file, content in files.items():
             write_bytes(folder / file, content)
-        search_prepared(run, prepared, folder, _Unheard(), strict, processes=1)
+        search_prepared(run, prepared, folder, Progress(), strict, processes=1)
         return {file: (folder / file).read_bytes() for file in (TRIALS_FILE, RESULT_FILE)}
 
 

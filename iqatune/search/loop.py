@@ -4,13 +4,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iqatune.search.searchers.base import ChosenBy, Proposal, Searcher, SearchExhausted
+from iqatune.records.trial import Trial
+from iqatune.search.searchers.base import Proposal, Searcher, SearchExhausted
 
 
 class Objective(Protocol):
@@ -32,29 +32,6 @@ AHEAD = 1024
 
 class OtherSearch(Exception):
     """Recorded trials are not those of this search: other arguments, or another version of a library."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One evaluated configuration.
-
-    Attributes:
-        sample: the configuration's number from 0.
-        trial_id: names the evaluation, unique in its search.
-        parameters: (P,) float64 in [0, 1].
-        srcc: in [-1, 1], on the references of its budget; NaN where undefined (a constant prediction).
-        budget: the fraction of the references it was computed on; 1.0 is all.
-        chosen_by: how the searcher came to the configuration.
-        seconds: of the searcher and the objective together.
-    """
-
-    sample: int
-    trial_id: str
-    parameters: NDArray[np.float64]
-    srcc: float
-    budget: float
-    chosen_by: ChosenBy
-    seconds: float
 
 
 def search(

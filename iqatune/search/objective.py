@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from iqatune.evaluation.correlation import average_ranks
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
-from iqatune.search.threads import ThreadPools, processors
+from iqatune.runtime.threads import ThreadPools, processors
 
 TOGETHER = 32
 """Configurations that a thread evaluates at once, at most: enough that the features are seldom read from memory, and

@@ -11,8 +11,9 @@ from ray import tune
 from ray.tune.search import Searcher as RaySearcher
 
 from iqatune.errors import InputError
-from iqatune.search.cluster import cluster, environment
-from iqatune.search.loop import OtherSearch, Trial
+from iqatune.records.trial import Trial
+from iqatune.runtime.cluster import cluster, environment
+from iqatune.search.loop import OtherSearch
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import make_searcher

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
+from iqatune.records.trial import Trial
 from iqatune.search.fidelity import nested_subsets
-from iqatune.search.loop import Trial, search
+from iqatune.search.loop import search
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iqatune.errors import InputError
-from iqatune.files import read_kept, sha256_of_file, write_text
 from iqatune.progress import Progress
+from iqatune.runtime.files import read_kept, sha256_of_file, write_text
 
 
 def file_digests(paths: Iterable[Path], memo: Path, progress: Progress) -> dict[Path, str]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from iqatune.metric.similarity import C1, C2, Structure, l_similarity, s_similarity
+from iqatune.metric.similarity import l_similarity, s_similarity
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats, Weights
+from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics.store import Moments
 
 ROWS = 512

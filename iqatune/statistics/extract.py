@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +24,10 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
+from iqatune.records.vocabulary import Precision
 from iqatune.statistics.kept import Group, Statistics, look_up, settings
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments, write_group
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -49,7 +48,8 @@ def extract(
     device: torch.device,
     precision: Precision = "fp32",
     resize: int | None = 256,
-    progress: Progress | None = None,
+    *,
+    progress: Progress,
 ) -> Statistics:
     """Moments of every pair of `table`, computed where the store in `cache_dir` does not hold them.
 
@@ -61,7 +61,6 @@ def extract(
         InputError: naming an image that cannot be read, that differs in size from its reference, or that is too
             small for the backbone.
     """
-    progress = progress or Progress(quiet=True)
     kept = look_up(table, settings(backbone.identity, resize, precision), cache_dir, progress)
     for damaged in kept.damaged:
         progress.warn(f"damaged cache file, computed again: {damaged}")

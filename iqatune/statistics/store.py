@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from iqatune.files import replacing
+from iqatune.runtime.files import replacing
 
 VERSION = 3
 """Raised whenever the same input would give other moments: older files are then not found any more."""

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from iqatune.backbones.network import build_backbone
 from iqatune.metric.spaces import make_space
+from iqatune.progress import Progress
 from iqatune.results.bench.backbone import Setting, made_up_pairs
 from iqatune.results.bench.objective import CHANNELS, planted
 from iqatune.search.objective import Objective
@@ -102,7 +103,7 @@ def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None
                 backbone(images)
         alone = time.process_time() - started
         started = time.process_time()
-        extract(table, backbone, tmp_path / f"cache{number}", torch.device("cpu"))
+        extract(table, backbone, tmp_path / f"cache{number}", torch.device("cpu"), progress=Progress())
         shares.append(alone / (time.process_time() - started))
     assert max(shares) > 0.6  # .9 where it was measured
 

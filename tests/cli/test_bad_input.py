@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from iqatune.progress import Progress
+from iqatune.cli.progress import Console
 
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 SEARCH = (*RANDOM_SQUEEZENET, "--searcher", "random", "--samples", "2")
@@ -212,8 +212,8 @@ def test_yaml_that_says_two_things_or_nothing(content: str, says: str, refused: 
 
 
 def test_progress_of_nothing_divides_by_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iqatune.progress.LINE_EVERY_S", 0)
-    with Progress().track("scoring", 3, "pairs") as advance:
+    monkeypatch.setattr("iqatune.cli.progress.LINE_EVERY_S", 0)
+    with Console().track("scoring", 3, "pairs") as advance:
         advance(0)
         advance(2)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iqatune.files import alone_in
+from iqatune.runtime.files import alone_in
 
 SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")

@@ -8,7 +8,7 @@ import pytest
 
 from iqatune.datasets import DatasetRequest, PairTable, available, load_pairs
 from iqatune.datasets.registry import ADAPTERS
-from iqatune.files import sha256_of_file
+from iqatune.runtime.files import sha256_of_file
 
 SETS = ("tid2013", "kadid10k", "live", "csiq")
 LISTS = {"tid2013": "TID2013", "kadid10k": "KADID-10k", "live": "LIVE", "csiq": "CSIQ"}

@@ -16,6 +16,7 @@ from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
 from iqatune.metric.module import Metric, distance
 from iqatune.metric.weights import Weights, uniform_weights
+from iqatune.progress import Progress
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import extract
 
@@ -38,7 +39,9 @@ def test_a_pair_scores_as_the_search_scored_it(backbone_of, some_weights, pairs_
     table = PairTable("csv", tuple(pairs), "labels", "", "higher")
     backbone = backbone_of()
     weights = some_weights(backbone.channels)
-    found = extract(table, copy.deepcopy(backbone), tmp_path / "cache", torch.device("cpu"), resize=64)
+    found = extract(
+        table, copy.deepcopy(backbone), tmp_path / "cache", torch.device("cpu"), resize=64, progress=Progress()
+    )
     expected = distances(found.moments, weights, structure)
 
     metric = Metric(backbone, weights, structure, short_side=64)

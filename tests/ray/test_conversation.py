@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from iqatune.search.loop import OtherSearch, Trial
+from iqatune.records.trial import Trial
+from iqatune.search.loop import OtherSearch
 from iqatune.search.ray_engine import Conversation
 from iqatune.search.searchers.registry import make_searcher
 from iqatune.search.task import Task

@@ -15,7 +15,7 @@ import pytest
 
 import iqatune
 from iqatune.errors import InputError
-from iqatune.search.loop import Trial
+from iqatune.records.trial import Trial
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
 
@@ -30,7 +30,7 @@ RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 @pytest.fixture
 def connected(two_nodes: str) -> Iterator[None]:
     """This process as a driver of the cluster."""
-    from iqatune.search.cluster import cluster
+    from iqatune.runtime.cluster import cluster
 
     with cluster(two_nodes, 1):
         yield

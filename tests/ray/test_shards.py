@@ -12,13 +12,14 @@ import torchvision
 
 from iqatune.backbones.devices import gpu_count
 from iqatune.backbones.network import Backbone, build_backbone
+from iqatune.cli.progress import Console
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.results.prepare import load_table
-from iqatune.results.record import BackboneOptions, DataOptions
 from iqatune.results.shards import fill_store
-from iqatune.search.cluster import cluster
+from iqatune.runtime.cluster import cluster
 from iqatune.statistics.extract import extract
 
 FEATURES = BackboneOptions(backbone="squeezenet", backbone_weights="random", resize=None)
@@ -45,21 +46,21 @@ def table(small_set: Any) -> PairTable:
 def test_shards_fill_the_store_with_what_one_device_computes(
     table: PairTable, backbone: Backbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = extract(table, backbone, tmp_path / "alone", torch.device("cpu"), resize=None)
+    alone = extract(table, backbone, tmp_path / "alone", torch.device("cpu"), resize=None, progress=Progress())
     # a part of the references is there already, and one file of them is damaged
     first = replace(table, pairs=table.pairs[:16])
-    extract(first, backbone, tmp_path / "cache", torch.device("cpu"), resize=None)
+    extract(first, backbone, tmp_path / "cache", torch.device("cpu"), resize=None, progress=Progress())
     damaged = next((tmp_path / "cache").rglob("*.safetensors"))
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"ruined it")
 
     def fill() -> int:
-        return fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Progress(), device="cpu")
+        return fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Console(), device="cpu")
 
     assert fill() == 48 - 8
     told = capsys.readouterr().err
     assert "damaged cache file, computed again" in told
     assert "48/48" in told
-    found = extract(table, backbone, tmp_path / "cache", torch.device("cpu"), resize=None)
+    found = extract(table, backbone, tmp_path / "cache", torch.device("cpu"), resize=None, progress=Progress())
     assert found.computed == 0
     # batches are filled otherwise, and convolutions round by what else is in a batch
     np.testing.assert_allclose(found.moments, alone.moments, rtol=1e-5, atol=1e-6)
@@ -75,8 +76,8 @@ def test_a_parameter_file_is_found_from_the_folder_of_the_command(
     monkeypatch.chdir(tmp_path)
     features = FEATURES.model_copy(update={"backbone_weights": "some.pth"})
     identity = build_backbone("squeezenet", "some.pth").identity
-    assert fill_store(table, features, identity, Path("cache"), 2, Progress(quiet=True), device="cpu") == 48
-    assert fill_store(table, features, identity, Path("cache"), 2, Progress(quiet=True), device="cpu") == 0
+    assert fill_store(table, features, identity, Path("cache"), 2, Progress(), device="cpu") == 48
+    assert fill_store(table, features, identity, Path("cache"), 2, Progress(), device="cpu") == 0
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -86,7 +87,7 @@ def test_an_image_that_cannot_be_read_is_named(table: PairTable, backbone: Backb
     pairs = (*table.pairs[:3], replace(table.pairs[3], distorted=broken), *table.pairs[4:])
     table = replace(table, pairs=pairs)
     with pytest.raises(InputError, match=r"broken\.png"):
-        fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Progress(quiet=True), device="cpu")
+        fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Progress(), device="cpu")
 
 
 def test_only_a_device_without_a_number_stands_for_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from iqatune.results.record import (
+from iqatune.records.environment import Environment
+from iqatune.records.options import Run
+from iqatune.records.result import (
     Baselines,
     Best,
     Confidence,
     Correlation,
-    Environment,
     Fold,
     HeldOut,
     Protocol,
     Result,
-    Run,
     Strategy,
     Timing,
     write_result,

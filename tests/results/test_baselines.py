@@ -13,7 +13,7 @@ from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.results.baselines import BASELINES, TooSmall, baseline_scores
 
-QUIET = Progress(quiet=True)
+QUIET = Progress()
 
 
 @pytest.fixture(scope="module")

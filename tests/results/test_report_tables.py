@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from iqatune.datasets.table import Pair
 from iqatune.errors import InputError
-from iqatune.results.evaluate import Evaluated, Evaluation
-from iqatune.results.record import Result, read_result
+from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.result import Result, read_result
+from iqatune.records.trial import Trial
 from iqatune.results.report import figures
 from iqatune.results.report.build import make_report
 from iqatune.results.report.collect import FoundRun, collect
@@ -26,7 +27,6 @@ from iqatune.results.report.examples import chosen_pairs
 from iqatune.results.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread, word
 from iqatune.results.report.searchers import best_so_far, expected_best, random_equivalent
 from iqatune.results.report.write import latex, table_csv, table_latex, table_markdown
-from iqatune.search.loop import Trial
 
 WriteRun = Callable[..., Path]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import jsonschema
 
-from iqatune.results.record import json_schema
+from iqatune.records.result import json_schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "result.schema.json"
 
 
 def test_the_published_schema_is_the_records() -> None:
-    assert PUBLISHED.read_text() == json_schema(), "write iqatune.results.record.json_schema() to docs/"
+    assert PUBLISHED.read_text() == json_schema(), "write iqatune.records.result.json_schema() to docs/"
 
 
 def test_a_record_is_valid(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> None:

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from iqatune.metric.spaces import ChannelSpace
+from iqatune.records.trial import Trial
 from iqatune.search.fidelity import nested_subsets
-from iqatune.search.loop import Trial, best_trial, search
+from iqatune.search.isolation import Isolation
+from iqatune.search.loop import best_trial, search
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, WorstSeen
 from iqatune.search.searchers.hyperband import brackets, promoted
 from iqatune.search.searchers.registry import make_searcher
-from iqatune.search.threads import Isolation
 
 
 def trial(sample, srcc, budget=1.0):

@@ -17,7 +17,8 @@ from optuna.samplers._tpe import _truncnorm
 from scipy.special import log_ndtr
 
 from iqatune.errors import InputError
-from iqatune.search.loop import OtherSearch, Trial, search
+from iqatune.records.trial import Trial
+from iqatune.search.loop import OtherSearch, search
 from iqatune.search.searchers.base import (
     AwaitingResults,
     Problem,

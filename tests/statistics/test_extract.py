@@ -16,15 +16,17 @@ import torch
 from PIL import Image
 
 from iqatune.backbones.network import Backbone, build_backbone
+from iqatune.cli.progress import Console, WarningsOnly
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.images import read_rgb
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.vocabulary import Precision
 from iqatune.statistics import extract as extraction
 from iqatune.statistics import fused_cpu
 from iqatune.statistics.distances import distances
-from iqatune.statistics.extract import Precision, Statistics, extract
+from iqatune.statistics.extract import Statistics, extract
 from iqatune.statistics.kept import look_up, settings
 
 MakeTable = Callable[..., PairTable]
@@ -58,7 +60,7 @@ def make_table(tmp_path: Path) -> MakeTable:
 
 
 def _extract(table: PairTable, backbone: Backbone, cache: Path, **settings: object) -> Statistics:
-    return extract(table, backbone, cache, torch.device("cpu"), progress=Progress(quiet=True), **settings)
+    return extract(table, backbone, cache, torch.device("cpu"), progress=WarningsOnly(), **settings)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_a_precision_that_takes_longer_than_fp32_is_warned_about(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     table = make_table(references=1, distorted=1)
     for _ in range(2):  # the second time the store has it
-        extract(table, backbone, tmp_path, torch.device("cpu"), precision, progress=Progress(quiet=True))
+        extract(table, backbone, tmp_path, torch.device("cpu"), precision, progress=WarningsOnly())
     assert capsys.readouterr().err.count(f"no instructions for {precision}") == warned
 
 
@@ -248,7 +250,7 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path
 ) -> None:
     kept = look_up(
-        make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path, Progress(quiet=True)
+        make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path, Progress()
     )
     counting = _Counting(backbone)
     stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
@@ -317,10 +319,10 @@ def test_reading_many_images_is_told(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("iqatune.progress.LINE_EVERY_S", 0)
+    monkeypatch.setattr("iqatune.cli.progress.LINE_EVERY_S", 0)
     table = make_table(references=2)
     for is_new in (True, False):
-        extract(table, backbone, tmp_path / "cache", torch.device("cpu"), progress=Progress())
+        extract(table, backbone, tmp_path / "cache", torch.device("cpu"), progress=Console())
         assert ("reading: 14/14, " in capsys.readouterr().err) is is_new
 
 

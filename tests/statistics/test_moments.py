@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iqatune.metric.similarity import C1, C2, l_similarity, s_similarity
+from iqatune.metric.similarity import l_similarity, s_similarity
 from iqatune.metric.weights import Weights
+from iqatune.records.vocabulary import C1, C2
 from iqatune.statistics.distances import distances, similarities
 from iqatune.statistics.fused_cpu import compared, reference_of
 from iqatune.statistics.moments import MOMENTS, centre, moments

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from iqatune.cli.progress import WarningsOnly
 from iqatune.progress import Progress
 from iqatune.statistics import fused_cpu, kernels, moments
 
@@ -115,14 +116,14 @@ def test_without_triton_moments_are_measured_all_the_same(
 
     def falls_back(with_error: Exception) -> str:
         monkeypatch.setattr(kernels, "_on_gpu", _raising(with_error))
-        assert kernels.kernels_of(torch.device("cuda"), Progress(quiet=True)) is moments
+        assert kernels.kernels_of(torch.device("cuda"), WarningsOnly()) is moments
         return capsys.readouterr().err
 
     assert "plain torch operations, which takes longer: no C compiler\n" in falls_back(RuntimeError("no C compiler\nx"))
     assert "No module named 'triton'" in falls_back(ImportError("No module named 'triton'"))
     monkeypatch.setattr(kernels, "_on_gpu", _raising(torch.OutOfMemoryError("full")))
     with pytest.raises(torch.OutOfMemoryError):
-        kernels.kernels_of(torch.device("cuda"), Progress(quiet=True))
+        kernels.kernels_of(torch.device("cuda"), Progress())
 
 
 def test_kernels_that_come_to_other_figures_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

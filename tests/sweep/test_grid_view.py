@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from iqatune.cli.grid_view import grid, grid_view, print_sweep
-from iqatune.results.sweep import CellState, Sweep
+from iqatune.records.sweep import CellState, Sweep
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 import iqatune as package
-from iqatune.files import alone_in
 from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.result import read_result
 from iqatune.results.prepare import Prepared, prepare
-from iqatune.results.record import Run, read_result
 from iqatune.results.run import search_prepared
 from iqatune.results.workers import Job, _run_apart, local_workers
+from iqatune.runtime.files import alone_in
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def grid(small_set: Any) -> Callable[..., Path]:
 def prepared(small_set: Any, small_cache: Path) -> Prepared:
     """The small set seen through SqueezeNet."""
     run = _run(small_set)
-    return prepare(run, run, "covariance", small_cache, Progress(quiet=True))
+    return prepare(run, run, "covariance", small_cache, Progress())
 
 
 def _run(small_set: Any, **options: Any) -> Run:
@@ -271,8 +272,8 @@ def test_a_distant_worker_needs_no_image_and_no_cache(small_set: Any, prepared: 
     moved = tmp_path / "set"
     shutil.copytree(small_set.folder, moved)
     run = _run(small_set, pairs=str(moved / "labels.csv"), searcher="bohb", samples=6)
-    local = search_prepared(run, prepared, tmp_path / "local", Progress(quiet=True), processes=1)
-    there = prepare(run, run, "covariance", tmp_path / "cache", Progress(quiet=True))
+    local = search_prepared(run, prepared, tmp_path / "local", Progress(), processes=1)
+    there = prepare(run, run, "covariance", tmp_path / "cache", Progress())
     sent = pickle.dumps((run, there))
     shutil.rmtree(moved)
     shutil.rmtree(tmp_path / "cache")

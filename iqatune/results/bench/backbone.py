@@ -22,15 +22,16 @@ from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.backbones.parameters import is_used
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
-from iqatune.memory import prepare_memory
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.bench import BackboneBench
+from iqatune.records.vocabulary import Precision
 from iqatune.results.bench.peer_process import FROM_FILES, Comparison, peers_at_work, to_tensor
 from iqatune.results.bench.peers import shared_state
-from iqatune.results.bench.record import BackboneBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.statistics.extract import PRECISIONS, Precision, Stream, batch_size, decoded, extract
+from iqatune.runtime.memory import prepare_memory
+from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
 from iqatune.statistics.kept import look_up, settings
 from iqatune.statistics.kernels import kernels_of
 from iqatune.statistics.store import write_group
@@ -143,10 +144,10 @@ def _candidates(
 
     def extraction() -> int:
         cache = folder / f"cache{next(fresh)}"
-        return extract(table, backbone, cache, device, precision, setting.resize).computed
+        return extract(table, backbone, cache, device, precision, setting.resize, progress=Progress()).computed
 
     decided = settings(backbone.identity, setting.resize, precision)
-    missing = look_up(table, decided, folder / "never", Progress(quiet=True)).missing
+    missing = look_up(table, decided, folder / "never", Progress()).missing
     images = list(decoded(missing, setting.resize, device))
     kernels = kernels_of(device, Progress())
 
@@ -215,7 +216,7 @@ def _memory_of_a_batch(name: str, device: str, precision: Precision, shape: tupl
     images = torch.rand(shape, device=place)
     with torch.inference_mode():
         stages = backbone(images)
-        kernels = kernels_of(place, Progress(quiet=True))
+        kernels = kernels_of(place, Progress())
         kernels.compared(kernels.reference_of([stage[:1] for stage in stages]), stages)
     return _resident() - before if place.type == "cpu" else torch.cuda.max_memory_allocated(place) / 2**20
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from iqatune.metric.spaces import Space, make_space
 from iqatune.metric.weights import Floats
-from iqatune.results.bench.record import ObjectiveBench, RayBench
+from iqatune.records.bench import ObjectiveBench, RayBench
 from iqatune.results.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.search.cluster import cluster
+from iqatune.runtime.cluster import cluster
+from iqatune.runtime.threads import processors
 from iqatune.search.loop import AHEAD
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
-from iqatune.search.threads import processors
 
 CHANNELS = (3, 64, 128, 256, 512, 512)
 SIZES = {"stage": 10125, "channel": 3000}

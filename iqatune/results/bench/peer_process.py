@@ -15,9 +15,9 @@ from torch import Tensor
 
 from iqatune.backbones.devices import true_float32
 from iqatune.images import read_rgb
-from iqatune.memory import unprepared
 from iqatune.results.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.results.bench.timing import Work
+from iqatune.runtime.memory import unprepared
 
 FROM_FILES = " from files"
 """What follows a package's name where reading the images is timed too."""

@@ -6,18 +6,18 @@ from statistics import median
 
 from iqatune.backbones.devices import resolve_device
 from iqatune.backbones.zoo import TIMM, available, find
-from iqatune.files import check_writable, replacing, write_text
 from iqatune.images import resized_size
 from iqatune.progress import Progress
+from iqatune.records.bench import BENCH_FILE, Bench
+from iqatune.records.environment import environment
+from iqatune.records.labels import backbone_label
+from iqatune.records.result import RESULT_FILE, read_result
+from iqatune.records.vocabulary import Precision
 from iqatune.results.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
 from iqatune.results.bench.objective import bench_objective, bench_ray
 from iqatune.results.bench.peers import missing
-from iqatune.results.bench.record import BENCH_FILE, Bench
-from iqatune.results.environment import environment
-from iqatune.results.record import RESULT_FILE, read_result
-from iqatune.results.report.collect import backbone_label
+from iqatune.runtime.files import check_writable, replacing, write_text
 from iqatune.search.loop import AHEAD
-from iqatune.statistics.extract import Precision
 
 
 def run_bench(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
-from iqatune.results.bench.record import Spread
+from iqatune.records.bench import Spread
 
 Work = Callable[[], int]
 """Does a piece of work, and says how many items of it there were."""

@@ -8,8 +8,7 @@ import torch
 from iqatune.backbones.devices import resolve_device, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.errors import InputError, UsageError
-from iqatune.results.doctor.findings import some
-from iqatune.results.doctor.labels import Outcome
+from iqatune.results.doctor.findings import Outcome, some
 
 SIDE = 64
 AGREEMENT = 1e-3

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.registry import ADAPTERS
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError, UsageError
+from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.progress import Progress
-from iqatune.results.doctor.findings import Diagnosis, Finding
-from iqatune.results.doctor.labels import Outcome, label_outcomes
+from iqatune.records.diagnosis import Diagnosis, Finding
+from iqatune.records.options import DataOptions
+from iqatune.results.doctor.findings import Outcome
+from iqatune.results.doctor.labels import label_outcomes
 from iqatune.results.doctor.pictures import picture_outcomes
 from iqatune.results.prepare import load_table
-from iqatune.results.record import DataOptions
-from iqatune.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from iqatune.backbones.network import Backbone

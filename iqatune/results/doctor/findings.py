@@ -1,37 +1,9 @@
-"""What a check found, in a line."""
+"""What a check found, before it is put down, and many names in few words."""
 
-from typing import Final, Literal
+from iqatune.records.vocabulary import Severity
 
-from pydantic import Field
-
-from iqatune.results.record import Model
-
-SCHEMA: Final = "iqatune.doctor/1"
-
-Level = Literal["ok", "note", "warning", "problem"]
-"""How bad: a note is worth knowing, a warning may be one's wish, a problem makes numbers wrong or work fail."""
-
-
-class Finding(Model):
-    """One check's outcome."""
-
-    subject: str
-    """What was checked: a data set, a backbone, a searcher or a device."""
-    check: str
-    level: Level
-    says: str
-
-
-class Diagnosis(Model):
-    """All findings, in the order in which the checks were made."""
-
-    schema_: Literal["iqatune.doctor/1"] = Field(default=SCHEMA, alias="schema")
-    findings: tuple[Finding, ...]
-
-    @property
-    def healthy(self) -> bool:
-        """Whether there is no problem."""
-        return all(finding.level != "problem" for finding in self.findings)
+Outcome = tuple[str, Severity, str]
+"""Check, how bad it is, and what it says."""
 
 
 def some(names: list[str], shown: int = 3) -> str:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from iqatune.datasets.adapter import DatasetInfo, Published
 from iqatune.datasets.table import Pair, PairTable
-from iqatune.results.doctor.findings import Level, some
-
-Outcome = tuple[str, Level, str]
-"""Check, level and what it says."""
+from iqatune.records.vocabulary import Severity
+from iqatune.results.doctor.findings import Outcome, some
 
 SLACK = 0.01
 """Of the span of the published scores: what rounding in a label file may change."""
@@ -23,7 +21,7 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
         excluded: distortions left out by the request.
     """
     # a count that differs is no surprise where images are known to be missing
-    amiss: Level = "warning" if table.missing else "problem"
+    amiss: Severity = "warning" if table.missing else "problem"
     if info.published is not None:
         yield _counts(table, info, info.published, {name.strip().casefold() for name in excluded}, amiss)
         yield _levels(table, info.published, {name.strip().casefold() for name in excluded}, amiss)
@@ -39,7 +37,7 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
     yield from _case(table.pairs)
 
 
-def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded: set[str], amiss: Level) -> Outcome:
+def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
     expected: Counter[str] = Counter()
     for (distortion, _), count in published.counts.items():
         if distortion.casefold() not in excluded:
@@ -57,7 +55,7 @@ def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded:
     return "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, as published"
 
 
-def _levels(table: PairTable, published: Published, excluded: set[str], amiss: Level) -> Outcome:
+def _levels(table: PairTable, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
     found = {(pair.distortion, pair.level) for pair in table.pairs}
     expected = {key for key in published.counts if key[0].casefold() not in excluded}
     missing = sorted((distortion, level or 0) for distortion, level in expected - found)

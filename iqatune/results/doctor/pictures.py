@@ -14,8 +14,7 @@ from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.images import open_rgb, size_of
 from iqatune.progress import Progress
-from iqatune.results.doctor.findings import some
-from iqatune.results.doctor.labels import Outcome
+from iqatune.results.doctor.findings import Outcome, some
 
 SAMPLE = 80
 """Pairs that are decoded when not all are."""
@@ -28,7 +27,7 @@ THUMBNAIL = 32
 BETTER_FIT = 0.1
 """By how much more a distorted image must correlate with another reference than with its own to be taken for its."""
 
-THREADS = 4
+HEADER_THREADS = 4
 TAIL = 64
 """Last bytes of a file in which the end mark of its format is looked for."""
 
@@ -79,7 +78,7 @@ def picture_outcomes(
 def _headers(paths: Sequence[Path], progress: Progress) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
     """Width and height of every image, and what is wrong with those that are damaged."""
     sizes, damaged = {}, {}
-    with ThreadPoolExecutor(THREADS) as pool, progress.track("reading headers", len(paths), "files") as advance:
+    with ThreadPoolExecutor(HEADER_THREADS) as pool, progress.track("reading headers", len(paths), "files") as advance:
         for path, found in zip(paths, pool.map(_header, paths), strict=True):
             if isinstance(found, str):
                 damaged[path] = found

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from iqatune.errors import InputError
 from iqatune.metric.weights import Floats
-from iqatune.results.doctor.labels import Outcome
+from iqatune.results.doctor.findings import Outcome
 from iqatune.search.loop import search
 from iqatune.search.searchers.base import Problem
 from iqatune.search.searchers.registry import find, make_searcher

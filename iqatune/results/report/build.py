@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from iqatune.files import check_writable, write_text
 from iqatune.progress import Progress
+from iqatune.records.labels import dataset_label
+from iqatune.records.options import DataOptions
 from iqatune.results.baselines import TooSmall
 from iqatune.results.baselines import find as find_baseline
 from iqatune.results.evaluate import UNIFORM, Scores, score, summarise, with_baseline
 from iqatune.results.prepare import dataset_sha256
-from iqatune.results.record import DataOptions
 from iqatune.results.report.advice import advice
 from iqatune.results.report.bars import bars
-from iqatune.results.report.collect import Collection, collect, dataset_label
+from iqatune.results.report.collect import Collection, collect
 from iqatune.results.report.context import Context, is_of
 from iqatune.results.report.distortions import distortions_section
 from iqatune.results.report.examples import examples
@@ -29,6 +29,7 @@ from iqatune.results.report.stages import stages_section
 from iqatune.results.report.state_of_the_art import state_of_the_art_section
 from iqatune.results.report.transfer import transfer_section
 from iqatune.results.report.write import report_latex, report_markdown, table_csv
+from iqatune.runtime.files import check_writable, write_text
 
 Named = TypeVar("Named", Table, Figure)
 

@@ -9,13 +9,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from iqatune.errors import InputError
-from iqatune.results.bench.record import SCHEMA as BENCH_SCHEMA
-from iqatune.results.bench.record import Bench
-from iqatune.results.evaluate import SCHEMA as EVALUATION_SCHEMA
-from iqatune.results.evaluate import Evaluation
-from iqatune.results.record import RESULT_FILE, TRIALS_FILE, DataOptions, Model, Protocol, Result, read_result
-from iqatune.results.trials import read_trials
-from iqatune.search.loop import Trial
+from iqatune.records.base import Model
+from iqatune.records.bench import BENCH_SCHEMA, Bench
+from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
+from iqatune.records.labels import backbone_label, dataset_label
+from iqatune.records.result import RESULT_FILE, TRIALS_FILE, Protocol, Result, read_result
+from iqatune.records.trial import Trial
+from iqatune.records.trials import read_trials
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
@@ -241,20 +241,6 @@ def _setting(result: Result, names: Names) -> Setting:
     return Setting(
         names.dataset(result), names.backbone(result), run.searcher, run.space, run.samples, tuple(fields.items())
     )
-
-
-def dataset_label(data: DataOptions) -> str:
-    """The data set's name; of pairs in a CSV file also the name of its folder, which tells such sets apart."""
-    if data.pairs is None:
-        return data.dataset
-    pairs = Path(data.pairs)
-    return f"{data.dataset}:{pairs.parent.name or pairs.stem}"
-
-
-def backbone_label(result: Result) -> str:
-    """The backbone, and where its parameters come from when they are not the downloaded ones."""
-    weights = result.protocol.backbone_weights
-    return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
 
 
 def _speeds(benches: Sequence[Bench]) -> tuple[Speed, ...]:

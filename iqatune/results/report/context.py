@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqatune.results.evaluate import Evaluated, Evaluation, Scores, tied
-from iqatune.results.record import Protocol
+from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.result import Protocol
+from iqatune.results.evaluate import Scores, tied
 from iqatune.results.report.collect import Collection, FoundRun, Group
 from iqatune.results.report.model import Cell, interval
 from iqatune.results.report.protocol import Usual

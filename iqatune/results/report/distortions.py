@@ -2,7 +2,7 @@
 
 from operator import attrgetter
 
-from iqatune.results.evaluate import Evaluated
+from iqatune.records.evaluation import Evaluated
 from iqatune.results.published.figures import distortions
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iqatune.results.record import Protocol
+from iqatune.records.result import Protocol
 from iqatune.results.report.collect import Group
 from iqatune.results.report.model import MARKS
 

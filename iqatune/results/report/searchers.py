@@ -9,13 +9,13 @@ from scipy.stats import rankdata
 
 from iqatune.evaluation.compare import compare_over_many
 from iqatune.metric.weights import Floats
+from iqatune.records.trial import Trial
 from iqatune.results.report import figures
 from iqatune.results.report.advice import mean
 from iqatune.results.report.collect import FoundRun, Group
 from iqatune.results.report.context import SIMULATED, Context
 from iqatune.results.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.results.report.protocol import card
-from iqatune.search.loop import Trial
 
 CHECKPOINTS = (10, 25, 50)
 

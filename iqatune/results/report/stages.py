@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from iqatune.metric.weights import tuned_weights
 from iqatune.results.report import figures
 from iqatune.results.report.advice import best_per_backbone
 from iqatune.results.report.context import SIMULATED, Context
@@ -30,7 +31,7 @@ def _of_dataset(context: Context, dataset: str) -> tuple[Table, Figure]:
     marks = Marks()
     rows, shares = [], {}
     for group in groups:
-        sums = np.array([run.result.weights().stage_sums() for run in group.runs])
+        sums = np.array([tuned_weights(run.result).stage_sums() for run in group.runs])
         average, deviation = sums.mean(axis=0), sums.std(axis=0, ddof=1 if len(sums) > 1 else 0)
         name = f"{group.setting.backbone}{marks.of(context.usual.differences(dataset, group.protocol))}"
         cells = [word(name), word(group.setting.searcher)]

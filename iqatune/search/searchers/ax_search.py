@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, Problem, TuneSearcher
+from iqatune.records.vocabulary import ChosenBy
+from iqatune.search.searchers.base import METRIC, MODE, Problem, TuneSearcher
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():

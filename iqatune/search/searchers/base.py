@@ -3,13 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.records.vocabulary import ChosenBy
+from iqatune.search.isolation import Isolation
 from iqatune.search.searchers.quiet import quiet
-from iqatune.search.threads import Isolation
 
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
@@ -20,10 +21,6 @@ WORST = -1.0
 """The lowest SRCC there is: what a searcher is told for an undefined one before it has seen any other."""
 ASKS = 100
 """How often a library that answers "nothing now" is asked again for one sample."""
-
-ChosenBy = Literal["random", "initial", "model", "local"]
-"""Where a configuration came from: drawn blindly; a fixed start point or design (Sobol); a model of all results so
-far; a step from the best results so far."""
 
 
 class SearchExhausted(Exception):

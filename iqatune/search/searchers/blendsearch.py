@@ -9,7 +9,8 @@ from optuna.trial import TrialState
 from ray import tune
 from scipy.special import log_ndtr
 
-from iqatune.search.searchers.base import METRIC, MODE, ChosenBy, TuneSearcher
+from iqatune.records.vocabulary import ChosenBy
+from iqatune.search.searchers.base import METRIC, MODE, TuneSearcher
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.searchers.base import (
     METRIC,
     MODE,
     AwaitingResults,
-    ChosenBy,
     Problem,
     Proposal,
     SearchExhausted,

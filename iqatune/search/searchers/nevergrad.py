@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from iqatune.search.searchers.base import METRIC, MODE, AwaitingResults, ChosenBy, Problem, Proposal, TuneSearcher
+from iqatune.records.vocabulary import ChosenBy
+from iqatune.search.searchers.base import METRIC, MODE, AwaitingResults, Problem, Proposal, TuneSearcher
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():

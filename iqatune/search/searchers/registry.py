@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from importlib import import_module
 
-from iqatune.errors import InputError
+from iqatune.errors import InputError, did_you_mean
 from iqatune.search.searchers.base import Problem, Searcher
-from iqatune.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)

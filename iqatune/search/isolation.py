@@ -1,46 +1,17 @@
-"""How many processors there are, and a quiet room for a searcher: one BLAS thread, random generators of its own.
+"""A quiet room for a searcher: one BLAS thread, random generators of its own.
 
 Search libraries draw from the global generators of numpy, Python and torch, and their Gaussian processes change in the
 last bits with the number of BLAS threads. Both would make a run depend on what else the process does.
 """
 
-import os
 import random
 import sys
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
-THREADS = 1
-"""Of BLAS, OpenMP and torch while a searcher runs: Gaussian processes come out otherwise on another number."""
-
-
-def processors() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class ThreadPools:
-    """The thread pools of BLAS and OpenMP in this process.
-
-    Looking for them takes a millisecond or more, and only a new import can bring one, so they are looked for again
-    after an import alone.
-    """
-
-    def __init__(self) -> None:
-        self._controller: ThreadpoolController | None = None
-        self._modules = 0
-
-    def limit(self, threads: int) -> Any:
-        """Run them on so many threads until the result's `restore_original_limits`, or to the end of a `with` block."""
-        if self._controller is None or self._modules != len(sys.modules):
-            self._controller, self._modules = ThreadpoolController(), len(sys.modules)
-        return self._controller.limit(limits=threads)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return ThreadPools().__dict__  # another process has pools of its own
+from iqatune.runtime.threads import SEARCHER_THREADS, ThreadPools
 
 
 class Isolation:
@@ -66,9 +37,9 @@ class Isolation:
     def __enter__(self) -> None:
         torch = sys.modules.get("torch")
         torch_threads = None if torch is None else torch.get_num_threads()  # before its OpenMP is limited
-        limiter = self._pools.limit(THREADS)
+        limiter = self._pools.limit(SEARCHER_THREADS)
         if torch is not None:
-            torch.set_num_threads(THREADS)
+            torch.set_num_threads(SEARCHER_THREADS)
         self._outer.append((_states(), limiter, torch_threads))
         _restore(_seeded(self._seed) | self._own)
 

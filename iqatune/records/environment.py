@@ -4,8 +4,10 @@ import platform
 import subprocess
 from pathlib import Path
 
-from iqatune.results.record import Environment
-from iqatune.search.threads import THREADS, processors
+from pydantic import Field
+
+from iqatune.records.base import Model
+from iqatune.runtime.threads import SEARCHER_THREADS, processors
 from iqatune.version import __version__, package_version
 
 PACKAGES = (
@@ -34,6 +36,17 @@ PACKAGES = (
 )
 
 
+class Environment(Model):
+    """What computed the numbers."""
+
+    versions: dict[str, str]
+    git: str | None
+    platform: str
+    device: str
+    threads: int = Field(description="processors that the process may use; torch and the objective use as many threads")
+    searcher_threads: int | None = Field(default=None, description="threads of BLAS while the searcher runs")
+
+
 def environment(device: str) -> Environment:
     """Versions, commit and machine of this process, and on how many threads it computes.
 
@@ -49,7 +62,7 @@ def environment(device: str) -> Environment:
         platform=platform.platform(),
         device=device,
         threads=processors(),
-        searcher_threads=THREADS,
+        searcher_threads=SEARCHER_THREADS,
     )
 
 

@@ -4,9 +4,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from iqatune.results.record import Environment, Model
+from iqatune.records.base import Model
+from iqatune.records.environment import Environment
 
-SCHEMA: Final = "iqatune.bench/1"
+BENCH_SCHEMA: Final = "iqatune.bench/1"
 BENCH_FILE = "bench.json"
 
 
@@ -69,7 +70,7 @@ class RayBench(Model):
 class Bench(Model):
     """One bench: everything in it was measured in one run."""
 
-    schema_: Literal["iqatune.bench/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["iqatune.bench/1"] = Field(default=BENCH_SCHEMA, alias="schema")
     quick: bool = Field(description="small images and few rounds: shows that it runs, not how fast")
     image: tuple[int, int] = Field(description="width and height on disk")
     resized: tuple[int, int] = Field(description="width and height that the CNN sees")

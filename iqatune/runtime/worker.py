@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def attend_to_parent() -> None:
@@ -15,7 +15,7 @@ def attend_to_parent() -> None:
     outlive a parent that was killed, and go on writing where its successor writes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

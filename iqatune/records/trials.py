@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from iqatune.errors import InputError
-from iqatune.search.loop import Trial
+from iqatune.records.trial import Trial
 
 
 def append_trial(path: Path, names: Sequence[str], trial: Trial) -> None:

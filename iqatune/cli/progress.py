@@ -1,0 +1,92 @@
+"""Progress of long work on stderr: a bar with rate and time left on a terminal, a line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from iqatune.progress import Advance, Progress
+
+LINE_EVERY_S = 5.0
+
+
+def console_progress(*, quiet: bool) -> Progress:
+    """What a verb tells its progress to: stderr, or under `--quiet` stderr with warnings alone."""
+    return WarningsOnly() if quiet else Console()
+
+
+class WarningsOnly(Progress):
+    """Says what matters even when quiet, and nothing else."""
+
+    def warn(self, line: str) -> None:
+        """A line on stderr."""
+        _print(f"warning: {line}")
+
+
+class Console(WarningsOnly):
+    """Says everything, and shows how far long work is."""
+
+    def say(self, line: str) -> None:
+        """A line on stderr."""
+        _print(line)
+
+    @contextmanager
+    def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
+        """A bar on a terminal, else lines."""
+        with (_bar if sys.stderr.isatty() else _lines)(title, total, unit, done) as advance:
+            yield advance
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    # rich is imported where a bar is drawn: it is not needed, and slow to import, for `iqatune --help`
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    started = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with RichProgress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total, completed=done, rate="")
+        new = 0
+
+        def advance(count: int) -> None:
+            nonlocal new
+            new += count
+            progress.update(task, advance=count, rate=_rate(new, time.monotonic() - started, unit))
+
+        yield advance
+
+
+@contextmanager
+def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    started = last = time.monotonic()
+    new = 0
+
+    def advance(count: int) -> None:
+        nonlocal new, last
+        new += count
+        now = time.monotonic()
+        if new and now - last >= LINE_EVERY_S:
+            last = now
+            left = (total - done - new) * (now - started) / new
+            _print(f"{title}: {done + new}/{total}, {_rate(new, now - started, unit)}, {left:.0f} s left")
+
+    yield advance
+    elapsed = time.monotonic() - started
+    if new and elapsed >= LINE_EVERY_S:
+        _print(f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s")
+
+
+def _rate(count: int, seconds: float, unit: str) -> str:
+    return f"{count / max(seconds, 1e-9):.1f} {unit}/s"
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,21 @@
+"""What every record is made of."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def _nan_from_null(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+# JSON has no NaN: an SRCC that is undefined (constant distances) is written as null
+Number = Annotated[float, BeforeValidator(_nan_from_null)]
+"""A figure; NaN where it is undefined, which is null in JSON."""
+
+
+class Model(BaseModel):
+    """Immutable, and strict about what it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")

@@ -1,0 +1,43 @@
+"""The document of `iqatune evaluate` (schema iqatune.evaluation/1)."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from iqatune.records.base import Model
+from iqatune.records.result import Confidence, Correlation, Protocol
+from iqatune.records.vocabulary import Grouping, MetricKind
+
+EVALUATION_SCHEMA: Final = "iqatune.evaluation/1"
+
+
+class GroupAgreement(Correlation):
+    """The pairs of one distortion, reference or level. Correlations are null where a group is too small for them."""
+
+    group: str
+    pairs: int
+
+
+class Evaluated(Correlation):
+    """One metric on the data set. A baseline has its name in place of a file, and was tuned on nothing."""
+
+    file: str
+    kind: MetricKind = "tuned"
+    backbone: str
+    searcher: str
+    space: str
+    tuned_on: str
+    confidence: Confidence | None
+    tied_with_best: bool
+    protocol: Protocol
+    groups: tuple[GroupAgreement, ...]
+
+
+class Evaluation(Model):
+    """Metrics side by side on one data set, in the order given."""
+
+    schema_: Literal["iqatune.evaluation/1"] = Field(default=EVALUATION_SCHEMA, alias="schema")
+    dataset: str
+    by: Grouping | None
+    simulated: bool
+    results: tuple[Evaluated, ...]

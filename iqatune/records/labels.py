@@ -1,0 +1,20 @@
+"""What tables and pages call the data set and the backbone of a run."""
+
+from pathlib import Path
+
+from iqatune.records.options import DataOptions
+from iqatune.records.result import Result
+
+
+def dataset_label(data: DataOptions) -> str:
+    """The data set's name; of pairs in a CSV file also the name of its folder, which tells such sets apart."""
+    if data.pairs is None:
+        return data.dataset
+    pairs = Path(data.pairs)
+    return f"{data.dataset}:{pairs.parent.name or pairs.stem}"
+
+
+def backbone_label(result: Result) -> str:
+    """The backbone, and where its parameters come from when they are not the downloaded ones."""
+    weights = result.protocol.backbone_weights
+    return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"

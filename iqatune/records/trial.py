@@ -1,0 +1,31 @@
+"""One evaluated configuration of a search."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.records.vocabulary import ChosenBy
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluated configuration.
+
+    Attributes:
+        sample: the configuration's number from 0.
+        trial_id: names the evaluation, unique in its search.
+        parameters: (P,) float64 in [0, 1].
+        srcc: in [-1, 1], on the references of its budget; NaN where undefined (a constant prediction).
+        budget: the fraction of the references it was computed on; 1.0 is all.
+        chosen_by: how the searcher came to the configuration.
+        seconds: of the searcher and the objective together.
+    """
+
+    sample: int
+    trial_id: str
+    parameters: NDArray[np.float64]
+    srcc: float
+    budget: float
+    chosen_by: ChosenBy
+    seconds: float

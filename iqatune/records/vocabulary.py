@@ -1,0 +1,39 @@
+"""The words that options and records choose from. The command line offers these, in this order."""
+
+from typing import Final, Literal
+
+Better = Literal["higher", "lower"]
+"""Which published score is the better quality."""
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Of the backbone's arithmetic."""
+
+Pooling = Literal["auto", "native", "l2"]
+"""The backbone's own max pooling, or L2 pooling in its place; `auto` is the zoo's choice."""
+
+ResolvedPooling = Literal["native", "l2"]
+"""What `Pooling` came to."""
+
+Structure = Literal["covariance", "stddev"]
+"""How s compares: by the covariance (DISTS), or by the product of standard deviations (Mady et al. 2024)."""
+
+C1: Final = 1e-6
+C2: Final = 1e-6
+"""The constants of l and s, unless a protocol says otherwise."""
+
+Engine = Literal["local", "ray"]
+"""Where samples are evaluated: in this process, or under Ray Tune."""
+
+ChosenBy = Literal["random", "initial", "model", "local"]
+"""Where a configuration came from: drawn blindly; a fixed start point or design (Sobol); a model of all results so
+far; a step from the best results so far."""
+
+Grouping = Literal["distortion", "reference", "level"]
+"""What pairs are grouped by where figures are given group by group."""
+
+MetricKind = Literal["tuned", "uniform", "baseline"]
+"""What a scored metric is: tuned weights, uniform weights of the same backbone, or a metric that has none to tune."""
+
+Severity = Literal["ok", "note", "warning", "problem"]
+"""How bad a finding is: a note is worth knowing, a warning may be one's wish, a problem makes numbers wrong or work
+fail."""

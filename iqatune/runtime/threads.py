@@ -1,0 +1,36 @@
+"""How many processors there are, and how many threads BLAS and OpenMP run on."""
+
+import os
+import sys
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+SEARCHER_THREADS = 1
+"""Of BLAS, OpenMP and torch while a searcher runs: Gaussian processes come out otherwise on another number."""
+
+
+def processors() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ThreadPools:
+    """The thread pools of BLAS and OpenMP in this process.
+
+    Looking for them takes a millisecond or more, and only a new import can bring one, so they are looked for again
+    after an import alone.
+    """
+
+    def __init__(self) -> None:
+        self._controller: ThreadpoolController | None = None
+        self._modules = 0
+
+    def limit(self, threads: int) -> Any:
+        """Run them on so many threads until the result's `restore_original_limits`, or to the end of a `with` block."""
+        if self._controller is None or self._modules != len(sys.modules):
+            self._controller, self._modules = ThreadpoolController(), len(sys.modules)
+        return self._controller.limit(limits=threads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return ThreadPools().__dict__  # another process has pools of its own
