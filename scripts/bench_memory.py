@@ -15,9 +15,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from iqatune.bench.backbone import Setting, made_up_pairs
 from iqatune.cli.terminal import print_table
 from iqatune.records.environment import environment
-from iqatune.results.bench.backbone import Setting, made_up_pairs
 from iqatune.runtime.files import write_text
 
 DISTORTED = 120

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from iqatune.backbones.network import build_backbone
+from iqatune.bench.timing import rates, ratio, spread
 from iqatune.cli.terminal import print_table
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.records.environment import environment
-from iqatune.results.bench.timing import rates, ratio, spread
 from iqatune.runtime.files import write_text
 
 

@@ -22,9 +22,9 @@ from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Result, read_result
 from iqatune.records.vocabulary import Precision
-from iqatune.results.prepare import Prepared, prepare
 from iqatune.runtime.files import write_text
 from iqatune.statistics.extract import PRECISIONS
+from iqatune.statistics.prepare import Prepared, prepare
 
 TARGET = 5e-4
 """Change of an SRCC that is small beside what 97 pairs tell: their intervals are a hundred times as wide."""

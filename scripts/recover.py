@@ -21,7 +21,6 @@ from iqatune.backbones.devices import resolve_device
 from iqatune.backbones.network import build_backbone
 from iqatune.cli.progress import Console
 from iqatune.errors import InputError
-from iqatune.metric.files import load_metric
 from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
@@ -57,7 +56,7 @@ def parse() -> argparse.Namespace:
 
 def build(arguments: argparse.Namespace) -> Metric:
     if arguments.metric is not None:
-        metric = load_metric(arguments.metric, arguments.backbone_weights)
+        metric = Metric.load(arguments.metric, arguments.backbone_weights)
     else:
         backbone = build_backbone(arguments.backbone, arguments.backbone_weights or "pretrained")
         metric = Metric(backbone, uniform_weights(backbone.channels), origin="uniform weights")

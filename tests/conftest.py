@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,6 +111,30 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
 def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that a session's tests share, so that the small set passes the CNN once."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def backbone_of() -> Callable[..., Any]:
+    """build_backbone(name, "random"), remembered for the session; nobody may change what it gives."""
+    from iqatune.backbones.network import build_backbone
+
+    return cache(lambda name="squeezenet": build_backbone(name, "random"))
+
+
+@pytest.fixture(scope="session")
+def some_weights() -> Callable[..., Any]:
+    """Random weights of the given channels, 0 in the stages `without`."""
+    from iqatune.metric.weights import Weights
+
+    def make(channels, seed: int = 0, without: tuple[int, ...] = ()) -> Weights:
+        alpha, beta = np.random.default_rng(seed).random((2, sum(channels)))
+        starts = np.cumsum((0, *channels))
+        for stage in without:
+            alpha[starts[stage] : starts[stage + 1]] = beta[starts[stage] : starts[stage + 1]] = 0
+        total = alpha.sum() + beta.sum()
+        return Weights(tuple(channels), alpha / total, beta / total)
+
+    return make
 
 
 # the four data sets at full size: their real names and label formats over tiny images

@@ -3,36 +3,29 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "iqatune"
 
-# what each room may import besides itself and the package's own small modules (errors, files, images, ...)
-GROUND = {"runtime", "records"}
-BELOW = {
-    "runtime": set(),
-    "records": {"runtime"},
-    "datasets": GROUND,
-    "backbones": GROUND,
-    "evaluation": GROUND,
-    "statistics": {*GROUND, "datasets", "backbones", "metric"},
-    "metric": {*GROUND, "backbones", "statistics"},
-    "search": {*GROUND, "evaluation", "metric", "statistics"},
-    "results": {*GROUND, "datasets", "backbones", "evaluation", "statistics", "metric", "search"},
-    "cli": {*GROUND, "datasets", "backbones", "evaluation", "statistics", "metric", "search", "results"},
-}
+RULE = """
+    errors < version, progress, images < registry < runtime < records < datasets, backbones < metric, evaluation
+    < statistics < search, scoring < tuning, report, bench, doctor < testing < cli
+"""
+STEP = {room.strip(): number for number, step in enumerate(RULE.split("<")) for room in step.split(",") if room.strip()}
+"""A room (a folder, or a module beside them) imports only what stands to its left; those of one step do not meet."""
 
 
-def _imports(path: Path, deferred: bool = True) -> set[str]:
-    """What a module imports from the package; without `deferred` only what it imports as it is loaded."""
+def _imports(path: Path) -> set[str]:
+    """What a module imports from the package, at its top or later, at run time or for types alone."""
     names: set[str] = set()
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree) if deferred else tree.body:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: a relative import"
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return {name for name in names if name.startswith("iqatune.")}
@@ -46,31 +39,44 @@ def _modules() -> dict[str, Path]:
     return modules
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_a_room_imports_only_rooms_below_it(room: str) -> None:
-    for path in (PACKAGE / room).rglob("*.py"):
-        for name in _imports(path):
-            other = name.split(".")[1]
-            if other in BELOW and other != room:
-                assert other in BELOW[room], f"{path.relative_to(PACKAGE)} imports {name}"
+def _room(module: str) -> str:
+    return module.split(".")[1]
 
 
-def test_no_modules_load_each_other_in_a_circle() -> None:
+def test_every_room_has_its_place() -> None:
+    rooms = {_room(name) for name in _modules() if "." in name}
+    assert rooms - {"__main__"} <= STEP.keys()
+
+
+@pytest.mark.parametrize("room", STEP)
+def test_a_room_imports_only_what_stands_to_its_left(room: str) -> None:
+    for name, path in _modules().items():
+        for other in _imports(path) if name.startswith(f"iqatune.{room}") and _room(name) == room else ():
+            if _room(other) != room:
+                assert STEP[_room(other)] < STEP[room], f"{name} imports {other}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
     modules = _modules()
-    graph = {name: _imports(path, deferred=False) & set(modules) for name, path in modules.items()}
+    graph = {name: _imports(path) & modules.keys() for name, path in modules.items()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, " -> ".join((*trail, name))
         if name not in done:
-            # a module inside a package names its package when it imports a sibling
-            for other in graph[name] - {name}:
-                if not name.startswith(f"{other}."):
-                    visit(other, (*trail, name))
+            for other in graph[name]:
+                visit(other, (*trail, name))
             done.add(name)
 
     for name in graph:
         visit(name, ())
+
+
+def test_no_room_is_more_than_a_fifth_of_the_house() -> None:
+    lines: Counter[str] = Counter()
+    for name, path in _modules().items():
+        lines[name.split(".")[1] if "." in name else ""] += len(path.read_text().splitlines())
+    assert max(lines.values()) <= 0.2 * lines.total(), lines.most_common(3)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +90,7 @@ def test_searching_libraries_stay_out_of_what_does_not_search(module: str) -> No
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["iqatune.results.run", "iqatune.results.sweep", "iqatune.results.replay"])
+@pytest.mark.parametrize("module", ["iqatune.tuning.run", "iqatune.tuning.sweep", "iqatune.tuning.replay"])
 def test_torch_stays_out_of_a_search(module: str) -> None:
     code = f"import sys, {module}; print([name for name in ('torch', 'torchvision', 'timm') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

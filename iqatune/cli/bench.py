@@ -51,7 +51,7 @@ def command(
     if results is not None and not results.is_dir():
         raise InputError(f"--results {results}: no such folder; name the --output folder of searches")
 
-    from iqatune.results.bench.run import plot_srcc_against_cost, run_bench
+    from iqatune.bench.run import plot_srcc_against_cost, run_bench
 
     # a try-out takes the place of no measurement
     output = output or Path("results/bench/quick" if quick else "results/bench")

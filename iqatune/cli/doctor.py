@@ -70,8 +70,8 @@ def command(
         refuse_without("--backbone", ("backbone_weights", "pooling"))
 
     from iqatune.cli.tables import print_diagnosis
+    from iqatune.doctor.examine import examine
     from iqatune.records.options import DataOptions
-    from iqatune.results.doctor.examine import examine
 
     data = None if dataset is None else DataOptions(dataset=dataset, **options)
     diagnosis = examine(

@@ -61,7 +61,7 @@ def command(
     Several results stand side by side; those tied with the best are marked. Groups (--by) come with the weakest first.
     """
     from iqatune.cli.tables import print_evaluation
-    from iqatune.results.evaluate import as_csv, evaluate
+    from iqatune.scoring.evaluate import as_csv, evaluate
 
     data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
     cache, progress = cache_folder(cache_dir), console_progress(quiet=quiet)

@@ -52,14 +52,15 @@ def command(
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")
 
-    from iqatune.metric.files import load_metric, save_metric
+    from iqatune.metric.export import save_metric
+    from iqatune.metric.module import Metric
     from iqatune.runtime.files import check_writable
 
     check_writable(output.parent, "--output")
-    metric = load_metric(metric_file, backbone_weights)
+    metric = Metric.load(metric_file, backbone_weights)
     progress = console_progress(quiet=quiet)
     if output.suffix == ".safetensors":
-        header = save_metric(metric, output, include_backbone)
+        header = save_metric(metric, output, include_backbone=include_backbone)
     else:
         from iqatune.metric.exchange import save_onnx, save_program
 

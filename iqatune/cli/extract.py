@@ -41,7 +41,7 @@ def command(cache_dir: Path | None, quiet: bool, as_json: bool, **options: Any) 
     A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
     next reference image.
     """
-    from iqatune.results.prepare import prepare
+    from iqatune.statistics.prepare import prepare
 
     data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
     features = BackboneOptions(**{name: options[name] for name in BackboneOptions.model_fields})

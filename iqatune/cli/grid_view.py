@@ -13,7 +13,7 @@ from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import print_table
 from iqatune.progress import Advance, Progress
 from iqatune.records.sweep import CellState, Sweep
-from iqatune.results.sweep import Show
+from iqatune.tuning.sweep import Show
 
 NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)."
 

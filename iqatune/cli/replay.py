@@ -52,7 +52,7 @@ def command(
     other parts of the protocol.
     """
     from iqatune.cli.tables import print_replay
-    from iqatune.results.replay import replay
+    from iqatune.tuning.replay import replay
 
     given = {"data_root": data_root, "pairs": pairs, "backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value is not None}

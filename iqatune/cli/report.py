@@ -66,7 +66,7 @@ def command(
     one data set (--dataset), or have all of them scored again (--score). Evaluations that were kept in the folder
     ('iqatune evaluate --by distortion --format json > FILE.json') are used as well.
     """
-    from iqatune.results.report.build import Scoring, write_report
+    from iqatune.report.build import Scoring, write_report
 
     data = None
     if options["dataset"] is not None:

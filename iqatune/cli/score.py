@@ -79,15 +79,15 @@ def command(
 
     from iqatune.backbones.devices import resolve_device
     from iqatune.cli.terminal import print_table
-    from iqatune.metric.files import load_metric
-    from iqatune.results.score import as_csv, pairs_of_csv, pairs_of_paths, score
+    from iqatune.metric.module import Metric
+    from iqatune.scoring.images import as_csv, pairs_of_csv, pairs_of_paths, score
 
     if pairs is not None:
         found = pairs_of_csv(pairs)
     elif reference is not None and distorted is not None:
         found = pairs_of_paths(reference, distorted)
     where = resolve_device(device)
-    metric = load_metric(metric_file, backbone_weights)
+    metric = Metric.load(metric_file, backbone_weights)
     side = metric.short_side if isinstance(resize, str) else resize
     scores = score(metric, found, str(metric_file), where, side, console_progress(quiet=quiet), keep_going)
     if as_json or output_format == "json":

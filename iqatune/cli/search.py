@@ -60,7 +60,7 @@ def command(cache_dir: Path | None, output: Path, quiet: bool, as_json: bool, st
     do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
     """
     from iqatune.cli.tables import print_search
-    from iqatune.results.run import run_folder, run_search
+    from iqatune.tuning.run import run_folder, run_search
 
     run = Run(**options)
     result = run_search(run, output, cache_folder(cache_dir), console_progress(quiet=quiet), strict)

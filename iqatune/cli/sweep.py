@@ -54,8 +54,8 @@ def command(
     """
     from iqatune.cli.grid_view import grid_view, print_sweep
     from iqatune.records.sweep import SWEEP_FILE
-    from iqatune.results.grid import read_grid
-    from iqatune.results.sweep import run_sweep
+    from iqatune.tuning.grid import read_grid
+    from iqatune.tuning.sweep import run_sweep
 
     cells = read_grid(grid, device)
     cache = cache_folder(cache_dir)

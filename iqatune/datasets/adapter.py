@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from iqatune.datasets.files import FileFinder
-from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
+from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
 from iqatune.runtime.files import sha256_of_file
 
@@ -52,7 +52,7 @@ class Adapter:
     """One data set of the registry."""
 
     info: DatasetInfo
-    load: Callable[[DatasetRequest], PairTable]
+    load: Callable[[DataOptions], PairTable]
 
 
 @dataclass(frozen=True)
@@ -91,31 +91,31 @@ ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
 def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
     """An adapter of a data set that is distributed as a folder with its label files at the top."""
 
-    def load(request: DatasetRequest) -> PairTable:
-        if request.pairs_file is not None:
-            raise UsageError(f"--pairs {request.pairs_file}: only --dataset csv reads a pairs file; leave it out")
-        if request.better is not None:
+    def load(options: DataOptions) -> PairTable:
+        if options.pairs is not None:
+            raise UsageError(f"--pairs {options.pairs}: only --dataset csv reads a pairs file; leave it out")
+        if options.better is not None:
             raise UsageError(f"--better: {info.name} says itself which score is better; leave it out")
-        finder = FileFinder(find_root(request, info))
-        name = chosen_label(request, info)
+        finder = FileFinder(find_root(options, info))
+        name = chosen_label(options, info)
         path = finder.find(name)
         if path is None:
             raise InputError(f"{finder.root / name}: no such label file; get it with {info.name} from {info.source}")
         entries, excluded = read(path)
         labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries, excluded)
-        return build_table(request, labels, finder)
+        return build_table(options, labels, finder)
 
     return Adapter(info, load)
 
 
-def find_root(request: DatasetRequest, info: DatasetInfo) -> Path:
+def find_root(options: DataOptions, info: DatasetInfo) -> Path:
     """The data set's folder: as asked, else $IQATUNE_DATA/<dataset>.
 
     Raises:
         InputError: when neither is given, or there is no such folder.
     """
-    root, origin = request.root, "--data-root"
-    if root is None:
+    root, origin = Path(options.data_root or ""), "--data-root"
+    if not options.data_root:
         base = os.environ.get("IQATUNE_DATA")
         if not base:
             raise InputError(
@@ -128,21 +128,21 @@ def find_root(request: DatasetRequest, info: DatasetInfo) -> Path:
     return root
 
 
-def chosen_label(request: DatasetRequest, info: DatasetInfo) -> str:
+def chosen_label(options: DataOptions, info: DatasetInfo) -> str:
     """The label file asked for, else the usual one.
 
     Raises:
         InputError: when the data set offers no such label file.
     """
-    if request.label is None:
+    if options.label is None:
         return info.labels[0]
     for known in info.labels:
-        if known.lower() == request.label.lower():
+        if known.lower() == options.label.lower():
             return known
     if not info.labels:
-        raise UsageError(f"--label {request.label}: {info.name} offers no other labels; leave it out")
+        raise UsageError(f"--label {options.label}: {info.name} offers no other labels; leave it out")
     raise UsageError(
-        f"--label {request.label}: no label file of {info.name}; {did_you_mean(request.label, info.labels)}"
+        f"--label {options.label}: no label file of {info.name}; {did_you_mean(options.label, info.labels)}"
     )
 
 
@@ -176,14 +176,14 @@ def parse_score(value: object, path: Path, where: str) -> float:
     return score
 
 
-def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) -> PairTable:
+def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> PairTable:
     """Find the images of every entry that is not excluded, orient the scores and check what is left.
 
     Raises:
         InputError: for an unknown distortion to exclude, an absent image (unless allowed), fewer than three pairs,
             or scores that are all equal.
     """
-    entries, excluded = _without(labels.entries, request)
+    entries, excluded = _without(labels.entries, options)
     sign = 1.0 if labels.better == "higher" else -1.0
     pairs: list[Pair] = []
     absent: dict[str, str] = {}  # image name -> where it is first named
@@ -200,7 +200,7 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
             reference, reference_id = first_spelling.setdefault(real(reference), (reference, entry.reference_id))
             quality = sign * entry.score
             pairs.append(Pair(reference, distorted, reference_id, entry.distortion, entry.level, entry.score, quality))
-    if absent and not request.allow_missing:
+    if absent and not options.allow_missing:
         name, where = next(iter(absent.items()))
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
@@ -209,7 +209,7 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
         )
     _check(pairs, len(entries), labels.source)
     return PairTable(
-        dataset=request.dataset,
+        dataset=options.dataset,
         pairs=tuple(pairs),
         label=labels.name,
         label_sha256=labels.sha256,
@@ -220,11 +220,11 @@ def build_table(request: DatasetRequest, labels: LabelList, finder: FileFinder) 
     )
 
 
-def _without(entries: Sequence[Entry], request: DatasetRequest) -> tuple[list[Entry], tuple[str, ...]]:
+def _without(entries: Sequence[Entry], options: DataOptions) -> tuple[list[Entry], tuple[str, ...]]:
     """The entries but for the excluded distortions, and what was left out, in words."""
     counts = Counter(entry.distortion for entry in entries)
     excluded = {
-        distortion: None for name in request.exclude for distortion in _known_distortions(name, counts, request.dataset)
+        distortion: None for name in options.exclude for distortion in _known_distortions(name, counts, options.dataset)
     }
     kept = [entry for entry in entries if entry.distortion not in excluded]
     return kept, tuple(f"distortion {name} ({counts[name]} pairs)" for name in excluded)

@@ -19,9 +19,9 @@ from PIL import Image, ImageFilter, ImageOps
 
 from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, build_table, chosen_label
 from iqatune.datasets.files import FileFinder
-from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
+from iqatune.records.options import DataOptions
 
 REVISION = 1
 """To be raised when the code below changes what it makes."""
@@ -116,18 +116,18 @@ INFO = DatasetInfo(
 )
 
 
-def load(request: DatasetRequest) -> PairTable:
+def load(options: DataOptions) -> PairTable:
     """Make the images where they are not there yet, below the data root or the user's cache folder.
 
     Raises:
         InputError: when the folder cannot be written, or an option does not fit.
     """
-    if request.pairs_file is not None or request.better is not None:
+    if options.pairs is not None or options.better is not None:
         raise UsageError("--pairs, --better: only --dataset csv takes them; leave them out")
-    if request.label is not None:
-        chosen_label(request, INFO)
+    if options.label is not None:
+        chosen_label(options, INFO)
     digest = parameters_sha256()
-    folder = (_cache_folder() if request.root is None else request.root) / f"demo-{digest[:12]}"
+    folder = (Path(options.data_root) if options.data_root else _cache_folder()) / f"demo-{digest[:12]}"
     try:
         ensure_images(folder)
     except OSError as error:
@@ -135,7 +135,7 @@ def load(request: DatasetRequest) -> PairTable:
             f"{folder}: the demo images cannot be written ({error.strerror}); name another folder with --data-root"
         ) from error
     labels = LabelList("simulated observers", digest, "the demo set", "higher", _entries(), simulated=True)
-    return build_table(request, labels, FileFinder(folder))
+    return build_table(options, labels, FileFinder(folder))
 
 
 def parameters_sha256() -> str:

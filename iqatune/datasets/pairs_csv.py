@@ -15,9 +15,9 @@ from iqatune.datasets.adapter import (
 )
 from iqatune.datasets.columns import read_columns
 from iqatune.datasets.files import FileFinder
-from iqatune.datasets.request import DatasetRequest
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
+from iqatune.records.options import DataOptions
 from iqatune.runtime.files import sha256_of_file
 
 UNNAMED = "unnamed"
@@ -33,25 +33,25 @@ INFO = DatasetInfo(
 )
 
 
-def load(request: DatasetRequest) -> PairTable:
+def load(options: DataOptions) -> PairTable:
     """Read the pairs file; image paths are relative to the data root, else to the file's own folder.
 
     Raises:
         InputError: for anything missing or wrong, with the row's number.
     """
-    path = request.pairs_file
-    if path is None:
+    if options.pairs is None:
         raise UsageError("--pairs: needed with --dataset csv; name a CSV file with columns reference, distorted, score")
-    if request.better is None:
+    if options.better is None:
         raise UsageError("--better: needed with --dataset csv; say whether the higher or the lower score is better")
-    if request.label is not None:
-        chosen_label(request, INFO)
+    if options.label is not None:
+        chosen_label(options, INFO)
+    path = Path(options.pairs)
     if not path.is_file():
         raise InputError(f"--pairs {path}: no such file")
-    root = path.parent if request.root is None else find_root(request, INFO)
+    root = find_root(options, INFO) if options.data_root else path.parent
     entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
-    labels = LabelList(path.name, sha256_of_file(path), str(path), request.better, entries)
-    return build_table(request, labels, FileFinder(root))
+    labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries)
+    return build_table(options, labels, FileFinder(root))
 
 
 def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:

@@ -18,8 +18,11 @@ from torch.nn import functional as F
 
 from iqatune.backbones.parameters import first_line
 from iqatune.errors import InputError
-from iqatune.metric.files import HEADER, Header, golden_images, header_of
+from iqatune.metric.export import header_of
+from iqatune.metric.files import HEADER
+from iqatune.metric.golden import golden_images
 from iqatune.metric.module import Metric
+from iqatune.records.export import Header
 from iqatune.runtime.files import replacing, write_bytes
 
 TOLERANCE = 1e-4
@@ -142,7 +145,7 @@ def _minimum_size(metric: Metric) -> int:
 
 def _header(metric: Metric, minimum: int) -> Header:
     weights = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
-    return header_of(metric, include_backbone=True, tensors=weights, minimum_size=minimum)
+    return header_of(metric, weights, include_backbone=True, minimum_size=minimum)
 
 
 def _verify(metric: Metric, score: Score, path: Path) -> None:

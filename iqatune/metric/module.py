@@ -6,6 +6,7 @@ with the weights that a search found in the place of the published ones.
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -17,15 +18,13 @@ from torch.nn import functional as F
 from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.images import read_rgb, resized_size
-from iqatune.metric.similarity import l_similarity, s_similarity
-from iqatune.metric.weights import Floats, Weights
-from iqatune.records.vocabulary import C1, C2, Structure
-from iqatune.statistics.moments import centre, moments
+from iqatune.metric.files import SHORT_SIDE, StoredMetric, read_dists, read_metric
+from iqatune.metric.golden import check_golden
+from iqatune.metric.moments import centre, moments
+from iqatune.metric.similarity import DISTS, Similarity
+from iqatune.metric.weights import Floats, Weights, used_stages
 
 Reduction = Literal["none", "mean", "sum"]
-
-SHORT_SIDE = 256
-"""Short side to which the protocol of DISTS, and of searches unless told otherwise, brings larger images down."""
 
 
 class Parts(NamedTuple):
@@ -42,11 +41,10 @@ class Parts(NamedTuple):
 def distance(
     reference: Tensor,
     distorted: Tensor,
+    *,
     backbone: Backbone,
     weights: Weights,
-    structure: Structure = "covariance",
-    c1: float = C1,
-    c2: float = C2,
+    similarity: Similarity = DISTS,
 ) -> Tensor:
     """D of every pair: the pure function that `Metric` wraps, without its checks and its pruning.
 
@@ -54,8 +52,7 @@ def distance(
         reference, distorted: (B, 3, H, W) images in [0, 1].
         backbone: gives the maps of every stage; on the images' device.
         weights: of every channel of the backbone.
-        structure: how s compares.
-        c1, c2: the constants of l and s.
+        similarity: how l and s compare.
 
     Returns:
         (B,) distances: 0 for identical images, larger is worse.
@@ -64,7 +61,7 @@ def distance(
         [torch.from_numpy(part).to(reference.device, torch.float32) for part in _by_stage(values, weights.channels)]
         for values in (weights.alpha, weights.beta)
     )
-    parts = weighted_losses(backbone(reference), backbone(distorted), alpha, beta, structure, c1, c2)
+    parts = weighted_losses(backbone(reference), backbone(distorted), alpha, beta, similarity=similarity)
     return (parts.l + parts.s).sum(dim=1)
 
 
@@ -73,16 +70,15 @@ def weighted_losses(
     distorted: Sequence[Tensor],
     alpha: Sequence[Tensor],
     beta: Sequence[Tensor],
-    structure: Structure = "covariance",
-    c1: float = C1,
-    c2: float = C2,
+    *,
+    similarity: Similarity = DISTS,
 ) -> Parts:
     """What every stage adds to D, from its maps (B, C_i, H_i, W_i) and its weights (C_i,)."""
     l_parts, s_parts = [], []
     for x, y, of_l, of_s in zip(reference, distorted, alpha, beta, strict=True):
         mean_x, mean_y, var_x, var_y, cov = moments(centre(x), centre(y)).unbind(dim=1)
-        l_parts.append(((1 - l_similarity(mean_x, mean_y, c1)) * of_l).sum(dim=1))
-        s_parts.append(((1 - s_similarity(var_x, var_y, cov, c2, structure)) * of_s).sum(dim=1))
+        l_parts.append(((1 - similarity.of_means(mean_x, mean_y)) * of_l).sum(dim=1))
+        s_parts.append(((1 - similarity.of_covariance(var_x, var_y, cov)) * of_s).sum(dim=1))
     return Parts(torch.stack(l_parts, dim=1), torch.stack(s_parts, dim=1))
 
 
@@ -96,8 +92,7 @@ class Metric(nn.Module):
     Args:
         backbone: the CNN that the weights were tuned with.
         weights: alpha and beta of every channel of the backbone.
-        structure: how s compares.
-        c1, c2: the constants of l and s.
+        similarity: how l and s compare.
         short_side: of the protocol's resize, which only `read` and `resize` do, never `forward`; None for none.
         reduction: over the batch: "none", "mean" or "sum".
         check_range: whether `forward` refuses images that leave [0, 1]. The check reads two numbers back from the
@@ -122,9 +117,8 @@ class Metric(nn.Module):
         self,
         backbone: Backbone,
         weights: Weights,
-        structure: Structure = "covariance",
-        c1: float = C1,
-        c2: float = C2,
+        *,
+        similarity: Similarity = DISTS,
         short_side: int | None = SHORT_SIDE,
         reduction: Reduction = "none",
         check_range: bool = True,
@@ -139,9 +133,7 @@ class Metric(nn.Module):
             )
         _check_reduction(reduction)
         self.weights = weights
-        self.structure: Structure = structure
-        self.c1 = c1
-        self.c2 = c2
+        self.similarity = similarity
         self.short_side = short_side
         self.reduction: Reduction = reduction
         self.check_range = check_range
@@ -160,7 +152,7 @@ class Metric(nn.Module):
                 self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
     def forward(
-        self, reference: Tensor, distorted: Tensor, reduction: Reduction | None = None, per_stage: bool = False
+        self, reference: Tensor, distorted: Tensor, *, reduction: Reduction | None = None, per_stage: bool = False
     ) -> Tensor | Parts:
         """D of every pair of images.
 
@@ -234,8 +226,8 @@ class Metric(nn.Module):
 
     @classmethod
     def load(
-        cls, file: Path | str, backbone_weights: Path | str | None = None, reduction: Reduction = "none"
-    ) -> "Metric":
+        cls, file: Path | str, backbone_weights: Path | str | None = None, *, reduction: Reduction = "none"
+    ) -> Self:
         """The metric of a `result.json`, of an export (.safetensors) or of published DISTS weights (.pt), on the CPU.
 
         Args:
@@ -247,17 +239,18 @@ class Metric(nn.Module):
             InputError: naming the file, when it cannot be read, is damaged, or scores other than it says it does;
                 and for parameters other than those the weights were tuned with.
         """
-        from iqatune.metric.files import load_metric
-
-        metric = load_metric(Path(file), None if backbone_weights is None else str(backbone_weights))
-        _check_reduction(reduction)
-        metric.reduction = reduction
+        _check_reduction(reduction)  # before a CNN is built
+        path = Path(file)
+        stored = read_metric(path, None if backbone_weights is None else str(backbone_weights))
+        metric = cls._from(stored, reduction)
+        if stored.golden is not None:
+            check_golden(path, stored.golden, partial(metric, reduction="none"))
         return metric
 
     @classmethod
     def from_dists(
-        cls, alpha_beta_file: Path | str, backbone_weights: Path | str = "pretrained", reduction: Reduction = "none"
-    ) -> "Metric":
+        cls, alpha_beta_file: Path | str, backbone_weights: Path | str = "pretrained", *, reduction: Reduction = "none"
+    ) -> Self:
         """DISTS itself: the published alpha and beta, over VGG16 with L2 pooling.
 
         Args:
@@ -268,15 +261,23 @@ class Metric(nn.Module):
         Raises:
             InputError: when a file cannot be read as what it should be.
         """
-        from iqatune.metric.files import load_dists
-
-        metric = load_dists(Path(alpha_beta_file), str(backbone_weights))
         _check_reduction(reduction)
-        metric.reduction = reduction
-        return metric
+        return cls._from(read_dists(Path(alpha_beta_file), str(backbone_weights)), reduction)
+
+    @classmethod
+    def _from(cls, stored: StoredMetric, reduction: Reduction) -> Self:
+        return cls(
+            stored.backbone,
+            stored.weights,
+            similarity=stored.similarity,
+            short_side=stored.short_side,
+            reduction=reduction,
+            backbone_sha256=stored.backbone_sha256,
+            origin=stored.origin,
+        )
 
     def extra_repr(self) -> str:
-        return f"{self.backbone.name}, stages={used_stages(self.weights)}, structure={self.structure}"
+        return f"{self.backbone.name}, stages={used_stages(self.weights)}, structure={self.similarity.structure}"
 
     def _parts(self, reference: Tensor, distorted: Tensor) -> tuple[list[int], Parts]:
         """The stages that are computed, and what they add to D: (B, stages) each."""
@@ -289,9 +290,7 @@ class Metric(nn.Module):
             [self._pruned(y[stage], stage) for stage in stages],
             [self.get_buffer(f"alpha_{stage}") for stage in stages],
             [self.get_buffer(f"beta_{stage}") for stage in stages],
-            self.structure,
-            self.c1,
-            self.c2,
+            similarity=self.similarity,
         )
         return stages, parts
 
@@ -336,12 +335,6 @@ class Metric(nn.Module):
             raise ValueError(
                 f"reference {tuple(reference.shape)} and distorted {tuple(distorted.shape)} must have one shape"
             )
-
-
-def used_stages(weights: Weights) -> int:
-    """How many stages have to be computed: up to the last one that has any weight."""
-    alpha, beta = weights.stage_sums()
-    return int(np.flatnonzero(alpha + beta)[-1]) + 1
 
 
 def _by_stage(values: Floats, channels: Sequence[int]) -> list[Floats]:

@@ -4,27 +4,50 @@ Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Tex
 and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch tensors (scoring, training).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
+from iqatune.records.result import Protocol
 from iqatune.records.vocabulary import C1, C2, Structure
 
 Array = Any
 """A NumPy array or a torch tensor."""
 
 
-def l_similarity(mean_x: Array, mean_y: Array, c1: float = C1) -> Array:
-    """Texture similarity of spatial means, any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""
-    return (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+@dataclass(frozen=True)
+class Similarity:
+    """How l and s compare moments.
 
-
-def s_similarity(var_x: Array, var_y: Array, cov: Array, c2: float = C2, structure: Structure = "covariance") -> Array:
-    """Structure similarity of population moments, any matching shapes, in [-1, 1].
-
-    (2 cov + c2) / (vx + vy + c2); with `stddev`, sqrt(vx vy) stands in the covariance's place, as the comparative
-    study prints it: that form compares contrast alone.
+    Attributes:
+        structure: what s compares: the covariance (DISTS), or with `stddev` the product of standard deviations.
+        c1, c2: the constants of l and of s, above 0; they keep flat maps from dividing by 0.
     """
-    shared = cov if structure == "covariance" else _root(var_x * var_y)
-    return (2 * shared + c2) / (var_x + var_y + c2)
+
+    structure: Structure = "covariance"
+    c1: float = C1
+    c2: float = C2
+
+    @classmethod
+    def of(cls, protocol: Protocol) -> "Similarity":
+        """The similarity of a protocol."""
+        return cls(protocol.structure, protocol.c1, protocol.c2)
+
+    def of_means(self, mean_x: Array, mean_y: Array) -> Array:
+        """l, of spatial means of any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""
+        return (2 * mean_x * mean_y + self.c1) / (mean_x * mean_x + mean_y * mean_y + self.c1)
+
+    def of_covariance(self, var_x: Array, var_y: Array, cov: Array) -> Array:
+        """s, of population moments of any matching shapes: (2 cov + c2) / (vx + vy + c2), in [-1, 1].
+
+        With `stddev`, sqrt(vx vy) stands in the covariance's place, as the comparative study (Mady et al. 2024) prints
+        it: that form compares contrast alone.
+        """
+        shared = cov if self.structure == "covariance" else _root(var_x * var_y)
+        return (2 * shared + self.c2) / (var_x + var_y + self.c2)
+
+
+DISTS = Similarity()
+"""How DISTS compares, and a search unless told otherwise."""
 
 
 def _root(values: Array) -> Array:

@@ -60,6 +60,12 @@ def uniform_weights(channels: Sequence[int]) -> Weights:
     return Weights(tuple(channels), even, even.copy())
 
 
+def used_stages(weights: Weights) -> int:
+    """How many stages have to be computed: up to the last one that has any weight."""
+    alpha, beta = weights.stage_sums()
+    return int(np.flatnonzero(alpha + beta)[-1]) + 1
+
+
 def tuned_weights(result: Result) -> Weights:
     """The weights that a run found.
 

@@ -1,6 +1,7 @@
 """What every record is made of."""
 
 import math
+import os
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -13,6 +14,14 @@ def _nan_from_null(value: Any) -> Any:
 # JSON has no NaN: an SRCC that is undefined (constant distances) is written as null
 Number = Annotated[float, BeforeValidator(_nan_from_null)]
 """A figure; NaN where it is undefined, which is null in JSON."""
+
+
+def _text_of_path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+PathText = Annotated[str, BeforeValidator(_text_of_path)]
+"""A path as text, as records hold it; a `Path` is taken too."""
 
 
 class Model(BaseModel):

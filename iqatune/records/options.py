@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from iqatune.records.base import Model
+from iqatune.records.base import Model, PathText
 from iqatune.records.vocabulary import Better, Engine, Pooling, Precision, Structure
 
 
@@ -21,8 +21,8 @@ class DataOptions(Options):
     """Which pairs: the data set's options as given."""
 
     dataset: str
-    data_root: str | None = None
-    pairs: str | None = None
+    data_root: PathText | None = None
+    pairs: PathText | None = None
     better: Better | None = None
     label: str | None = None
     exclude: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class BackboneOptions(Options):
     """Which features: the backbone's options as given."""
 
     backbone: str
-    backbone_weights: str = "pretrained"
+    backbone_weights: PathText = "pretrained"
     pooling: Pooling = "auto"
     resize: int | None = 256
     precision: Precision = "fp32"

@@ -4,35 +4,32 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from iqatune.metric.similarity import l_similarity, s_similarity
+from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats, Weights
-from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics.store import Moments
 
 ROWS = 512
 """Pairs whose similarities are computed at once, in float64: bounds the memory, whatever the set's size."""
 
 
-def similarities(
-    moments: Moments, structure: Structure = "covariance", c1: float = C1, c2: float = C2
-) -> tuple[Floats, Floats]:
+def similarities(moments: Moments, similarity: Similarity) -> tuple[Floats, Floats]:
     """(N, 5, C) moments to the (N, C) float64 similarities l and s."""
     mean_x, mean_y, var_x, var_y, cov = (moments[:, row].astype(np.float64) for row in range(5))
-    return l_similarity(mean_x, mean_y, c1), s_similarity(var_x, var_y, cov, c2, structure)
+    return similarity.of_means(mean_x, mean_y), similarity.of_covariance(var_x, var_y, cov)
 
 
-def feature_table(moments: Moments, space: Space, structure: Structure = "covariance") -> Floats:
+def feature_table(moments: Moments, space: Space, similarity: Similarity = DISTS) -> Floats:
     """(N, F) features of every pair in a space, in the space's own floating type."""
-    parts = [space.features(*_losses(chunk, structure)).astype(space.feature_type) for chunk in _chunks(moments)]
+    parts = [space.features(*_losses(chunk, similarity)).astype(space.feature_type) for chunk in _chunks(moments)]
     return np.concatenate(parts)
 
 
-def distances(moments: Moments, weights: Weights, structure: Structure = "covariance") -> Floats:
+def distances(moments: Moments, weights: Weights, similarity: Similarity = DISTS) -> Floats:
     """(N,) float64 distances D of every pair: 0 for identical images, larger is worse."""
     parts = []
     for chunk in _chunks(moments):
-        l_losses, s_losses = _losses(chunk, structure)
+        l_losses, s_losses = _losses(chunk, similarity)
         # each row by itself: a product of matrices rounds a row by where it stands, and identical pairs would not tie
         parts.append(np.vecdot(l_losses, weights.alpha) + np.vecdot(s_losses, weights.beta))
     return np.concatenate(parts)
@@ -54,8 +51,8 @@ def channel_descriptors(moments: Moments, rows: Sequence[int]) -> Floats:
     return np.stack((np.log(variance + tiny), np.log((power + tiny) / (power + variance + tiny))))
 
 
-def _losses(moments: Moments, structure: Structure) -> tuple[Floats, Floats]:
-    l_values, s_values = similarities(moments, structure)
+def _losses(moments: Moments, similarity: Similarity) -> tuple[Floats, Floats]:
+    l_values, s_values = similarities(moments, similarity)
     return 1 - l_values, 1 - s_values
 
 

@@ -25,7 +25,7 @@ from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
-from iqatune.statistics.kept import Group, Statistics, look_up, settings
+from iqatune.statistics.cache import Group, Statistics, look_up, settings
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments, write_group
 

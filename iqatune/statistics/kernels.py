@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from iqatune.backbones.devices import DEVICE_ERRORS
+from iqatune.metric import moments
 from iqatune.progress import Progress
-from iqatune.statistics import fused_cpu, moments
+from iqatune.statistics import fused_cpu
 
 
 class Kernels(Protocol):

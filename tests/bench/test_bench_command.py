@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from iqatune.bench.backbone import Setting, made_up_pairs
+from iqatune.bench.objective import bench_ray
+from iqatune.bench.peer_process import Comparison, peers_at_work
+from iqatune.bench.peers import PEERS, Peer, compare_with, shared_state
+from iqatune.bench.timing import rates, ratio, spread
 from iqatune.records.bench import Bench
-from iqatune.results.bench.backbone import Setting, made_up_pairs
-from iqatune.results.bench.objective import bench_ray
-from iqatune.results.bench.peer_process import Comparison, peers_at_work
-from iqatune.results.bench.peers import PEERS, Peer, compare_with, shared_state
-from iqatune.results.bench.timing import rates, ratio, spread
 
 
 def test_rates_take_turns_and_leave_the_first_out() -> None:

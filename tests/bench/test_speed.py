@@ -14,12 +14,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from iqatune.backbones.network import build_backbone
+from iqatune.bench.backbone import Setting, made_up_pairs
+from iqatune.bench.objective import CHANNELS, planted
+from iqatune.metric import moments
 from iqatune.metric.spaces import make_space
 from iqatune.progress import Progress
-from iqatune.results.bench.backbone import Setting, made_up_pairs
-from iqatune.results.bench.objective import CHANNELS, planted
 from iqatune.search.objective import Objective
-from iqatune.statistics import fused_cpu, moments
+from iqatune.statistics import fused_cpu
 from iqatune.statistics.extract import extract
 
 TRIES = 15

@@ -7,11 +7,12 @@ import pytest
 from openpyxl import Workbook
 from scipy.io import savemat
 
-from iqatune.datasets import DatasetRequest, load_pairs
+from iqatune.datasets.registry import load_pairs
 from iqatune.errors import InputError
+from iqatune.records.options import DataOptions
 
 
-def refused(request: DatasetRequest) -> str:
+def refused(request: DataOptions) -> str:
     with pytest.raises(InputError) as error:
         load_pairs(request)
     message = str(error.value)
@@ -37,27 +38,27 @@ def write_tid(root: Path, lines: list[str]) -> None:
 
 def test_the_small_set_is_good(tid2013):
     """Otherwise the refusals below would prove nothing."""
-    assert len(load_pairs(DatasetRequest("tid2013", tid2013))) == 5
+    assert len(load_pairs(DataOptions(dataset="tid2013", data_root=tid2013))) == 5
 
 
 def test_unknown_dataset_is_suggested(tmp_path):
-    message = refused(DatasetRequest("tid2012", tmp_path))
+    message = refused(DataOptions(dataset="tid2012", data_root=tmp_path))
     assert message.startswith("--dataset tid2012")
     assert "'tid2013'" in message
 
 
 def test_no_root(monkeypatch):
     monkeypatch.delenv("IQATUNE_DATA", raising=False)
-    message = refused(DatasetRequest("kadid10k"))
+    message = refused(DataOptions(dataset="kadid10k"))
     assert "--data-root" in message
     assert "IQATUNE_DATA" in message
     assert "https://" in message
 
 
 def test_missing_root(tmp_path, monkeypatch):
-    assert str(tmp_path / "nowhere") in refused(DatasetRequest("live", tmp_path / "nowhere"))
+    assert str(tmp_path / "nowhere") in refused(DataOptions(dataset="live", data_root=tmp_path / "nowhere"))
     monkeypatch.setenv("IQATUNE_DATA", str(tmp_path))
-    assert f"$IQATUNE_DATA {tmp_path / 'live'}" in refused(DatasetRequest("live"))
+    assert f"$IQATUNE_DATA {tmp_path / 'live'}" in refused(DataOptions(dataset="live"))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_missing_root(tmp_path, monkeypatch):
     ],
 )
 def test_missing_label_file(tmp_path, name, label):
-    message = refused(DatasetRequest(name, tmp_path))
+    message = refused(DataOptions(dataset=name, data_root=tmp_path))
     assert f"{tmp_path / label}: no such label file" in message
 
 
@@ -81,64 +82,64 @@ def test_missing_label_file(tmp_path, name, label):
 def test_damaged_label_file(tmp_path, name, label, content):
     (tmp_path / label).write_bytes(content)
     (tmp_path / "refnames_all.mat").write_bytes(b"")
-    assert str(tmp_path / label) in refused(DatasetRequest(name, tmp_path))
+    assert str(tmp_path / label) in refused(DataOptions(dataset=name, data_root=tmp_path))
 
 
 def test_unknown_label(live_tree, tid2013):
-    message = refused(DatasetRequest("live", live_tree, label="dmos_realined.mat"))
+    message = refused(DataOptions(dataset="live", data_root=live_tree, label="dmos_realined.mat"))
     assert message.startswith("--label dmos_realined.mat")
     assert "'dmos_realigned.mat'" in message
-    assert "mos_with_names.txt" in refused(DatasetRequest("tid2013", tid2013, label="xyz"))
-    assert "--label" in refused(DatasetRequest("demo", tid2013, label="mos.txt"))
+    assert "mos_with_names.txt" in refused(DataOptions(dataset="tid2013", data_root=tid2013, label="xyz"))
+    assert "--label" in refused(DataOptions(dataset="demo", data_root=tid2013, label="mos.txt"))
 
 
 def test_unknown_distortion_to_exclude(csiq_tree):
-    message = refused(DatasetRequest("csiq", csiq_tree, exclude=("contarst",)))
+    message = refused(DataOptions(dataset="csiq", data_root=csiq_tree, exclude=("contarst",)))
     assert message.startswith("--exclude contarst")
     assert "'contrast'" in message
 
 
 def test_options_of_the_csv_alone(tid2013):
-    assert "--better" in refused(DatasetRequest("tid2013", tid2013, better="higher"))
-    assert "--pairs" in refused(DatasetRequest("tid2013", tid2013, pairs_file=tid2013 / "pairs.csv"))
-    assert "--better" in refused(DatasetRequest("demo", tid2013, better="higher"))
+    assert "--better" in refused(DataOptions(dataset="tid2013", data_root=tid2013, better="higher"))
+    assert "--pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013, pairs=tid2013 / "pairs.csv"))
+    assert "--better" in refused(DataOptions(dataset="demo", data_root=tid2013, better="higher"))
 
 
 def test_first_absent_image_and_their_number_are_named(tid2013):
     (tid2013 / "distorted_images" / "i01_01_2.bmp").unlink()
-    message = refused(DatasetRequest("tid2013", tid2013))
+    message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "I01_01_2.bmp" in message
     assert "line 2" in message
     assert "1 image is absent" in message
     (tid2013 / "distorted_images" / "i01_01_4.bmp").unlink()
-    message = refused(DatasetRequest("tid2013", tid2013))
+    message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "I01_01_2.bmp" in message
     assert "2 images are absent" in message
     assert "--allow-missing" in message
-    table = load_pairs(DatasetRequest("tid2013", tid2013, allow_missing=True))
+    table = load_pairs(DataOptions(dataset="tid2013", data_root=tid2013, allow_missing=True))
     assert table.missing == 2
     assert [pair.level for pair in table.pairs] == [1, 3, 5]
 
 
 def test_absent_reference_is_named(tid2013):
     (tid2013 / "reference_images" / "I01.BMP").unlink()
-    message = refused(DatasetRequest("tid2013", tid2013))
+    message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "I01.BMP" in message
     assert "1 image is absent" in message
-    assert "0 usable pairs" in refused(DatasetRequest("tid2013", tid2013, allow_missing=True))
+    assert "0 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013, allow_missing=True))
 
 
 def test_images_of_an_excluded_distortion_need_not_be_there(tid2013):
     write_tid(tid2013, [*(f"{level} I01_01_{level}.bmp" for level in range(1, 6)), "3 I01_17_1.bmp"])
-    refused(DatasetRequest("tid2013", tid2013))
-    table = load_pairs(DatasetRequest("tid2013", tid2013, exclude=("contrast",)))
+    refused(DataOptions(dataset="tid2013", data_root=tid2013))
+    table = load_pairs(DataOptions(dataset="tid2013", data_root=tid2013, exclude=("contrast",)))
     assert (len(table), table.missing, table.excluded) == (5, 0, ("distortion contrast (1 pairs)",))
 
 
 @pytest.mark.parametrize("score", ["nan", "inf", "-inf", "five"])
 def test_score_that_is_no_number(tid2013, score):
     write_tid(tid2013, ["1 I01_01_1.bmp", f"{score} I01_01_2.bmp", "3 I01_01_3.bmp", "4 I01_01_4.bmp"])
-    message = refused(DatasetRequest("tid2013", tid2013))
+    message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "mos_with_names.txt: line 2" in message
     assert score in message
 
@@ -148,47 +149,49 @@ def test_score_that_is_no_number(tid2013, score):
 )
 def test_line_that_is_none(tid2013, line):
     write_tid(tid2013, ["1 I01_01_1.bmp", line])
-    assert "line 2" in refused(DatasetRequest("tid2013", tid2013))
+    assert "line 2" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
 
 
 def test_constant_scores(tid2013):
     write_tid(tid2013, [f"4.2 I01_01_{level}.bmp" for level in range(1, 6)])
-    message = refused(DatasetRequest("tid2013", tid2013))
+    message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "mos_with_names.txt" in message
     assert "4.2" in message
 
 
 def test_fewer_than_three_pairs(tid2013):
     write_tid(tid2013, ["4 I01_01_1.bmp", "5 I01_01_2.bmp"])
-    assert "2 usable pairs" in refused(DatasetRequest("tid2013", tid2013))
+    assert "2 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
     write_tid(tid2013, [])
-    assert "0 usable pairs" in refused(DatasetRequest("tid2013", tid2013))
+    assert "0 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
 
 
 def test_kadid10k_label_problems(tmp_path):
     label = tmp_path / "dmos.csv"
     label.write_text("dist_img,ref_img,mos,var\nI01_01_01.png,I01.png,4.5,1\n")
-    assert "no column dmos" in refused(DatasetRequest("kadid10k", tmp_path))
+    assert "no column dmos" in refused(DataOptions(dataset="kadid10k", data_root=tmp_path))
     label.write_text("dist_img,ref_img,dmos,var\nI01_26_01.png,I01.png,4.5,1\n")
-    assert "row 2" in refused(DatasetRequest("kadid10k", tmp_path))
+    assert "row 2" in refused(DataOptions(dataset="kadid10k", data_root=tmp_path))
     label.write_text("dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png,,1\n")
-    assert "row 2 has no score" in refused(DatasetRequest("kadid10k", tmp_path))
+    assert "row 2 has no score" in refused(DataOptions(dataset="kadid10k", data_root=tmp_path))
 
 
 def test_live_label_problems(tmp_path, write_live_labels):
     write_live_labels(tmp_path)
     (tmp_path / "refnames_all.mat").rename(tmp_path / "names.mat")
-    assert "refnames_all.mat" in refused(DatasetRequest("live", tmp_path))
+    assert "refnames_all.mat" in refused(DataOptions(dataset="live", data_root=tmp_path))
     (tmp_path / "names.mat").rename(tmp_path / "REFNAMES_ALL.MAT")
-    assert "808 images are absent" in refused(DatasetRequest("live", tmp_path))  # 779 and 29: the labels are fine
+    assert "808 images are absent" in refused(
+        DataOptions(dataset="live", data_root=tmp_path)
+    )  # 779 and 29: the labels are fine
     savemat(tmp_path / "dmos_realigned.mat", {"dmos_new": np.ones((1, 981)), "orgs": np.zeros((1, 981))})
-    assert "981 entries, not 982" in refused(DatasetRequest("live", tmp_path))
+    assert "981 entries, not 982" in refused(DataOptions(dataset="live", data_root=tmp_path))
     savemat(tmp_path / "dmos_realigned.mat", {"dmos": np.ones((1, 982))})
-    assert "'dmos_new'" in refused(DatasetRequest("live", tmp_path))
+    assert "'dmos_new'" in refused(DataOptions(dataset="live", data_root=tmp_path))
     scores = np.linspace(1, 9, 982)
     scores[4] = np.nan
     savemat(tmp_path / "dmos_realigned.mat", {"dmos_new": scores[None], "orgs": np.zeros((1, 982))})
-    assert "entry 5 has the score nan" in refused(DatasetRequest("live", tmp_path))
+    assert "entry 5 has the score nan" in refused(DataOptions(dataset="live", data_root=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -207,9 +210,9 @@ def test_csiq_label_problems(tmp_path, rows, complaint):
     for row in rows:
         sheet.append(row)
     workbook.save(tmp_path / "csiq.DMOS.xlsx")
-    assert complaint in refused(DatasetRequest("csiq", tmp_path))
+    assert complaint in refused(DataOptions(dataset="csiq", data_root=tmp_path))
 
 
 def test_csiq_without_the_sheet(tmp_path):
     Workbook().save(tmp_path / "csiq.DMOS.xlsx")
-    assert "no sheet all_by_image" in refused(DatasetRequest("csiq", tmp_path))
+    assert "no sheet all_by_image" in refused(DataOptions(dataset="csiq", data_root=tmp_path))

@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
-from iqatune.datasets import DatasetRequest, PairTable, demo, load_pairs
+from iqatune.datasets import demo
+from iqatune.datasets.registry import load_pairs
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.records.options import DataOptions
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(root) -> PairTable:
-    return load_pairs(DatasetRequest("demo", root))
+    return load_pairs(DataOptions(dataset="demo", data_root=root))
 
 
 def test_size_and_words(table):
@@ -74,13 +77,13 @@ def test_simulated_scores_are_a_scale_of_five_that_falls_with_the_level(table):
 
 def test_complete_images_are_reused_and_lost_ones_made_again(table, root, monkeypatch):
     before = {pair.distorted: pair.distorted.stat().st_mtime_ns for pair in table.pairs}
-    load_pairs(DatasetRequest("demo", root))
+    load_pairs(DataOptions(dataset="demo", data_root=root))
     assert {path: path.stat().st_mtime_ns for path in before} == before
     lost, emptied = table.pairs[3].distorted, table.pairs[8].distorted
     content = lost.read_bytes()
     lost.unlink()
     emptied.write_bytes(b"")
-    load_pairs(DatasetRequest("demo", root))
+    load_pairs(DataOptions(dataset="demo", data_root=root))
     assert lost.read_bytes() == content
     assert emptied.stat().st_size > 0
     assert [path.name for path in root.iterdir()] == [lost.parent.name]  # no working folder stays
@@ -88,7 +91,7 @@ def test_complete_images_are_reused_and_lost_ones_made_again(table, root, monkey
 
 def test_two_at_once_make_the_same_images_as_anywhere_else(table, tmp_path):
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(load_pairs, [DatasetRequest("demo", tmp_path)] * 2))
+        both = list(pool.map(load_pairs, [DataOptions(dataset="demo", data_root=tmp_path)] * 2))
     assert both[0] == both[1]
     assert [pair.quality for pair in both[0].pairs] == [pair.quality for pair in table.pairs]
     for here, there in zip(both[0].pairs, table.pairs, strict=True):
@@ -98,14 +101,14 @@ def test_two_at_once_make_the_same_images_as_anywhere_else(table, tmp_path):
 def test_without_a_root_it_goes_to_the_users_cache(table, root, monkeypatch):
     monkeypatch.setattr(demo, "_cache_folder", lambda: root)
     monkeypatch.setenv("IQATUNE_DATA", str(root / "elsewhere"))
-    assert load_pairs(DatasetRequest("demo")) == table
-    assert load_pairs(DatasetRequest("demo", exclude=("jpeg",))).excluded == ("distortion jpeg (40 pairs)",)
+    assert load_pairs(DataOptions(dataset="demo")) == table
+    assert load_pairs(DataOptions(dataset="demo", exclude=("jpeg",))).excluded == ("distortion jpeg (40 pairs)",)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="--data-root"):
-        load_pairs(DatasetRequest("demo", tmp_path / "file"))
+        load_pairs(DataOptions(dataset="demo", data_root=tmp_path / "file"))
 
 
 def test_the_room_needs_no_heavy_library():

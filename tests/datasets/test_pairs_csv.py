@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iqatune.datasets import DatasetRequest, load_pairs
 from iqatune.datasets.columns import read_columns
+from iqatune.datasets.registry import load_pairs
 from iqatune.errors import InputError
+from iqatune.records.options import DataOptions
 
 GOOD = "reference,distorted,score\nr.png,a.png,1\nr.png,b.png,2\nr.png,c.png,3\n"
 
@@ -26,7 +27,7 @@ def folder(tmp_path) -> Path:
 def load(folder: Path, text: str, **changes):
     path = folder / "pairs.csv"
     path.write_text(text, encoding="utf-8")
-    return load_pairs(DatasetRequest("csv", **{"pairs_file": path, "better": "higher", **changes}))
+    return load_pairs(DataOptions(dataset="csv", **{"pairs": path, "better": "higher", **changes}))
 
 
 def refused(folder: Path, text: str, **changes) -> str:
@@ -37,7 +38,7 @@ def refused(folder: Path, text: str, **changes) -> str:
 
 def test_real_live_images(test_data):
     file = test_data / "live_r2" / "labels.csv"
-    table = load_pairs(DatasetRequest("csv", pairs_file=file, better="lower"))
+    table = load_pairs(DataOptions(dataset="csv", pairs=file, better="lower"))
     assert (len(table), len(table.references), table.label) == (97, 8, "labels.csv")
     assert {pair.distortion for pair in table.pairs} == {"jp2k", "jpeg", "wn", "gblur", "fastfading"}
     with file.open(newline="") as lines:
@@ -63,7 +64,7 @@ def test_columns_in_any_order_and_extra_ones(folder):
 def test_paths_are_relative_to_the_root_else_to_the_file(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("labels")
     assert "r.png: no such image, though row 2" in refused(elsewhere, GOOD)
-    table = load(elsewhere, GOOD, root=folder)
+    table = load(elsewhere, GOOD, data_root=folder)
     assert table.pairs[0].distorted == folder / "a.png"
     absolute = GOOD.replace("a.png", str(folder / "a.png"))
     assert load(folder, absolute).pairs[0].distorted == folder / "a.png"
@@ -110,12 +111,12 @@ def test_bad_files(folder, text, complaint):
 
 def test_bad_options(folder):
     assert "--better" in refused(folder, GOOD, better=None)
-    assert "--pairs" in refused(folder, GOOD, pairs_file=None)
-    assert "nowhere.csv" in refused(folder, GOOD, pairs_file=folder / "nowhere.csv")
+    assert "--pairs" in refused(folder, GOOD, pairs=None)
+    assert "nowhere.csv" in refused(folder, GOOD, pairs=folder / "nowhere.csv")
     assert "--label" in refused(folder, GOOD, label="other.csv")
-    assert "--data-root" in refused(folder, GOOD, root=folder / "nowhere")
+    assert "--data-root" in refused(folder, GOOD, data_root=folder / "nowhere")
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    assert "binary.csv" in refused(folder, GOOD, pairs_file=folder / "binary.csv")
+    assert "binary.csv" in refused(folder, GOOD, pairs=folder / "binary.csv")
 
 
 cells = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12).map(str.strip)
@@ -135,7 +136,7 @@ def test_cells_survive_as_any_csv_writer_writes_them(tmp_path_factory, rows):
 def test_names_that_differ_in_case_are_left_out_together(small_set) -> None:
     labels = small_set.folder / "cases.csv"
     labels.write_text(small_set.labels.read_text().replace(",noise,", ",NOISE,", 7))
-    table = load_pairs(DatasetRequest(dataset="csv", pairs_file=labels, better="higher", exclude=("Noise",)))
+    table = load_pairs(DataOptions(dataset="csv", pairs=labels, better="higher", exclude=("Noise",)))
     labels.unlink()
     assert {pair.distortion for pair in table.pairs} == {"blur"}
     assert sorted(table.excluded) == ["distortion NOISE (7 pairs)", "distortion noise (23 pairs)"]

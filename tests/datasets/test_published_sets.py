@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqatune.datasets import DatasetRequest, PairTable, available, load_pairs
-from iqatune.datasets.registry import ADAPTERS
+from iqatune.datasets.registry import ADAPTERS, available, load_pairs
+from iqatune.datasets.table import PairTable
+from iqatune.records.options import DataOptions
 from iqatune.runtime.files import sha256_of_file
 
 SETS = ("tid2013", "kadid10k", "live", "csiq")
@@ -27,7 +28,7 @@ def trees(tid2013_tree, kadid10k_tree, live_tree, csiq_tree):
 
 @pytest.fixture(scope="session")
 def tables(trees) -> dict[str, PairTable]:
-    return {name: load_pairs(DatasetRequest(name, root)) for name, root in trees.items()}
+    return {name: load_pairs(DataOptions(dataset=name, data_root=root)) for name, root in trees.items()}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_live_leaves_out_the_copies_of_references_and_says_so(tables):
 
 
 def test_live_offers_its_older_labels(tables, trees):
-    older = load_pairs(DatasetRequest("live", trees["live"], label="DMOS.mat"))
+    older = load_pairs(DataOptions(dataset="live", data_root=trees["live"], label="DMOS.mat"))
     assert older.label == "dmos.mat"
     assert older.label_sha256 != tables["live"].label_sha256
     np.testing.assert_allclose(older.quality, tables["live"].quality / 2)
@@ -157,17 +158,17 @@ def test_live_adapter_reads_the_real_images_that_are_there(tmp_path, test_data, 
     write_live_labels(tmp_path)
     for folder in ("refimgs", "jp2k", "jpeg", "wn", "gblur", "fastfading"):
         (tmp_path / folder).symlink_to(test_data / "live_r2" / folder)
-    table = load_pairs(DatasetRequest("live", tmp_path, allow_missing=True))
+    table = load_pairs(DataOptions(dataset="live", data_root=tmp_path, allow_missing=True))
     assert (len(table), table.missing, len(table.references)) == (97, 779 - 97, 8)
     assert {pair.distorted.suffix for pair in table.pairs} == {".png"}
-    own = load_pairs(DatasetRequest("csv", pairs_file=test_data / "live_r2" / "labels.csv", better="lower"))
+    own = load_pairs(DataOptions(dataset="csv", pairs=test_data / "live_r2" / "labels.csv", better="lower"))
     scores = {(pair.distortion, pair.distorted.name): pair.score for pair in own.pairs}
     for pair in table.pairs:
         assert pair.score == pytest.approx(scores[pair.distortion, pair.distorted.name])
 
 
 def test_csiq_without_contrast_is_the_750_pairs_of_the_papers(trees):
-    table = load_pairs(DatasetRequest("csiq", trees["csiq"], exclude=("Contrast",)))
+    table = load_pairs(DataOptions(dataset="csiq", data_root=trees["csiq"], exclude=("Contrast",)))
     assert len(table) == 750
     assert table.excluded == ("distortion contrast (116 pairs)",)
 
@@ -175,7 +176,7 @@ def test_csiq_without_contrast_is_the_750_pairs_of_the_papers(trees):
 def test_root_falls_back_to_the_environment(trees, tmp_path, monkeypatch):
     (tmp_path / "csiq").symlink_to(trees["csiq"])
     monkeypatch.setenv("IQATUNE_DATA", str(tmp_path))
-    assert len(load_pairs(DatasetRequest("csiq"))) == 866
+    assert len(load_pairs(DataOptions(dataset="csiq"))) == 866
 
 
 def test_the_registry_tells_of_every_set():

@@ -292,7 +292,7 @@ def test_unsound_parameters_are_named(iqatune: Callable[..., Any], tmp_path: Pat
 
 
 def test_a_broken_searcher_is_a_problem_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    from iqatune.results.doctor import searchers
+    from iqatune.doctor import searchers
 
     def broken(name: str, problem: object) -> object:
         raise AttributeError("'Objective' object has no attribute 'objectives'")

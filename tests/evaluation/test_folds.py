@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from iqatune.errors import InputError
 from iqatune.evaluation.folds import reference_folds
-from iqatune.results.held_out import possible_folds
+from iqatune.tuning.folds import possible_folds
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,14 +1,7 @@
 """Metrics over small backbones, each built once, and images that metrics find hard."""
 
-import functools
-from collections.abc import Callable
-
-import numpy as np
 import pytest
 import torch
-
-from iqatune.backbones.network import Backbone, build_backbone
-from iqatune.metric.weights import Weights
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,27 +10,6 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def backbone_of() -> Callable[..., Backbone]:
-    """build_backbone(name, "random"), remembered for the session; nobody may change what it gives."""
-    return functools.cache(lambda name="squeezenet": build_backbone(name, "random"))
-
-
-@pytest.fixture(scope="session")
-def some_weights() -> Callable[..., Weights]:
-    """Random weights of the given channels, 0 in the stages `without`."""
-
-    def make(channels, seed: int = 0, without: tuple[int, ...] = ()) -> Weights:
-        alpha, beta = np.random.default_rng(seed).random((2, sum(channels)))
-        starts = np.cumsum((0, *channels))
-        for stage in without:
-            alpha[starts[stage] : starts[stage + 1]] = beta[starts[stage] : starts[stage + 1]] = 0
-        total = alpha.sum() + beta.sum()
-        return Weights(tuple(channels), alpha / total, beta / total)
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from safetensors.torch import load_file, save_file
 import iqatune
 from iqatune.backbones.network import build_backbone
 from iqatune.errors import InputError
-from iqatune.metric.files import HEADER, golden_images, load_metric, save_metric
+from iqatune.metric.export import save_metric
+from iqatune.metric.files import HEADER
+from iqatune.metric.golden import golden_images
 from iqatune.metric.module import Metric
 
 SEARCH_LIBRARIES = ("ray", "flaml", "ax", "nevergrad", "hpbandster", "bayes_opt", "ConfigSpace", "optuna")
@@ -31,7 +33,8 @@ def metric(backbone_of, some_weights):
 
 @pytest.fixture(scope="module")
 def record(metric):
-    """What a metric needs of a result.json."""
+    """A result.json of that metric."""
+    figures = {"srcc": 0.9, "krcc": 0.7, "plcc": 0.9}
     return {
         "schema": "iqatune.result/1",
         "status": "complete",
@@ -43,17 +46,36 @@ def record(metric):
             "space": "channel",
         },
         "protocol": {
+            "pairs": 280,
+            "references": 7,
+            "label": "simulated observers",
+            "better": "higher",
+            "excluded": [],
+            "missing": 0,
             "simulated": True,
             "resize": 128,
+            "interpolation": "pil-bilinear-antialias",
             "pooling": "native",
             "structure": "covariance",
+            "precision": "fp32",
             "c1": 1e-6,
             "c2": 1e-6,
+            "dataset_sha256": "0" * 64,
             "backbone_weights": "random",
             "backbone_sha256": metric.backbone_sha256,
         },
         "channels": metric.channels,
-        "best": {"srcc": 0.9, "alpha": metric.weights.alpha.tolist(), "beta": metric.weights.beta.tolist()},
+        "best": {
+            **figures,
+            "sample": 0,
+            "parameters": {},
+            "alpha": metric.weights.alpha.tolist(),
+            "beta": metric.weights.beta.tolist(),
+        },
+        "baselines": {"uniform": figures},
+        "strategy": {"evaluations": {}},
+        "timing": {"extraction": 0, "pairs_extracted": 0, "search": 0, "total": 0},
+        "environment": {"versions": {}, "git": None, "platform": "", "device": "cpu", "threads": 1},
     }
 
 
@@ -76,7 +98,7 @@ def test_what_is_saved_scores_as_before(metric, tmp_path, pairs_of_images, inclu
 
     loaded = Metric.load(path)
 
-    assert (loaded.short_side, loaded.origin, loaded.structure) == (128, "a test", "covariance")
+    assert (loaded.short_side, loaded.origin, loaded.similarity.structure) == (128, "a test", "covariance")
     assert loaded.backbone_sha256 == metric.backbone_sha256
     assert loaded.backbone.weights == "random"
     np.testing.assert_array_equal(loaded.weights.alpha, metric.weights.alpha)
@@ -126,7 +148,7 @@ def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metr
     save_metric(metric, path, include_backbone=True)
     code = (
         "import importlib.util, sys, iqatune\n"
-        "from iqatune.metric.files import golden_images\n"
+        "from iqatune.metric.golden import golden_images\n"
         f"found = [name for name in {SEARCH_LIBRARIES} if importlib.util.find_spec(name)]\n"
         "if found: sys.exit(f'the environment has {found}')\n"
         f"metric = iqatune.Metric.load({str(path)!r})\n"
@@ -168,7 +190,7 @@ def test_a_result_and_its_export_are_one_metric(metric, record, tmp_path, pairs_
 
 def test_a_run_without_a_sample_or_of_another_backbone_is_refused(record, tmp_path, test_data):
     path = tmp_path / "result.json"
-    path.write_text(json.dumps({**record, "best": None}))
+    path.write_text(json.dumps({**record, "status": "interrupted", "best": None}))
     with pytest.raises(InputError, match="no sample yet"):
         Metric.load(path)
     path.write_text(json.dumps({**record, "channels": [3, 5]}))
@@ -191,20 +213,20 @@ def test_damage_is_found(metric, tmp_path):
     key = next(key for key in tensors if key.startswith("backbone."))
     changed = {**tensors, key: tensors[key] + 1e-3}
     with pytest.raises(InputError, match="damaged, it does not hold what was written"):
-        load_metric(rewritten(path, changed))
+        Metric.load(rewritten(path, changed))
     path.write_bytes(whole)
     for change in ({"c2": 1e-3}, {"resize": None}, {"golden": {"side": 4, "scores": [0, 0, 0]}}):
         with pytest.raises(InputError, match="damaged, it does not hold what was written"):
-            load_metric(rewritten(path, **change))
+            Metric.load(rewritten(path, **change))
         path.write_bytes(whole)
     with pytest.raises(InputError, match=r"not an export of iqatune\.metric/1"):
-        load_metric(rewritten(path, format="iqatune.metric/2"))
+        Metric.load(rewritten(path, format="iqatune.metric/2"))
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not a readable"):
-        load_metric(path)
+        Metric.load(path)
     save_file({"alpha": torch.ones(3)}, path)
     with pytest.raises(InputError, match="no metric but other tensors"):
-        load_metric(path)
+        Metric.load(path)
 
 
 def test_parameters_from_a_file_have_to_be_named_and_be_the_same(some_weights, tmp_path, test_data):
@@ -238,13 +260,13 @@ def test_a_machine_that_scores_otherwise_is_found(metric, tmp_path, monkeypatch)
     forward = Metric.forward
     monkeypatch.setattr(Metric, "forward", lambda *images, **options: forward(*images, **options) + 1e-3)
     with pytest.raises(InputError, match="scores its golden images"):
-        load_metric(path)
+        Metric.load(path)
 
 
 def test_a_backbone_from_an_export_knows_its_parameters(metric, tmp_path):
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
-    assert load_metric(path).backbone.parameters_sha256 == metric.backbone.parameters_sha256
+    assert Metric.load(path).backbone.parameters_sha256 == metric.backbone.parameters_sha256
 
 
 def test_the_precision_of_the_search_is_told(record, tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from iqatune.backbones.pooling import L2Pool2d
 from iqatune.metric.module import Metric
+from iqatune.metric.similarity import Similarity
 
 STRUCTURES = ["covariance", "stddev"]
 
@@ -23,7 +24,7 @@ def metric(request, backbone_of, some_weights):
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_gradients_reach_both_images_and_are_finite_whatever_they_are(metric, pairs_of_images, structure):
     loss = copy.copy(metric)
-    loss.structure = structure
+    loss.similarity = Similarity(structure)
     for name, pair in pairs_of_images.items():
         reference, distorted = (image.clone().requires_grad_() for image in pair)
 
@@ -41,7 +42,7 @@ def test_gradients_reach_both_images_and_are_finite_whatever_they_are(metric, pa
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_gradients_are_those_of_finite_differences(backbone_of, some_weights, structure):
     backbone = backbone_of("squeezenet")
-    metric = Metric(backbone, some_weights(backbone.channels, without=(2, 3, 4, 5)), structure)
+    metric = Metric(backbone, some_weights(backbone.channels, without=(2, 3, 4, 5)), similarity=Similarity(structure))
     metric = copy.deepcopy(metric).double()
     generator = torch.Generator().manual_seed(8)
     reference, distorted, direction = torch.rand(3, 1, 3, 18, 18, generator=generator, dtype=torch.float64)

@@ -15,6 +15,7 @@ import iqatune
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
 from iqatune.metric.module import Metric, distance
+from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.statistics.distances import distances
@@ -42,9 +43,9 @@ def test_a_pair_scores_as_the_search_scored_it(backbone_of, some_weights, pairs_
     found = extract(
         table, copy.deepcopy(backbone), tmp_path / "cache", torch.device("cpu"), resize=64, progress=Progress()
     )
-    expected = distances(found.moments, weights, structure)
+    expected = distances(found.moments, weights, Similarity(structure))
 
-    metric = Metric(backbone, weights, structure, short_side=64)
+    metric = Metric(backbone, weights, similarity=Similarity(structure), short_side=64)
     scores = [float(metric(metric.read(pair.reference), metric.read(pair.distorted))) for pair in pairs]
 
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -64,7 +65,7 @@ def test_any_batch_gives_the_scores_of_its_pairs(metric, batch):
 
 def test_is_what_the_pure_function_says(metric, pairs_of_images):
     for reference, distorted in pairs_of_images.values():
-        expected = distance(reference, distorted, metric.backbone, metric.weights)
+        expected = distance(reference, distorted, backbone=metric.backbone, weights=metric.weights)
         torch.testing.assert_close(metric(reference, distorted), expected)
 
 
@@ -111,7 +112,7 @@ def test_stages_without_weight_are_pruned_and_change_no_score(
     metric = Metric(backbone, weights)
 
     for reference, distorted in pairs_of_images.values():
-        expected = distance(reference, distorted, backbone, weights)
+        expected = distance(reference, distorted, backbone=backbone, weights=weights)
         torch.testing.assert_close(metric(reference, distorted), expected, atol=1e-7, rtol=1e-5)
     last = max(set(range(6)) - set(without))
     assert metric.backbone.channels == backbone.channels[: last + 1]
@@ -131,7 +132,7 @@ def test_channels_without_weight_are_pruned_and_change_no_score(backbone_of, pai
     kept = sum(len(metric.get_buffer(f"alpha_{stage}")) for stage in range(6))
     assert kept == np.count_nonzero(alpha + beta) < sum(backbone.channels)
     for reference, distorted in pairs_of_images.values():
-        expected = distance(reference, distorted, backbone, weights)
+        expected = distance(reference, distorted, backbone=backbone, weights=weights)
         torch.testing.assert_close(metric(reference, distorted), expected, atol=1e-7, rtol=1e-5)
 
 

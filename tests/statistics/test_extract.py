@@ -25,9 +25,9 @@ from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
 from iqatune.statistics import extract as extraction
 from iqatune.statistics import fused_cpu
+from iqatune.statistics.cache import look_up, settings
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
-from iqatune.statistics.kept import look_up, settings
 
 MakeTable = Callable[..., PairTable]
 

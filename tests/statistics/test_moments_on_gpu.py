@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from iqatune.cli.progress import WarningsOnly
+from iqatune.metric import moments
 from iqatune.progress import Progress
-from iqatune.statistics import fused_cpu, kernels, moments
+from iqatune.statistics import fused_cpu, kernels
 
 pytest.importorskip("triton", reason="torch brings Triton for Linux only")
 

@@ -1,0 +1,98 @@
+"""The whole bench: from options to `bench.json`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from iqatune.backbones.devices import resolve_device
+from iqatune.backbones.zoo import TIMM, available, find
+from iqatune.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
+from iqatune.bench.objective import bench_objective, bench_ray
+from iqatune.bench.peers import missing
+from iqatune.images import resized_size
+from iqatune.progress import Progress
+from iqatune.records.bench import BENCH_FILE, Bench
+from iqatune.records.environment import environment
+from iqatune.records.labels import backbone_label
+from iqatune.records.result import RESULT_FILE, read_result
+from iqatune.records.vocabulary import Precision
+from iqatune.runtime.files import check_writable, replacing, write_text
+from iqatune.search.loop import AHEAD
+
+
+def run_bench(
+    backbones: Sequence[str],
+    device: str,
+    precision: Precision,
+    quick: bool,
+    with_ray: bool,
+    output: Path,
+    progress: Progress,
+) -> Bench:
+    """Measure, and write OUTPUT/bench.json.
+
+    Args:
+        backbones: names; by default all of the zoo's own.
+        with_ray: measure Ray's Tuner too, which takes minutes.
+
+    Raises:
+        InputError: for an unknown backbone or device, or an output that cannot be written.
+    """
+    names = list(backbones) or [info.name for info in available() if not info.name.startswith(TIMM)]
+    for name in names:
+        find(name)
+    place = resolve_device(device)
+    check_writable(output, "--output")
+    skipped = missing()
+    for line in skipped:
+        progress.warn(line)
+    setting = QUICK if quick else Setting() if place.type == "cpu" else ON_GPU
+    spaces = ("stage", "channel")
+    with progress.track("benching", len(names) + len(spaces) + with_ray, "parts") as advance:
+        measured = []
+        for name in names:
+            measured.append(bench_backbone(name, place, precision, setting))
+            advance(1)
+        objective = []
+        for space in spaces:
+            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else AHEAD))
+            advance(1)
+        ray = bench_ray() if with_ray else None
+    bench = Bench(
+        quick=quick,
+        image=setting.size,
+        resized=resized_size(*setting.size, setting.resize),
+        rounds=setting.rounds,
+        precision=precision,
+        backbones=tuple(measured),
+        objective=tuple(objective),
+        ray=ray,
+        skipped=skipped,
+        environment=environment(str(place)),
+    )
+    write_text(output / BENCH_FILE, bench.model_dump_json(by_alias=True, indent=2) + "\n")
+    return bench
+
+
+def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
+    """Draw the held-out SRCC of the records below `results` over their backbone's MACs; False where there are none."""
+    cost = {one.name: one.macs / 1e9 for one in bench.backbones}
+    points: dict[tuple[str, float], list[float]] = {}
+    for file in sorted(results.rglob(RESULT_FILE)):
+        record = read_result(file)
+        if record.held_out is not None and record.run.backbone in cost:
+            backbone = backbone_label(record), cost[record.run.backbone]
+            points.setdefault(backbone, []).append(record.held_out.srcc_mean)
+    if not points:
+        return False
+
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot(xscale="log", xlabel="MACs an image, 10⁹", ylabel="held-out SRCC")
+    for (name, macs), values in points.items():
+        axes.plot([macs] * len(values), values, "o", label=f"{name}: median {median(values):.3f}")
+    axes.legend()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg")
+    return True

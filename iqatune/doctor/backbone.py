@@ -1,0 +1,88 @@
+"""Checks of a backbone's parameters, and of the device by what it makes of them."""
+
+import copy
+from collections.abc import Iterator
+
+import torch
+
+from iqatune.backbones.devices import resolve_device, true_float32
+from iqatune.backbones.network import Backbone
+from iqatune.doctor.findings import Outcome, some
+from iqatune.errors import InputError, UsageError
+
+SIDE = 64
+AGREEMENT = 1e-3
+"""Largest difference from float64, as a share of a stage's largest value."""
+
+
+def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
+    """Parameters are finite, the hash that records will carry, what size it needs, and that every stage responds."""
+    bad = [name for name, tensor in backbone.state_dict().items() if not tensor.isfinite().all()]
+    if bad:
+        yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters anew"
+        return
+    count = sum(parameter.numel() for parameter in backbone.parameters())
+    yield "parameters", "ok", f"{count} finite ({backbone.weights}), sha256 {backbone.parameters_sha256[:16]}..."
+    side = backbone.minimum_size
+    channels = " ".join(str(channel) for channel in backbone.channels)
+    yield "size", "ok", f"takes images of {side}x{side} and larger; channels {channels}; pooling {backbone.pooling}"
+    with torch.inference_mode():
+        maps = backbone(noise_images(max(side, SIDE)))
+    silent = [f"stage {stage}" for stage, values in enumerate(maps) if not values.isfinite().all() or not values.any()]
+    if silent:
+        yield (
+            "response",
+            "problem",
+            f"{some(silent)} is all zeros or not finite for noise; these are no usable parameters",
+        )
+    else:
+        yield "response", "ok", f"all {len(maps)} stages respond"
+
+
+def device_outcomes(name: str, backbone: Backbone) -> Iterator[Outcome]:
+    """The device is there, and computes what float64 on the CPU does.
+
+    Args:
+        name: the value of `--device`.
+        backbone: on the CPU; it is left there.
+    """
+    try:
+        device = resolve_device(name)
+    except UsageError:
+        raise
+    except InputError as error:
+        yield "found", "problem", str(error)
+        return
+    yield "found", "ok", _name(device)
+    images = noise_images(max(backbone.minimum_size, SIDE))
+    try:
+        with torch.inference_mode(), true_float32():
+            exact = copy.deepcopy(backbone).double()(images.double())
+            found = copy.deepcopy(backbone).to(device)(images.to(device))
+    except RuntimeError as error:
+        yield "arithmetic", "problem", f"cannot compute ({str(error).splitlines()[0]})"
+        return
+    differences = [_difference(ours.cpu().double(), theirs) for ours, theirs in zip(found, exact, strict=True)]
+    worst = max(differences)
+    if not worst <= AGREEMENT:
+        yield "arithmetic", "problem", f"features differ from float64 on the CPU by {worst:.1e} of their largest value"
+    else:
+        yield "arithmetic", "ok", f"agrees with float64 on the CPU to {worst:.1e}"
+
+
+def noise_images(side: int) -> torch.Tensor:
+    """(2, 3, side, side) seeded noise in [0, 1], one image at half the contrast of the other."""
+    noise = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(0))
+    return torch.cat((noise, 0.25 + 0.5 * noise))
+
+
+def _difference(values: torch.Tensor, exact: torch.Tensor) -> float:
+    largest = float(exact.abs().max())
+    return float((values - exact).abs().max()) / (largest or 1.0)
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    free, total = torch.cuda.mem_get_info(device)
+    return f"{device}: {torch.cuda.get_device_name(device)}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"

@@ -1,0 +1,123 @@
+"""All checks that were asked for, one after the other."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from iqatune.backbones.zoo import find as find_backbone
+from iqatune.datasets.registry import ADAPTERS, load_pairs
+from iqatune.datasets.table import PairTable
+from iqatune.doctor.findings import Outcome
+from iqatune.doctor.images import picture_outcomes
+from iqatune.doctor.labels import label_outcomes
+from iqatune.errors import InputError, UsageError, did_you_mean
+from iqatune.progress import Progress
+from iqatune.records.diagnosis import Diagnosis, Finding
+from iqatune.records.options import DataOptions
+
+if TYPE_CHECKING:
+    from iqatune.backbones.network import Backbone
+
+Part = Literal["data", "backbone", "searchers", "device"]
+
+STAND_IN = "squeezenet"
+"""What the device computes where no backbone is named, with random parameters."""
+
+
+def examine(
+    parts: Iterable[Part],
+    data: DataOptions | None,
+    backbone: str | None,
+    backbone_weights: str,
+    pooling: str,
+    device: str,
+    full: bool,
+    progress: Progress,
+) -> Diagnosis:
+    """Check the parts; whatever is wrong with one is a finding, and the others are checked all the same.
+
+    Args:
+        data: None for no data set; the part "data" then says nothing.
+        backbone: None for none; the part "backbone" then says nothing.
+        full: decode every image of the data set.
+
+    Raises:
+        InputError: for a data set, backbone or device that no one knows, and options that do not go together.
+    """
+    wanted = set(parts)
+    if data is not None and data.dataset not in ADAPTERS:
+        raise InputError(f"--dataset {data.dataset}: unknown; {did_you_mean(data.dataset, ADAPTERS)}")
+    if backbone is not None:
+        find_backbone(backbone)
+    network: Backbone | None = None
+    network_findings: list[Finding] = []
+    if wanted & {"backbone", "device"}:
+        network, network_findings = _network_findings(wanted, backbone, backbone_weights, pooling, device)
+    findings: list[Finding] = []
+    if "data" in wanted and data is not None:
+        smallest = None if network is None else network.minimum_size
+        findings += _as_findings(data.dataset, _data_outcomes(data, full, progress, smallest))
+    findings += network_findings
+    if "searchers" in wanted:
+        findings += _searcher_findings(progress)
+    return Diagnosis(findings=tuple(findings))
+
+
+def _as_findings(subject: str, outcomes: Iterable[Outcome]) -> list[Finding]:
+    return [Finding(subject=subject, check=check, level=level, says=says) for check, level, says in outcomes]
+
+
+def _data_outcomes(data: DataOptions, full: bool, progress: Progress, smallest: int | None) -> Iterator[Outcome]:
+    table: PairTable | None = None
+    try:
+        table = load_pairs(data)
+    except UsageError:
+        raise
+    except InputError as error:
+        yield "loading", "problem", str(error)
+    if table is None:
+        try:
+            # what is there can be looked at even where something is missing
+            table = load_pairs(data.model_copy(update={"allow_missing": True}))
+        except InputError:
+            return
+    yield from label_outcomes(table, ADAPTERS[data.dataset].info, data.exclude)
+    yield from picture_outcomes(table, full, progress, smallest)
+
+
+def _network_findings(
+    wanted: set[Part], name: str | None, weights: str, pooling: str, device: str
+) -> tuple["Backbone | None", list[Finding]]:
+    """The backbone that was named, where it can be built, and what there is to say of it and of the device."""
+    if name is None and "device" not in wanted:
+        return None, []
+    # here, not above: torch takes seconds to import
+    from iqatune.backbones.network import build_backbone
+    from iqatune.doctor.backbone import backbone_outcomes, device_outcomes
+
+    findings = []
+    network = None
+    if name is not None:
+        try:
+            network = build_backbone(name, weights, pooling)
+        except InputError as error:
+            findings += _as_findings(name, [("parameters", "problem", str(error))])
+        if network is not None and "backbone" in wanted:
+            findings += _as_findings(name, backbone_outcomes(network))
+    if "device" in wanted:
+        findings += _as_findings(
+            f"device {device}", device_outcomes(device, network or build_backbone(STAND_IN, "random"))
+        )
+    return network, findings
+
+
+def _searcher_findings(progress: Progress) -> list[Finding]:
+    from iqatune.doctor.searchers import searcher_outcome
+    from iqatune.search.searchers.registry import available
+
+    findings = []
+    names = [info.name for info in available()]
+    with progress.track("trying searchers", len(names), "searchers") as advance:
+        for name in names:
+            findings += _as_findings(name, [searcher_outcome(name)])
+            advance(1)
+    return findings

@@ -1,0 +1,133 @@
+"""Checks of a pair table that look at no image: counts, scores, doubled rows, names."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from iqatune.datasets.adapter import DatasetInfo, Published
+from iqatune.datasets.table import Pair, PairTable
+from iqatune.doctor.findings import Outcome, some
+from iqatune.records.vocabulary import Severity
+
+SLACK = 0.01
+"""Of the span of the published scores: what rounding in a label file may change."""
+
+
+def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str]) -> Iterator[Outcome]:
+    """Every check of a table against itself and against what is published of its set.
+
+    Args:
+        excluded: distortions left out by the request.
+    """
+    # a count that differs is no surprise where images are known to be missing
+    amiss: Severity = "warning" if table.missing else "problem"
+    if info.published is not None:
+        yield _counts(table, info, info.published, {name.strip().casefold() for name in excluded}, amiss)
+        yield _levels(table, info.published, {name.strip().casefold() for name in excluded}, amiss)
+        yield _scores(table, info, info.published)
+    else:
+        kinds = len({pair.distortion for pair in table.pairs})
+        yield "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, {kinds} distortions"
+    if table.missing:
+        yield "images", "warning", f"{table.missing} pairs are left out because an image is absent"
+    yield _rows(table.pairs)
+    if info.published is not None and info.published.names_tell_reference:
+        yield _named_references(table.pairs)
+    yield from _case(table.pairs)
+
+
+def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
+    expected: Counter[str] = Counter()
+    for (distortion, _), count in published.counts.items():
+        if distortion.casefold() not in excluded:
+            expected[distortion] += count
+    found = Counter(pair.distortion for pair in table.pairs)
+    different = [
+        f"{name} has {found[name]} pairs, not {expected[name]}"
+        for name in sorted(expected | found)
+        if found[name] != expected[name]
+    ]
+    if len(table.references) != info.references:
+        different.insert(0, f"{len(table.references)} references, not {info.references}")
+    if different:
+        return "counts", amiss, f"not as published: {some(different)}"
+    return "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, as published"
+
+
+def _levels(table: PairTable, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
+    found = {(pair.distortion, pair.level) for pair in table.pairs}
+    expected = {key for key in published.counts if key[0].casefold() not in excluded}
+    missing = sorted((distortion, level or 0) for distortion, level in expected - found)
+    if missing:
+        return "levels", amiss, f"missing: {some([f'{distortion} level {level}' for distortion, level in missing])}"
+    graded = any(level is not None for _, level in expected)
+    return "levels", "ok", "every level of every distortion is there" if graded else "this set grades no levels"
+
+
+def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcome:
+    scores = [pair.score for pair in table.pairs]
+    low, high = min(scores), max(scores)
+    if table.label.casefold() != info.labels[0].casefold():
+        return "scores", "ok", f"{low:g} to {high:g}; nothing is published of {table.label}"
+    lowest, highest = published.scores
+    slack = SLACK * (highest - lowest)
+    outside = low < lowest - slack or high > highest + slack
+    complete = len(table) == info.pairs
+    short = complete and (low > lowest + slack or high < highest - slack)
+    if outside or short:
+        foreign = f"{table.label} is another set's or was altered; restore the set's own file"
+        return "scores", "problem", f"{low:g} to {high:g}, where {lowest:g} to {highest:g} is published: {foreign}"
+    return "scores", "ok", f"{low:g} to {high:g}, {table.better} is better"
+
+
+def _rows(pairs: Sequence[Pair]) -> Outcome:
+    scores: dict[tuple[Path, Path], list[float]] = {}
+    for pair in pairs:
+        scores.setdefault((pair.reference, pair.distorted), []).append(pair.score)
+    doubled = {images: given for images, given in scores.items() if len(given) > 1}
+    if not doubled:
+        return "rows", "ok", "no pair is listed twice"
+    names = [
+        f"{distorted.name} ({'the same score' if len(set(given)) == 1 else 'different scores'})"
+        for (_, distorted), given in doubled.items()
+    ]
+    return "rows", "problem", f"listed more than once: {some(names)}; remove the duplicated rows"
+
+
+def _named_references(pairs: Sequence[Pair]) -> Outcome:
+    wrong = [
+        f"{pair.distorted.name} with {pair.reference.name}"
+        for pair in pairs
+        if not pair.distorted.name.casefold().startswith(pair.reference.stem.casefold())
+    ]
+    if wrong:
+        return "references", "problem", f"the names are not of one reference: {some(wrong)}; correct the label file"
+    return "references", "ok", "every distorted image is named after its reference"
+
+
+def _case(pairs: Sequence[Pair]) -> Iterator[Outcome]:
+    references = {pair.reference: Path(pair.reference_id).stem for pair in pairs}
+    odd = [path.name for path, identity in references.items() if path.stem != identity]
+    spellings: dict[tuple[Path, str], dict[str, list[str]]] = {}
+    for pair in pairs:
+        # what is left without digits is the same for all images of a kind: i01_01_1.bmp and I02_03_4.bmp
+        kind = re.sub(r"\d+", "#", pair.distorted.name)
+        alike = spellings.setdefault((pair.distorted.parent, kind.casefold()), {})
+        alike.setdefault(kind, []).append(pair.distorted.name)
+    for alike in spellings.values():
+        usual = max(alike, key=lambda kind: len(alike[kind]))
+        odd += [name for kind, names in alike.items() if kind != usual for name in names]
+    if odd:
+        yield "case", "note", f"file names in mixed case, which are found all the same: {some(odd)}"
+    else:
+        yield "case", "ok", "file names are of one case"
+    ambiguous = [name for folder in {pair.distorted.parent for pair in pairs} for name in _alike(folder)]
+    if ambiguous:
+        yield "case", "warning", f"files that differ in case alone: {some(ambiguous)}; remove the one that is not meant"
+
+
+def _alike(folder: Path) -> list[str]:
+    names = sorted(entry.name for entry in folder.iterdir())
+    counts = Counter(name.casefold() for name in names)
+    return [name for name in names if counts[name.casefold()] > 1]

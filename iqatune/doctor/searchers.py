@@ -1,0 +1,43 @@
+"""Checks of the installed searchers: three samples each on a problem with a known answer."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.doctor.findings import Outcome
+from iqatune.errors import InputError
+from iqatune.metric.weights import Floats
+from iqatune.search.loop import search
+from iqatune.search.searchers.base import Problem
+from iqatune.search.searchers.registry import find, make_searcher
+
+SAMPLES = 3
+PARAMETERS = 12
+BUDGETS = (1 / 9, 1 / 3, 1.0)
+
+# what a library ends in that is absent, or of a version whose interface has changed
+_BROKEN = (ImportError, AttributeError, TypeError, ValueError, LookupError, RuntimeError, AssertionError, OSError)
+
+
+def searcher_outcome(name: str) -> Outcome:
+    """Whether a searcher proposes configurations, all in [0, 1], and takes their results."""
+    started = time.perf_counter()
+    try:
+        budgets = BUDGETS if find(name).wants_budgets else (1.0,)
+        names = tuple(f"p{place}" for place in range(PARAMETERS))
+        searcher = make_searcher(name, Problem(names, SAMPLES, seed=0, budgets=budgets))
+        trials = search(searcher, _planted)
+    except (InputError, *_BROKEN) as error:
+        return "samples", "problem", f"does not run ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
+    samples = {trial.sample for trial in trials}
+    inside = all(np.all((trial.parameters >= 0) & (trial.parameters <= 1)) for trial in trials)
+    if len(samples) != SAMPLES or not inside:
+        return "samples", "problem", f"{len(samples)} of {SAMPLES} samples, {'all' if inside else 'not all'} in [0, 1]"
+    return "samples", "ok", f"{SAMPLES} samples in {time.perf_counter() - started:.1f} s, loading included"
+
+
+def _planted(parameters: Floats, budget: int) -> float:
+    """1 where every parameter is 1/3, less elsewhere; the same on every budget."""
+    distance: NDArray[np.float64] = parameters - 1 / 3
+    return 1.0 - float(distance @ distance) / PARAMETERS

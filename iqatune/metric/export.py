@@ -1,0 +1,71 @@
+"""Writing a metric as .safetensors: alpha and beta, a header that says everything else a score depends on, a seal."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from iqatune.backbones.zoo import find
+from iqatune.images import INTERPOLATION
+from iqatune.metric import golden
+from iqatune.metric.files import HEADER, NETWORK, PARAMETERS, seal
+from iqatune.metric.golden import golden_scores
+from iqatune.metric.module import Metric
+from iqatune.records.export import Header
+from iqatune.runtime.files import write_bytes
+from iqatune.version import __version__
+
+
+def header_of(
+    metric: Metric, tensors: Mapping[str, Tensor], *, include_backbone: bool, minimum_size: int | None = None
+) -> Header:
+    """Everything that decides the metric's scores, three of them, and a seal on that and on the tensors.
+
+    Args:
+        minimum_size: the smallest side of an image, where it is more than the metric's own.
+    """
+    backbone = metric.backbone
+    header = Header(
+        iqatune=__version__,
+        origin=metric.origin,
+        minimum_size=minimum_size or metric.minimum_size,
+        backbone=backbone.name,
+        taps=find(backbone.name).taps,
+        channels=metric.channels,
+        mean=backbone.mean,
+        std=backbone.std,
+        pooling=backbone.pooling,
+        resize=metric.short_side,
+        interpolation=INTERPOLATION if metric.short_side else None,
+        structure=metric.similarity.structure,
+        c1=metric.similarity.c1,
+        c2=metric.similarity.c2,
+        backbone_weights=backbone.weights,
+        backbone_sha256=metric.backbone_sha256,
+        backbone_included=include_backbone,
+        golden=golden_scores(partial(metric, reduction="none"), max(golden.SIDE, metric.minimum_size)),
+        sha256="",
+    )
+    return header.model_copy(update={"sha256": seal(header.model_dump(mode="json"), tensors)})
+
+
+def save_metric(metric: Metric, path: Path, *, include_backbone: bool = False) -> Header:
+    """Write a metric as .safetensors.
+
+    Args:
+        metric: on the CPU.
+        include_backbone: put the part of the backbone that is computed into the file, which then needs no other.
+
+    Returns:
+        The header, as written.
+    """
+    tensors = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
+    if include_backbone:
+        for key, value in metric.backbone.state_dict().items():
+            tensors[PARAMETERS + key.removeprefix(NETWORK)] = value.contiguous()
+    header = header_of(metric, tensors, include_backbone=include_backbone)
+    write_bytes(path, save(tensors, {HEADER: header.model_dump_json(), "format": "pt"}))
+    return header

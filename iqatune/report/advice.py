@@ -1,0 +1,130 @@
+"""The answer in plain words: which backbone and searcher to use on each data set, and how sure that is."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+
+from iqatune.report.collect import Group
+from iqatune.report.context import SIMULATED, Context
+from iqatune.report.model import Advice
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return fmean(values) if values else None
+
+
+def merit(group: Group) -> tuple[float, float]:
+    """What settings are chosen by: mean held-out SRCC, then tuned SRCC; a setting without folds comes last."""
+    held_out = mean(group.held_out)
+    return (held_out if held_out is not None else -2.0, mean(group.srcc) or 0.0)
+
+
+def best_per_backbone(context: Context, dataset: str) -> tuple[Group, ...]:
+    """The setting with the most merit of each backbone on a data set."""
+    best: dict[str, Group] = {}
+    for group in context.found.groups:
+        setting = group.setting
+        if setting.dataset == dataset and (
+            setting.backbone not in best or merit(group) > merit(best[setting.backbone])
+        ):
+            best[setting.backbone] = group
+    return tuple(best.values())
+
+
+def advice(context: Context) -> tuple[Advice, ...]:
+    """What to use on each data set."""
+    return tuple(_of_dataset(context, dataset) for dataset in context.found.datasets)
+
+
+def _of_dataset(context: Context, dataset: str) -> Advice:
+    all_groups = [group for group in context.found.groups if group.setting.dataset == dataset]
+    groups = [group for group in all_groups if context.usual.same_pairs(dataset, group.protocol)]
+    tied = [group for group, is_tied in zip(groups, context.ties(groups), strict=True) if is_tied]
+    chosen = max(tied, key=merit)
+    sentences = (
+        _figures(chosen),
+        _gain(chosen),
+        _certainty(chosen, tied, groups),
+        _beside_baselines(context, chosen),
+        SIMULATED if context.found.simulated(dataset) else "",
+    )
+    return Advice(
+        f"On {dataset}, use {_name(context, chosen)}.", " ".join(sentence for sentence in sentences if sentence)
+    )
+
+
+def _certainty(chosen: Group, tied: Sequence[Group], groups: Sequence[Group]) -> str:
+    if len(groups) == 1:
+        return "It is the only setting that was tried, so nothing is known of others."
+    if len(tied) == 1:
+        return f"It is better than the other {len(groups) - 1} settings that were tried, beyond chance."
+    names = {
+        "backbone": sorted({group.setting.backbone for group in tied}),
+        "searcher": sorted({group.setting.searcher for group in tied}),
+    }
+    of = " and ".join(f"{kind}s {', '.join(found)}" for kind, found in names.items() if len(found) > 1)
+    measure = "held-out SRCC" if chosen.held_out else "tuned SRCC"
+    return (
+        f"Take the choice with caution: {len(tied)} of {len(groups)} settings are tied with the best"
+        f"{f' ({of})' if of else ''}, which means that these data cannot tell them apart. The one named has the "
+        f"highest {measure} among them; a quicker or smaller one may serve as well."
+    )
+
+
+def _beside_baselines(context: Context, chosen: Group) -> str:
+    """What metrics that need no tuning do on the same pairs."""
+    baselines = [one for one in context.untuned(chosen.setting.dataset) if one.kind == "baseline"]
+    if not baselines:
+        return ""
+    said: dict[str, list[str]] = {"better": [], "not told apart from it": [], "worse": []}
+    for one in baselines:
+        chosen_tied, one_tied = context.ties([chosen], [one])
+        kind = "not told apart from it" if chosen_tied and one_tied else "better" if one_tied else "worse"
+        said[kind].append(f"{one.file} ({one.srcc:.3f})")
+    parts = [f"{kind} {', '.join(names)}" for kind, names in said.items() if names]
+    return f"SRCC of metrics without tuning on the same pairs: {'; '.join(parts)}."
+
+
+def _name(context: Context, group: Group) -> str:
+    setting = group.setting
+    difference = context.usual.differences(setting.dataset, group.protocol)
+    how = [f"{setting.space} space", f"{setting.samples} samples", *([difference] if difference else [])]
+    return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"
+
+
+def _figures(group: Group) -> str:
+    seeds = _seeds(len(group.runs))
+    confidence = group.middle.result.confidence
+    bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
+    tuned = f"On the images it was tuned on its SRCC is {mean(group.srcc):.3f}{bounds}"
+    if not group.held_out:
+        return f"{tuned} ({seeds}); nothing was held out, so expect less on other images."
+    folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
+    numbers = " or ".join(str(number) for number in folds)
+    return (
+        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
+        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}."
+    )
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
+def _gain(group: Group) -> str:
+    held_out, uniform = mean(group.held_out), mean(group.uniform_held_out)
+    if held_out is None or uniform is None:
+        return ""
+    gain = held_out - uniform
+    folds = [fold for run in group.runs if run.result.held_out is not None for fold in run.result.held_out.per_fold]
+    differences = np.array([fold.srcc - fold.uniform_srcc for fold in folds])
+    # the seeds split the same references: they add no independent folds
+    error = float(differences.std(ddof=1)) / (len(folds) / len(group.held_out)) ** 0.5
+    there = f"The untuned (uniform) weights reach {uniform:.3f} there"
+    if gain > 2 * error:
+        return f"{there}: tuning gained {gain:+.3f}."
+    if gain < 0:
+        return f"{there}: tuning did not help on unseen images."
+    return f"{there}: a gain of {gain:+.3f}, which the folds do not tell from none."

@@ -1,0 +1,124 @@
+"""What every section is made from, and the questions that several of them ask of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.result import Protocol
+from iqatune.report.collect import Collection, FoundRun, Group
+from iqatune.report.model import Cell, interval
+from iqatune.report.protocol import Usual
+from iqatune.scoring.evaluate import Scores, tied
+
+SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how good a metric is."
+
+PAIRED = "* tied with the best of its column (bold): a paired bootstrap over references does not tell them apart."
+BY_INTERVAL = (
+    "* tied with the best of its column (bold): its 95 % interval reaches the best figure; what has no interval is not "
+    "tested. This test is blunter than a paired one, which takes the data (--score)."
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a report is made from.
+
+    Attributes:
+        evaluations: of files in the folder, and of the data sets that were scored for the report.
+        scores: of the data sets that were scored for the report.
+    """
+
+    found: Collection
+    usual: Usual
+    evaluations: tuple[Evaluation, ...] = ()
+    scores: tuple[Scores, ...] = ()
+
+    def scores_of(self, dataset: str) -> Scores | None:
+        """The scores of a data set, when it was scored for the report."""
+        return next((scores for scores in self.scores if scores.table.dataset == dataset), None)
+
+    def evaluated(self, run: FoundRun, dataset: str) -> Evaluated | None:
+        """How a run's weights do on a data set, the latest word if several evaluations have it."""
+        return next(
+            (
+                one
+                for evaluation in reversed(self.evaluations)
+                if evaluation.dataset == dataset
+                for one in evaluation.results
+                if one.kind == "tuned" and is_of(one, run)
+            ),
+            None,
+        )
+
+    def untuned(self, dataset: str) -> tuple[Evaluated, ...]:
+        """The measured baselines and uniform weights of a data set, each once."""
+        found = {
+            _key(one.file, one.protocol): one
+            for evaluation in self.evaluations
+            if evaluation.dataset == dataset
+            for one in evaluation.results
+            if one.kind != "tuned"
+        }
+        return tuple(found.values())
+
+    def uniform(self, group: Group) -> Evaluated | None:
+        """How the uniform weights of a group's backbone do on its data set, when they were evaluated."""
+        return next(
+            (
+                one
+                for one in self.untuned(group.setting.dataset)
+                if one.kind == "uniform"
+                and one.backbone == group.runs[0].result.run.backbone
+                and one.protocol.model_copy(update={"split_seed": None})
+                == group.protocol.model_copy(update={"split_seed": None})
+            ),
+            None,
+        )
+
+    def ties(self, groups: Sequence[Group], untuned: Sequence[Evaluated] = ()) -> tuple[bool, ...]:
+        """Which of the groups of one data set, and then of metrics that were not tuned, are tied with the best."""
+        if not groups:
+            return ()
+        middles = [group.middle for group in groups]
+        scores = self.scores_of(groups[0].setting.dataset)
+        keys = [_key(str(run.path), run.result.protocol) for run in middles]
+        keys += [_key(one.file, one.protocol) for one in untuned]
+        if scores is not None:
+            distances = {_key(metric.file, metric.protocol): metric.distances for metric in scores.metrics}
+            if all(key in distances for key in keys):
+                return tied(scores.table, [distances[key] for key in keys])
+        figures = [(run.srcc, run.result.confidence) for run in middles]
+        figures += [(one.srcc, one.confidence) for one in untuned]
+        best = max(srcc for srcc, _ in figures)
+        return tuple(
+            srcc == best or (confidence is not None and confidence.srcc[1] >= best) for srcc, confidence in figures
+        )
+
+    def tie_note(self, dataset: str) -> str:
+        """By which test figures of a data set are called tied."""
+        return BY_INTERVAL if self.scores_of(dataset) is None else PAIRED
+
+
+def interval_of(group: Group) -> Cell:
+    """The SRCC interval of the group's middle run."""
+    confidence = group.middle.result.confidence
+    return interval(confidence.srcc if confidence is not None else None)
+
+
+def _key(file: str, protocol: Protocol) -> tuple[object, ...]:
+    """What tells metrics that were scored on the same pairs apart."""
+    return file, protocol.backbone_sha256, protocol.resize, protocol.pooling, protocol.structure, protocol.precision
+
+
+def is_of(evaluated: Evaluated, run: FoundRun) -> bool:
+    """Whether an evaluation is of this record, wherever the two folders lay when each was named.
+
+    Its last parts agree with the record's (data set, backbone, run folder, file; more where both have more), and its
+    backbone's parameters are the same.
+    """
+    named, path = Path(evaluated.file).parts, run.path.parts
+    common = min(len(named), len(path))
+    # the folders above a results folder may differ, those in it may not
+    shared = next((n for n in range(1, common + 1) if named[-n] != path[-n]), common + 1) - 1
+    return shared >= 4 and evaluated.protocol.backbone_sha256 == run.result.protocol.backbone_sha256

@@ -1,0 +1,40 @@
+"""Published figures as a table of their own, never beside measured ones."""
+
+from collections.abc import Callable, Sequence
+
+from iqatune.report.model import Column, Table, number, word
+from iqatune.report.published.figures import PublishedFigure
+
+Key = Callable[[PublishedFigure], str]
+
+
+def published_table(
+    name: str, title: str, figures: Sequence[PublishedFigure], row: tuple[str, Key], column: Key
+) -> Table:
+    """SRCC and KRCC as printed, with their protocol and source.
+
+    Args:
+        title: what the figures are of.
+        figures: of one source.
+        row: what the rows are called, and which row a figure is in.
+        column: which pair of columns a figure is in.
+    """
+    header, row_of = row
+    names = list(dict.fromkeys(map(row_of, figures)))
+    columns = list(dict.fromkeys(map(column, figures)))
+    by_key = {(row_of(one), column(one)): one for one in figures}
+    rows = []
+    for row_name in names:
+        cells = [word(row_name)]
+        for column_name in columns:
+            one = by_key.get((row_name, column_name))
+            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
+        rows.append(tuple(cells))
+    return Table(
+        name=name,
+        title=f"Published, not measured here: {title}",
+        columns=(Column(header), *(Column(figure, one) for one in columns for figure in ("SRCC", "KRCC"))),
+        rows=tuple(rows),
+        card=(f"Protocol as published: {figures[0].protocol}.",),
+        source=figures[0].source,
+    )

@@ -1,0 +1,118 @@
+"""(a) SRCC and KRCC per backbone and data set, a table for each searcher."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from iqatune.report.collect import Group
+from iqatune.report.context import SIMULATED, Context, interval_of
+from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, spread, word
+from iqatune.report.protocol import Marks, card
+from iqatune.report.published.figures import searches
+from iqatune.report.sections.published_table import published_table
+
+FIGURES = ("SRCC", "95 %", "held-out", "KRCC")
+
+
+def scores_section(context: Context) -> Section:
+    """The study's tables 1 to 6."""
+    tables = []
+    for searcher, space, samples in sorted({_search(group) for group in context.found.groups}):
+        groups = [group for group in context.found.groups if _search(group) == (searcher, space, samples)]
+        tables.append(_measured(context, groups))
+        published = _published(searcher, {group.setting.dataset for group in groups})
+        if published is not None:
+            tables.append(published)
+    return Section(
+        "a",
+        "SRCC and KRCC per backbone and data set",
+        (
+            "SRCC and KRCC are of the pairs that the weights were tuned on; held-out is the SRCC on references that "
+            "they were not tuned on, and the figure to quote; it compares with the held-out figure of the uniform "
+            "weights, not with SRCC over all references. Seeds are averaged (± standard deviation). Intervals "
+            "resample the references and are those of the seed with the median SRCC.",
+        ),
+        tuple(tables),
+    )
+
+
+def _search(group: Group) -> tuple[str, str, int]:
+    return group.setting.searcher, group.setting.space, group.setting.samples
+
+
+def _measured(context: Context, groups: Sequence[Group]) -> Table:
+    searcher, space, samples = _search(groups[0])
+    datasets = sorted({group.setting.dataset for group in groups})
+    deviation = {group.setting: context.usual.differences(group.setting.dataset, group.protocol) for group in groups}
+    keys = sorted({(group.setting.backbone, deviation[group.setting]) for group in groups})
+    marks = Marks()
+    tuned_columns: list[list[Cell]] = []
+    uniform_columns: list[list[Cell]] = []
+    for dataset in datasets:
+        found = {
+            (group.setting.backbone, deviation[group.setting]): group
+            for group in groups
+            if group.setting.dataset == dataset
+        }
+        untuned = {key: one for key, group in found.items() if (one := context.uniform(group)) is not None}
+        ties = context.ties(list(found.values()), list(untuned.values()))
+        tuned_ties = dict(zip(found, ties[: len(found)], strict=True))
+        uniform_ties = dict(zip(untuned, ties[len(found) :], strict=True))
+        tuned = [_tuned(found.get(key)) for key in keys]
+        uniform = [_uniform(context, found.get(key)) for key in keys]
+        for name, of_tuned, of_uniform in zip(
+            FIGURES, zip(*tuned, strict=True), zip(*uniform, strict=True), strict=True
+        ):
+            column = [*of_tuned, *of_uniform]
+            if name == "SRCC":
+                tied = [tuned_ties.get(key, False) for key in keys] + [uniform_ties.get(key, False) for key in keys]
+                column = ranked(column, tied)
+            tuned_columns.append(column[: len(keys)])
+            uniform_columns.append(column[len(keys) :])
+    rows = []
+    for place, (backbone, deviating) in enumerate(keys):
+        mark = marks.of(deviating)
+        rows.append((word(backbone + mark), word("tuned"), *(column[place] for column in tuned_columns)))
+        rows.append((word(backbone + mark), word("uniform"), *(column[place] for column in uniform_columns)))
+    seeds = sorted({len(group.runs) for group in groups})
+    simulated = [SIMULATED] if any(context.found.simulated(dataset) for dataset in datasets) else []
+    return Table(
+        name=f"scores-{searcher}-{space}-{samples}",
+        title=f"{searcher}, {space} space, {samples} samples ({_count(seeds)})",
+        columns=(
+            Column("backbone"),
+            Column("weights"),
+            *(Column(figure, dataset) for dataset in datasets for figure in FIGURES),
+        ),
+        rows=tuple(rows),
+        words=2,
+        card=(*card(context.usual, groups), *marks.lines()),
+        notes=(*dict.fromkeys(context.tie_note(dataset) for dataset in datasets), *simulated),
+    )
+
+
+def _tuned(group: Group | None) -> tuple[Cell, ...]:
+    if group is None:
+        return (Cell(),) * len(FIGURES)
+    return spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)
+
+
+def _uniform(context: Context, group: Group | None) -> tuple[Cell, ...]:
+    if group is None:
+        return (Cell(),) * len(FIGURES)
+    uniform = group.runs[0].result.baselines.uniform
+    evaluated = context.uniform(group)
+    bounds = evaluated.confidence.srcc if evaluated is not None and evaluated.confidence is not None else None
+    return number(uniform.srcc), interval(bounds), spread(group.uniform_held_out), number(uniform.krcc)
+
+
+def _published(searcher: str, datasets: set[str]) -> Table | None:
+    figures = [one for one in searches() if one.searcher == searcher]
+    if not figures or not datasets & {one.dataset for one in figures}:
+        return None
+    by_backbone = ("backbone", attrgetter("metric"))
+    return published_table(f"published-{searcher}", searcher, figures, by_backbone, attrgetter("dataset"))
+
+
+def _count(seeds: Sequence[int]) -> str:
+    numbers = " to ".join(str(count) for count in dict.fromkeys((seeds[0], seeds[-1])))
+    return f"{numbers} seed{'' if seeds[-1] == 1 else 's'} a figure"

@@ -1,0 +1,34 @@
+"""(c) Speed of the backbones."""
+
+from iqatune.report.context import Context
+from iqatune.report.model import Cell, Column, Section, Table, number, word
+from iqatune.report.published.figures import speeds
+
+
+def speed_section(context: Context) -> Section:
+    """The study's table 9: measured where a bench is in the folder, and as published."""
+    measured = context.found.speeds
+    missing = sorted({run.result.run.backbone for run in context.found.runs} - {one.backbone for one in measured})
+    rows = [
+        (word(one.backbone), word(one.precision), word(one.device), number(one.pairs_per_second, 1)) for one in measured
+    ]
+    tables = [
+        Table(
+            name="speed",
+            title="Measured speed, from image files to kept statistics",
+            columns=(Column("backbone"), Column("precision"), Column("device"), Column("pairs per second")),
+            rows=(*rows, *((word(name), Cell(), Cell(), Cell()) for name in missing)),
+            words=3,
+            card=("Machine, batch and image size: as in the bench files.",) if measured else (),
+        ),
+        Table(
+            name="published-speed",
+            title="Published, not measured here: speed",
+            columns=(Column("backbone"), Column("frames per second")),
+            rows=tuple((word(one.backbone), number(one.pairs_per_second, 0)) for one in speeds()),
+            card=(f"Protocol as published: {speeds()[0].protocol}.",),
+            source=speeds()[0].source,
+        ),
+    ]
+    text = () if measured else ("No speed was measured: no bench is in the folder.",)
+    return Section("c", "Speed", text, tuple(tables))

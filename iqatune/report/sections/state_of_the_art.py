@@ -1,0 +1,93 @@
+"""(d) The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
+
+from iqatune.report.advice import best_per_backbone
+from iqatune.report.context import SIMULATED, Context, interval_of
+from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
+from iqatune.report.protocol import Marks, card
+from iqatune.report.published.figures import PublishedFigure, state_of_the_art
+
+
+def state_of_the_art_section(context: Context) -> Section:
+    """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
+    tables = [_measured(context, dataset) for dataset in context.found.datasets]
+    published = [one for one in state_of_the_art() if one.dataset in context.found.datasets]
+    text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
+    if not published:
+        text = "No published figures are kept for these data sets."
+    return Section("d", "State of the art", (text,), (*tables, *((_published(published),) if published else ())))
+
+
+def _measured(context: Context, dataset: str) -> Table:
+    groups = list(best_per_backbone(context, dataset))
+    marks = Marks()
+    baselines = [one for one in context.untuned(dataset) if one.kind == "baseline"]
+    uniforms = {group.setting: one for group in groups if (one := context.uniform(group)) is not None}
+    ties = context.ties(groups, [*uniforms.values(), *baselines])
+    uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
+    names, tied, figures = [], [], []
+    for group, is_tied in zip(groups, ties[: len(groups)], strict=True):
+        mark = marks.of(context.usual.differences(dataset, group.protocol))
+        names.append((f"{group.setting.backbone}{mark}", f"tuned, {group.setting.searcher} ({group.setting.space})"))
+        tied.append(is_tied)
+        figures.append((spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)))
+        uniform = uniforms.get(group.setting)
+        bounds = uniform.confidence.srcc if uniform is not None and uniform.confidence is not None else None
+        agreement = group.runs[0].result.baselines.uniform
+        names.append((f"{group.setting.backbone}{mark}", "uniform weights"))
+        tied.append(uniform_ties.get(group.setting, False))
+        held_out = spread(group.uniform_held_out)
+        figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
+    for one, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
+        mark = marks.of(_resize_difference(context, one.protocol.resize))
+        names.append((f"{one.file}{mark}", "baseline"))
+        tied.append(is_tied)
+        bounds = one.confidence.srcc if one.confidence is not None else None
+        figures.append((number(one.srcc), interval(bounds), Cell(), number(one.krcc)))
+    srcc = ranked([row[0] for row in figures], tied)
+    rows = tuple(
+        (word(name), word(kind), first, *rest)
+        for (name, kind), first, (_, *rest) in zip(names, srcc, figures, strict=True)
+    )
+    return Table(
+        name=f"measured-{slug(dataset)}",
+        title=f"Measured on {dataset}",
+        columns=tuple(Column(name) for name in ("metric", "weights", "SRCC", "95 %", "held-out", "KRCC")),
+        rows=rows,
+        words=2,
+        card=(*card(context.usual, groups), *marks.lines()),
+        notes=(
+            context.tie_note(dataset),
+            "A metric that is not tuned needs no held-out figure: it has seen none of these images.",
+            *((SIMULATED,) if context.found.simulated(dataset) else ()),
+        ),
+    )
+
+
+def _resize_difference(context: Context, resize: int | None) -> str:
+    usual = context.usual.method["resize"]
+    return "" if resize == usual else f"resize {resize or 'none'} instead of {usual or 'none'}"
+
+
+def _published(figures: list[PublishedFigure]) -> Table:
+    datasets = sorted({one.dataset for one in figures})
+    keys = list(dict.fromkeys((one.metric, one.source, one.protocol) for one in figures))
+    by_key = {(one.metric, one.source, one.protocol, one.dataset): one for one in figures}
+    rows = []
+    for key in keys:
+        cells = [word(part) for part in key]
+        for dataset in datasets:
+            one = by_key.get((*key, dataset))
+            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
+        rows.append(tuple(cells))
+    return Table(
+        name="published-metrics",
+        title="Published, not measured here: common metrics",
+        columns=(
+            *(Column(name) for name in ("metric", "source", "protocol")),
+            *(Column(figure, dataset) for dataset in datasets for figure in ("SRCC", "KRCC")),
+        ),
+        rows=tuple(rows),
+        words=3,
+        card=("Each row's protocol stands in it.",),
+        source="; ".join(dict.fromkeys(one.source for one in figures)),
+    )

@@ -1,1 +1,0 @@
-"""Results: the record of a run, and what is made from records."""

@@ -1,0 +1,1 @@
+"""The verbs search, sweep and replay: whole runs, from options to record."""

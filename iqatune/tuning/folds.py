@@ -1,0 +1,129 @@
+"""SRCC on references never seen: the same search on each fold's other references, beside the main search.
+
+Of the space `stage+K` the descriptors that its tilts are made of come from all references, images without scores.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iqatune.errors import InputError
+from iqatune.evaluation.agreement import FEWEST_PAIRS
+from iqatune.evaluation.correlation import srcc
+from iqatune.evaluation.folds import reference_folds
+from iqatune.metric.weights import Floats
+from iqatune.records.result import Fold, HeldOut
+from iqatune.records.trial import Trial
+from iqatune.runtime.worker import attend_to_parent
+from iqatune.search.loop import best_trial
+from iqatune.search.objective import Objective
+from iqatune.search.searchers.registry import find
+from iqatune.search.task import Task
+
+IN_PROCESS_S = 5.0
+"""A search expected to take less than this is over before a worker process has started."""
+
+FoldTrials = Callable[[], list[Trial | None]]
+"""Waits for the folds' searches: the best trial of each."""
+
+
+def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
+    """The largest number of folds up to `wanted` that leaves 2 references to tune on, and 3 pairs on either side.
+
+    0 where there is none.
+    """
+    references = len(set(reference_ids))
+    for folds in range(min(wanted, references), 1, -1):
+        if references - -(-references // folds) < 2:
+            continue
+        held_out = [int(mask.sum()) for mask in reference_folds(reference_ids, folds, seed)]
+        if min(held_out) >= FEWEST_PAIRS and len(reference_ids) - max(held_out) >= FEWEST_PAIRS:
+            return folds
+    return 0
+
+
+def masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
+    """For every fold the (N,) mask of its held-out pairs; the split is the seed's."""
+    return reference_folds(task.reference_ids, folds, task.seed)
+
+
+@contextmanager
+def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: int) -> Iterator[FoldTrials]:
+    """Start the folds' searches in worker processes.
+
+    Quick ones, and all where there is to be one process, are done in this process when they are asked for.
+    """
+    tasks = [task.of_rows(~mask) for mask in held_out]
+    expected = find(task.searcher).expected_seconds(task.problem())
+    if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
+        yield lambda: [_best(one) for one in tasks]
+        return
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=attend_to_parent)
+    try:
+        futures = [pool.submit(_best, one) for one in tasks]
+        yield lambda: [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a process that searched a fold was killed, such as for want of memory; run it again, with fewer --folds"
+        ) from error
+    except BaseException:
+        # an interrupt or an error: nobody waits for the folds any more
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def summarise(
+    task: Task,
+    held_out: Sequence[NDArray[np.bool_]],
+    parameters: Sequence[Floats | None],
+    uniform: Floats,
+    tuned_srcc: float,
+) -> HeldOut:
+    """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
+
+    Args:
+        parameters: (P,) of the best trial of every fold; None where a fold has none.
+        uniform: (N,) distances of all pairs under the uniform weights.
+        tuned_srcc: of the main search, from which the optimism is reckoned.
+    """
+    folds = tuple(_fold(task, mask, found, uniform[mask]) for mask, found in zip(held_out, parameters, strict=True))
+    mean = float(np.mean([fold.srcc for fold in folds]))
+    return HeldOut(
+        folds=len(folds),
+        srcc_mean=mean,
+        srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
+        per_fold=folds,
+        uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
+        optimism=tuned_srcc - mean,
+    )
+
+
+def _fold(task: Task, mask: NDArray[np.bool_], parameters: Floats | None, uniform: Floats) -> Fold:
+    fold = task.of_rows(mask)
+    return Fold(
+        references=tuple(dict.fromkeys(fold.reference_ids)),
+        pairs=len(fold.quality),
+        parameters={} if parameters is None else dict(zip(task.space.names, parameters.tolist(), strict=True)),
+        tuned_srcc=_srcc(task.of_rows(~mask), parameters),
+        srcc=_srcc(fold, parameters),
+        uniform_srcc=srcc(fold.quality, -uniform),
+    )
+
+
+def _srcc(task: Task, parameters: Floats | None) -> float:
+    if parameters is None:
+        return float("nan")
+    return Objective(task.space, task.features, task.quality)(parameters)
+
+
+def _best(task: Task) -> Trial | None:
+    return best_trial(task.run()[1])

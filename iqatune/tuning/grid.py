@@ -1,0 +1,166 @@
+"""A grid of runs: GRID.yaml read into cells, every one a run and the folder where it goes."""
+
+import hashlib
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from iqatune.errors import InputError, did_you_mean
+from iqatune.records.options import Run
+from iqatune.runtime.files import at_home, read_yaml
+from iqatune.tuning.run import check_run, run_folder
+
+NOT_OF_A_GRID = ("engine", "address", "concurrency")
+OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
+REQUIRED = ("dataset", "backbone", "searcher")
+LISTS = ("exclude",)
+"""Options whose one value is itself a list."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid.
+
+    Attributes:
+        run: its options.
+        place: its folder within the folder of the sweep.
+    """
+
+    run: Run
+    place: Path
+
+
+def read_grid(path: Path, device: str = "auto") -> tuple[Cell, ...]:
+    """The cells of a grid file, every name and number in them checked.
+
+    Every key is an option of `iqatune search`, in singular or plural, with one value or a list of them; the cells are
+    all combinations. An entry of a list may also be a mapping of options that belong together, such as a data set and
+    its folder.
+
+    Args:
+        path: the grid, as YAML.
+        device: of the runs whose grid names none.
+
+    Raises:
+        InputError: naming the file, for whatever is wrong in it.
+    """
+    content = read_yaml(path, str(path), "options and lists of values, as 'searchers: [random, bohb]'")
+    axes = _axes(path, content)
+    for name in REQUIRED:
+        if not any(name in entry for axis in axes.values() for entry in axis):
+            raise InputError(f"{path}: says nothing about '{name}s'; name at least one")
+    runs = [_run(path, entries, device) for entries in itertools.product(*axes.values())]
+    for run in runs:
+        _check(path, run)
+    twice = next((run for place, run in enumerate(runs) if run in runs[:place]), None)
+    if twice is not None:
+        raise InputError(f"{path}: lists {_words(twice)} twice; take one away")
+    return tuple(Cell(run, place) for run, place in zip(runs, _places(runs), strict=True))
+
+
+def _axes(path: Path, content: Mapping[Any, Any]) -> dict[str, list[dict[str, Any]]]:
+    """For every option the grid names the entries to combine, each a few options with their values."""
+    axes: dict[str, list[dict[str, Any]]] = {}
+    for key, value in content.items():
+        option = _option(path, key, plural=True)
+        if option in axes:
+            raise InputError(f"{path}: '{key}' is given twice; write one list")
+        several = value if isinstance(value, list) and option not in LISTS else [value]
+        if not several:
+            raise InputError(f"{path}: '{key}' is empty; give a value, or leave it out")
+        axes[option] = [_entry(path, option, one) for one in several]
+    # the data set and the backbone change slowest, so that their statistics are loaded once
+    return {name: axes[name] for name in (*REQUIRED[:2], *axes) if name in axes}
+
+
+def _option(path: Path, key: Any, plural: bool) -> str:
+    name = str(key).replace("-", "_")
+    if name in NOT_OF_A_GRID:
+        raise InputError(f"{path}: '{key}' is no option of a grid; a sweep has --address and --jobs")
+    if name in OPTIONS:
+        return name
+    if plural and name.removesuffix("s") in OPTIONS:
+        return name.removesuffix("s")
+    known = [f"{option}s" if plural and option in REQUIRED else option for option in OPTIONS]
+    raise InputError(f"{path}: unknown key '{key}'; {did_you_mean(name, known)}")
+
+
+def _entry(path: Path, option: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {option: _value(option, value)}
+    entry = {_option(path, key, plural=False): given for key, given in value.items()}
+    if option not in entry:
+        raise InputError(f"{path}: an entry of '{option}s' has no '{option}' ({dict(value)})")
+    return {name: _value(name, given) for name, given in entry.items()}
+
+
+def _value(option: str, value: Any) -> Any:
+    if option in LISTS:
+        return tuple(value) if isinstance(value, list) else (value,)
+    if isinstance(value, str):
+        return None if value == "none" else at_home(value)
+    return value
+
+
+def _run(path: Path, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
+    options: dict[str, Any] = {}
+    for entry in entries:
+        for name, value in entry.items():
+            if name in options:
+                raise InputError(f"{path}: '{name}' is given by two keys at once; keep it in one place")
+            options[name] = value
+    try:
+        return Run(**{"device": device, **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise InputError(f"{path}: {name} '{options.get(name)}': {first['msg']}") from error
+
+
+def _check(path: Path, run: Run) -> None:
+    try:
+        check_run(run)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if run.backbone_weights not in ("pretrained", "random") and not Path(run.backbone_weights).is_file():
+        raise InputError(f"{path}: backbone_weights '{run.backbone_weights}': no such file; give its path, or 'random'")
+
+
+def _places(runs: Sequence[Run]) -> list[Path]:
+    """The folder of every run; where several would share one, a folder between them says what tells them apart."""
+    sharing: dict[Path, list[Run]] = defaultdict(list)
+    for run in runs:
+        sharing[run_folder(Path(), run)].append(run)
+    return [_place(folder, run, sharing[folder]) for run in runs for folder in [run_folder(Path(), run)]]
+
+
+def _place(folder: Path, run: Run, sharing: Sequence[Run]) -> Path:
+    different = [name for name in OPTIONS if len({getattr(other, name) for other in sharing}) > 1]
+    if not different:
+        return folder
+    variant = ",".join(f"{name}={_short(name, run, sharing)}" for name in different)
+    return folder.parent / variant / folder.name
+
+
+def _short(name: str, run: Run, sharing: Sequence[Run]) -> str:
+    """An option's value as part of a file name, different for different values."""
+    value = getattr(run, name)
+    short = _file_name(value)
+    namesakes = {getattr(other, name) for other in sharing if _file_name(getattr(other, name)) == short}
+    return short if len(namesakes) == 1 else f"{short}-{hashlib.sha256(repr(value).encode()).hexdigest()[:8]}"
+
+
+def _file_name(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "+".join(_file_name(one) for one in value) or "none"
+    return "none" if value is None else re.sub(r"[^A-Za-z0-9._+-]", "_", Path(str(value)).name)
+
+
+def _words(run: Run) -> str:
+    return f"{run.dataset}, {run.backbone}, {run.searcher}, {run.space}, seed {run.seed}"

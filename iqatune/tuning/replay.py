@@ -1,0 +1,141 @@
+"""Recompute every figure of a record from its stored weights and the data, and say what differs."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iqatune.evaluation.agreement import confidence, correlation
+from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
+from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.replay import Changed, Replay, Replayed
+from iqatune.records.result import Baselines, Best, HeldOut, Result, read_result
+from iqatune.search.task import Task
+from iqatune.statistics.prepare import Prepared, prepare
+from iqatune.tuning.folds import summarise
+
+TOLERANCE = 1e-6
+"""Largest difference of a figure that counts as none; for figures of one machine it is 0."""
+
+NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
+"""Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
+
+
+def replay(file: Path, where: dict[str, str], cache_dir: Path, progress: Progress) -> Replay:
+    """Recompute the figures of a record: tuned, uniform, held-out and the intervals. No figure that is null is made up.
+
+    Args:
+        where: options of the run that say where things are now: data_root, pairs, backbone_weights, device.
+
+    Raises:
+        InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
+    """
+    result = read_result(file)
+    run = result.run.model_copy(update=where)
+    prepared = prepare(run, run, run.structure, cache_dir, progress)
+    changed = _changed(result, prepared)
+    if prepared.channels != result.channels:
+        return Replay(file=str(file), changed=changed, figures=())
+    try:
+        again = _recomputed(result, run, prepared)
+    except ValueError as error:
+        # weights that are none, or parameters of another space: the record was altered
+        altered = Changed(name="weights", recorded="not usable", now=str(error))
+        return Replay(file=str(file), changed=(*changed, altered), figures=())
+    recorded, recomputed = figures(result), figures(again)
+    compared = tuple(
+        Replayed(name=name, recorded=value, recomputed=recomputed[name], same=is_same(value, recomputed[name]))
+        for name, value in recorded.items()
+        if name in recomputed
+    )
+    return Replay(file=str(file), changed=changed, figures=compared)
+
+
+def figures(result: Result) -> dict[str, float]:
+    """Every figure of a record that can be recomputed, by its path in the file, as best.srcc."""
+    content = result.model_dump(include={"best", "baselines", "held_out", "confidence"})
+    return dict(_flat(content, ""))
+
+
+def is_same(recorded: float, recomputed: float) -> bool:
+    """Within the tolerance, or both undefined."""
+    if math.isnan(recorded) or math.isnan(recomputed):
+        return math.isnan(recorded) and math.isnan(recomputed)
+    return abs(recorded - recomputed) <= TOLERANCE
+
+
+def _flat(content: Any, path: str) -> list[tuple[str, float]]:
+    if isinstance(content, dict):
+        inputs = {"parameters", "alpha", "beta", "sample"}
+        parts = [(f"{path}.{name}" if path else name, part) for name, part in content.items() if name not in inputs]
+    elif isinstance(content, list | tuple):
+        parts = [(f"{path}[{place}]", part) for place, part in enumerate(content)]
+    else:
+        return [(path, float(content))] if isinstance(content, int | float) else []
+    return [figure for name, part in parts for figure in _flat(part, name)]
+
+
+def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
+    recorded, now = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in (result.protocol, prepared.protocol))
+    changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
+    if result.held_out is not None and not _keeps_parameters(result.held_out):
+        changes.append(("parameters of the folds", "none", "needed for the held-out figures; search anew"))
+    if result.held_out is not None and not _folds_are_there(result.held_out, prepared):
+        changes.append(("references of the folds", "those of the record", "not those of the data"))
+    if result.channels != prepared.channels:
+        changes.append(("channels", result.channels, prepared.channels))
+    return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
+
+
+def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
+    quality, references = prepared.table.quality, prepared.table.reference_ids
+    uniform = prepared.distances(uniform_weights(prepared.channels))
+    best, intervals = None, None
+    if result.best is not None:
+        distances = prepared.distances(tuned_weights(result))
+        agreement = correlation(quality, distances)
+        best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
+        intervals = confidence(quality, distances, references)
+    held_out = None
+    held = result.held_out
+    if held is not None and _keeps_parameters(held) and _folds_are_there(held, prepared):
+        tuned = best.srcc if best is not None else math.nan
+        held_out = _held_out(held, run, prepared, uniform, tuned)
+    update = {
+        "best": best,
+        "baselines": Baselines(uniform=correlation(quality, uniform)),
+        "held_out": held_out,
+        "confidence": intervals,
+    }
+    return result.model_copy(update=update)
+
+
+def _keeps_parameters(held_out: HeldOut) -> bool:
+    """Whether every fold with figures has the parameters that they came from; the first records had none."""
+    return all(fold.parameters or math.isnan(fold.srcc) for fold in held_out.per_fold)
+
+
+def _folds_are_there(held_out: HeldOut, prepared: Prepared) -> bool:
+    folds = [reference for fold in held_out.per_fold for reference in fold.references]
+    return sorted(folds) == sorted(prepared.table.references)
+
+
+def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, uniform: Floats, tuned_srcc: float) -> HeldOut:
+    space, table = prepared.space(run.space), prepared.table
+    features = prepared.features(space)
+    task = Task(run.searcher, run.samples, run.seed, space, features, table.quality, table.reference_ids)
+    ids = np.array(table.reference_ids)
+    masks = [np.isin(ids, fold.references) for fold in recorded.per_fold]
+    return summarise(
+        task, masks, [_vector(fold.parameters, space.names) for fold in recorded.per_fold], uniform, tuned_srcc
+    )
+
+
+def _vector(parameters: dict[str, float], names: tuple[str, ...]) -> Floats | None:
+    if not parameters:
+        return None
+    if set(parameters) != set(names):
+        raise ValueError("a fold's parameters are not those of the space")
+    return np.array([parameters[name] for name in names])

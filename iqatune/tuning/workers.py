@@ -1,0 +1,229 @@
+"""Whole runs side by side: in processes of this machine, or in tasks of a Ray cluster."""
+
+import multiprocessing
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from iqatune.errors import InputError
+from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.result import RESULT_FILE, TRIALS_FILE
+from iqatune.runtime.cluster import cluster
+from iqatune.runtime.files import write_bytes
+from iqatune.runtime.threads import processors
+from iqatune.runtime.worker import attend_to_parent
+from iqatune.statistics.prepare import Prepared
+from iqatune.tuning.run import search_prepared
+
+ATTEMPTS = 2
+"""How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""
+RAY_RETRIES = 3
+
+SHARED = ".shared-"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do: its options, the folder of its files, and what to do where its searcher cannot act its part."""
+
+    run: Run
+    folder: Path
+    strict: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that is over: its files are written, or `error` says in a line why not."""
+
+    job: Job
+    error: str | None
+
+
+class Workers(Protocol):
+    """Does jobs side by side."""
+
+    count: int
+    """How many at a time."""
+
+    def share(self, prepared: Prepared) -> Any:
+        """Put statistics where every worker can read them; what comes back stands for them."""
+
+    def drop(self, shared: Any) -> None:
+        """The statistics are needed no longer."""
+
+    def start(self, job: Job, shared: Any) -> None:
+        """Begin a job; at most `count` may be under way."""
+
+    def next(self) -> list[Ended]:
+        """Wait until a job is over."""
+
+
+@contextmanager
+def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
+    """Processes of this machine, by default as many as there are processors; shared statistics are files in `place`."""
+    for left in place.glob(f"{SHARED}*"):
+        # by a sweep that was killed
+        shutil.rmtree(left)
+    with (
+        tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
+        LocalWorkers(count or processors(), Path(folder)) as workers,
+    ):
+        yield workers
+
+
+@contextmanager
+def ray_workers(address: str, count: int | None) -> Iterator["RayWorkers"]:
+    """Tasks of the cluster at `address`, by default as many as it has processors.
+
+    Raises:
+        InputError: no cluster answers at the address.
+    """
+    with cluster(address, 1):
+        yield RayWorkers(count)
+
+
+@dataclass
+class LocalWorkers:
+    """Every process does one job at a time and has one thread; it ends with this process, however that ends."""
+
+    count: int
+    folder: Path
+    _free: list[ProcessPoolExecutor] = field(default_factory=list)
+    _busy: dict[Future[None], tuple[ProcessPoolExecutor, Job, Any, int]] = field(default_factory=dict)
+    _shared: int = 0
+
+    def __enter__(self) -> "LocalWorkers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # an interrupt leaves jobs under way; what they have done is in their folders
+        for process in multiprocessing.active_children() if self._busy else ():
+            process.terminate()
+        for executor in [*self._free, *(busy[0] for busy in self._busy.values())]:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def share(self, prepared: Prepared) -> "_Mapped":
+        """Write the moments to a file, which all processes map: memory holds them once."""
+        self._shared += 1
+        path = self.folder / f"{self._shared}.npy"
+        np.save(path, prepared.moments)
+        return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
+
+    def drop(self, shared: "_Mapped") -> None:
+        """Delete the file."""
+        shared.path.unlink()
+
+    def start(self, job: Job, shared: "_Mapped") -> None:
+        """Give the job to an idle process, or to a new one."""
+        self._start(job, shared, attempt=1)
+
+    def _start(self, job: Job, shared: "_Mapped", attempt: int) -> None:
+        executor = self._free.pop() if self._free else _one_process()
+        self._busy[executor.submit(_run_mapped, job, shared)] = (executor, job, shared, attempt)
+
+    def next(self) -> list[Ended]:
+        """Wait until a job is over; one whose process was killed is begun again, once."""
+        ended: list[Ended] = []
+        while not ended:
+            done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
+            ended = [one for future in done if (one := self._ended(future)) is not None]
+        return ended
+
+    def _ended(self, future: Future[None]) -> Ended | None:
+        """The job's end, or None where it has been begun again."""
+        executor, job, shared, attempt = self._busy.pop(future)
+        error = future.exception()
+        if not isinstance(error, BrokenProcessPool):
+            self._free.append(executor)
+            return Ended(job, None if error is None else reason(error))
+        executor.shutdown()
+        if attempt == ATTEMPTS:
+            return Ended(job, "its process was killed, such as for want of memory; try fewer --jobs")
+        self._start(job, shared, attempt + 1)
+        return None
+
+
+class RayWorkers:
+    """Every task does one job in a folder of its own, and this process writes the files: no disk need be shared."""
+
+    def __init__(self, count: int | None) -> None:
+        import ray
+
+        self._ray = ray
+        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        self._task = ray.remote(num_cpus=1, max_retries=RAY_RETRIES)(_run_apart)
+        self._busy: dict[Any, Job] = {}
+
+    def share(self, prepared: Prepared) -> Any:
+        """Put the statistics into the object store."""
+        return self._ray.put(prepared)
+
+    def drop(self, shared: Any) -> None:
+        """Nothing: Ray frees an object when nobody refers to it."""
+
+    def start(self, job: Job, shared: Any) -> None:
+        """Send the job out with the files it has so far."""
+        paths = [job.folder / name for name in (TRIALS_FILE, RESULT_FILE)]
+        files = {path.name: path.read_bytes() for path in paths if path.exists()}
+        self._busy[self._task.remote(job.run, shared, files, job.strict)] = job
+
+    def next(self) -> list[Ended]:
+        """Wait until a job is over, and write its files."""
+        done, _ = self._ray.wait(list(self._busy), num_returns=1)
+        return [self._ended(self._busy.pop(reference), reference) for reference in done]
+
+    def _ended(self, job: Job, reference: Any) -> Ended:
+        try:
+            files = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            return Ended(job, reason(error.cause))
+        except self._ray.exceptions.RayError as error:
+            return Ended(job, reason(error))
+        # the result last: with it the run is complete
+        for name in (TRIALS_FILE, RESULT_FILE):
+            write_bytes(job.folder / name, files[name])
+        return Ended(job, None)
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """Statistics whose moments are in a file."""
+
+    prepared: Prepared
+    path: Path
+
+    def load(self) -> Prepared:
+        # mapped, but an ordinary array to whoever uses it
+        return replace(self.prepared, moments=np.asarray(np.load(self.path, mmap_mode="r")))
+
+
+def _run_mapped(job: Job, shared: _Mapped) -> None:
+    search_prepared(job.run, shared.load(), job.folder, Progress(), job.strict, processes=1)
+
+
+def _run_apart(run: Run, prepared: Prepared, files: dict[str, bytes], strict: bool) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, content in files.items():
+            write_bytes(folder / file, content)
+        search_prepared(run, prepared, folder, Progress(), strict, processes=1)
+        return {file: (folder / file).read_bytes() for file in (TRIALS_FILE, RESULT_FILE)}
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, in a line; the kind of error too where it is not one that was foreseen."""
+    line = " ".join(str(error).split())
+    return line if isinstance(error, InputError) else f"{type(error).__name__}: {line}"
+
+
+def _one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=attend_to_parent)

@@ -1,0 +1,444 @@
+"""What a report says of records made by hand, whose figures are known."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqatune.datasets.table import Pair
+from iqatune.errors import InputError
+from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.result import Result, read_result
+from iqatune.records.trial import Trial
+from iqatune.report import figures
+from iqatune.report.build import make_report
+from iqatune.report.collect import FoundRun, collect
+from iqatune.report.context import is_of
+from iqatune.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread, word
+from iqatune.report.sections.examples import chosen_pairs
+from iqatune.report.sections.searchers import best_so_far, expected_best, random_equivalent
+from iqatune.report.write import latex, table_csv, table_latex, table_markdown
+
+WriteRun = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a drawing takes longer than all tables; the page's test looks at real ones
+    monkeypatch.setattr(figures, "_drawn", lambda draw, width, height: "<svg/>")
+
+
+def tables(report: Report) -> dict[str, Table]:
+    return {table.name: table for section in report.sections for table in section.tables}
+
+
+def cells(table: Table, *words: str) -> dict[str, Cell]:
+    """The row whose first cells are these words, by column."""
+    found = [row for row in table.rows if tuple(cell.text for cell in row[: len(words)]) == words]
+    assert len(found) == 1, [row[0].text for row in table.rows]
+    return {column.full_name: cell for column, cell in zip(table.columns, found[0], strict=True)}
+
+
+def test_seeds_are_averaged(tmp_path: Path, write_run: WriteRun) -> None:
+    for seed, srcc in enumerate((0.90, 0.92, 0.94)):
+        write_run(seed=seed, srcc=srcc, held_out=srcc - 0.05)
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    row = cells(table, "vgg19", "tuned")
+    assert row["live SRCC"].text == "0.9200 ± 0.0200"
+    assert row["live held-out"].value == pytest.approx(0.87)
+    assert row["live KRCC"].value == pytest.approx(0.72)
+    assert row["live 95 %"].text == "[0.850, 0.950]"
+    assert cells(table, "vgg19", "uniform")["live SRCC"].value == 0.8
+    assert cells(table, "vgg19", "uniform")["live held-out"].value == pytest.approx(0.81)
+    assert "3 seeds" in table.title
+
+
+def test_other_backbone_parameters_are_another_row(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", srcc=0.95)
+    write_run(folder="b", srcc=0.93, backbone_weights="random", backbone_sha256="2" * 64)
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    assert cells(table, "vgg19", "tuned")["live SRCC"].value == 0.95
+    assert cells(table, "vgg19 (random)", "tuned")["live SRCC"].value == 0.93
+
+
+def test_what_was_not_run_is_missing(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(dataset="live", backbone="vgg19")
+    write_run(dataset="csiq", backbone="alexnet")
+    report = make_report(collect(tmp_path))
+    row = cells(tables(report)["scores-random-stage-4"], "vgg19", "tuned")
+    assert row["csiq SRCC"] == Cell() == Cell(MISSING)
+    assert row["live SRCC"].value == 0.9
+    # speed, distortions and transfer were not measured, and are not made up
+    assert all(row[1].missing for row in tables(report)["speed"].rows)
+    assert not [name for name in tables(report) if name.startswith("distortions-")]
+    assert cells(tables(report)["transfer-vgg19"], "live")["csiq SRCC"].missing
+
+
+def test_a_backbone_with_its_own_pooling_can_be_the_answer(tmp_path: Path, write_run: WriteRun) -> None:
+    for backbone in ("alexnet", "squeezenet"):
+        write_run(backbone=backbone, srcc=0.85, held_out=0.80)
+    write_run(backbone="vgg16", pooling="l2", srcc=0.95, held_out=0.94)
+    write_run(folder="other", backbone="xception", srcc=0.99, held_out=0.98, pairs=700, dataset_sha256="3" * 64)
+    report = make_report(collect(tmp_path))
+    # xception was scored on other pairs, and is not compared
+    assert (
+        "use vgg16 tuned by random (stage space, 4 samples, pooling l2 instead of native)" in report.answer[0].headline
+    )
+    assert "vgg16 on live: pooling l2 instead of native." in tables(report)["searchers"].card
+
+
+def test_another_protocol_is_marked_with_what_differs(tmp_path: Path, write_run: WriteRun) -> None:
+    for seed in range(2):
+        write_run(folder="a", seed=seed)
+    write_run(folder="b", resize=None, interpolation=None, srcc=0.97)
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    assert cells(table, "vgg19¹", "tuned")["live SRCC"].value == 0.97
+    assert cells(table, "vgg19", "tuned")["live SRCC"].value == 0.9
+    (line,) = [line for line in table.card if line.startswith("¹")]
+    assert "resize none instead of 256" in line
+    assert "779 pairs, 29 references" in " ".join(table.card)
+
+
+def test_ties_with_the_best_are_marked(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(backbone="vgg19", srcc=0.95, bounds=(0.90, 0.98))
+    write_run(backbone="alexnet", srcc=0.94, bounds=(0.88, 0.97))
+    write_run(backbone="resnet50", srcc=0.80, bounds=(0.75, 0.85))
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    found = {name: cells(table, name, "tuned")["live SRCC"] for name in ("vgg19", "alexnet", "resnet50")}
+    assert [(found[name].best, found[name].tied) for name in found] == [(True, True), (False, True), (False, False)]
+    assert any(note.startswith("*") for note in table.notes)
+
+
+def test_simulated_scores_are_said_to_be(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(dataset="demo")
+    report = make_report(collect(tmp_path))
+    assert all("SIMULATED" in one.text for one in report.answer)
+    for table in tables(report).values():
+        if not table.source and table.name != "speed":
+            assert "SIMULATED" in " ".join((*table.notes, *table.card)), table.name
+
+
+def test_published_figures_stand_apart(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run()
+    found = tables(make_report(collect(tmp_path)))
+    published = {name: table for name, table in found.items() if name.startswith("published")}
+    assert set(published) >= {"published-random", "published-metrics", "published-speed"}
+    assert all(table.source and "Published, not measured here" in table.title for table in published.values())
+    assert not any(table.source for name, table in found.items() if name not in published)
+    assert cells(published["published-random"], "vgg19")["live SRCC"].value == 0.954
+
+
+def test_the_answer_names_the_best_held_out_of_the_tied_and_warns(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(searcher="bohb", srcc=0.95, held_out=0.90)
+    write_run(searcher="random", srcc=0.94, held_out=0.92)
+    write_run(searcher="ax", srcc=0.70, held_out=0.99, bounds=(0.60, 0.80))
+    (answer,) = make_report(collect(tmp_path)).answer
+    assert answer.headline.startswith("On live, use vgg19 tuned by random")
+    assert "2 of 3 settings are tied with the best (searchers bohb, random)" in answer.text
+    assert "caution" in answer.text
+    assert "Expect an SRCC of 0.920 on unseen images" in answer.text
+    assert "uniform" in answer.text
+
+
+def test_the_answer_to_one_setting_knows_its_limits(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(held_out=None)
+    (answer,) = make_report(collect(tmp_path)).answer
+    assert "nothing was held out" in answer.text
+    assert "only setting" in answer.text
+
+
+def test_runs_that_did_not_end_are_left_out_and_named(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(seed=0)
+    path = write_run(seed=1, status="interrupted", srcc=0.5)
+    report = make_report(collect(tmp_path))
+    assert str(path.relative_to(tmp_path)) in " ".join(report.warnings)
+    assert cells(tables(report)["scores-random-stage-4"], "vgg19", "tuned")["live SRCC"].value == 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.json", "{", "not JSON"),
+        ("x.json", '{"schema": "iqatune.evaluation/1"}', "damaged, or of another release"),
+        ("result.json", '{"schema": "other"}', "not a record"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, write_run: WriteRun, name: str, content: str, words: str) -> None:
+    write_run()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / name).write_text(content)
+    with pytest.raises(InputError, match=f"{name}: {words}"):
+        collect(tmp_path)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no complete run"):
+        collect(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        collect(tmp_path / "nowhere")
+
+
+def test_sets_of_pairs_in_other_folders_are_other_data_sets(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", dataset="csv", pairs_file="/data/one/labels.csv", dataset_sha256="a" * 64)
+    write_run(folder="b", dataset="csv", pairs_file="/data/two/labels.csv", dataset_sha256="b" * 64)
+    assert collect(tmp_path).datasets == ("csv:one", "csv:two")
+
+
+def test_speed_comes_from_a_bench(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run()
+    (tmp_path / "bench").mkdir()
+    measured = json.loads((Path(__file__).parents[2] / "results" / "bench" / "bench.json").read_text())
+    for name, precision, quick in (("a", "fp32", False), ("b", "bf16", False), ("c", "fp16", True)):
+        content = {**measured, "precision": precision, "quick": quick}
+        (tmp_path / "bench" / f"{name}.json").write_text(json.dumps(content))
+    speed = tables(make_report(collect(tmp_path)))["speed"]
+    wanted = next(one for one in measured["backbones"] if one["name"] == "vgg19")["pairs_per_second"]["median"]
+    device = measured["environment"]["device"]
+    for precision in ("fp32", "bf16"):
+        assert cells(speed, "vgg19", precision, device)["pairs per second"].value == wanted
+    assert not any(row[1].text == "fp16" for row in speed.rows)  # a quick bench measures nothing
+    (tmp_path / "bench" / "a.json").write_text('{"schema": "iqatune.bench/1"}')
+    with pytest.raises(InputError, match=r"a\.json: damaged"):
+        collect(tmp_path)
+
+
+def test_backbones_and_sets_of_one_name_are_told_apart(tmp_path: Path, write_run: WriteRun) -> None:
+    for place, pairs, digest in (
+        ("a", "/data/set/one.csv", "a" * 64),
+        ("b", "/data/set/two.csv", "b" * 64),
+        ("c", "set/one.csv", "a" * 64),  # the first again, from another folder
+        ("d", "/data/other/one.csv", "d" * 64),
+    ):
+        write_run(folder=place, dataset="csv", pairs_file=pairs, dataset_sha256=digest, seed=ord(place))
+    assert collect(tmp_path).datasets == ("csv:other", "csv:set/one", "csv:set/two")
+    for place, digest, srcc in (("e10", "1" * 64, 0.8), ("e20", "2" * 64, 0.7)):
+        write_run(folder=place, backbone_weights="best.pth", backbone_sha256=digest, srcc=srcc)
+    table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
+    assert cells(table, "vgg19 (best) 111111", "tuned")["live SRCC"].value == 0.8
+    assert cells(table, "vgg19 (best) 222222", "tuned")["live SRCC"].value == 0.7
+
+
+def test_a_seed_counts_once(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", held_out=None, srcc=0.9)
+    write_run(folder="b", srcc=0.91)
+    write_run(folder="c", seed=1, held_out=None, srcc=0.93)
+    found = collect(tmp_path)
+    assert [run.path.relative_to(tmp_path).parts[0] for group in found.groups for run in group.runs] == ["b", "c"]
+    assert [path.relative_to(tmp_path).parts[0] for path in found.repeated] == ["a"]
+    report = make_report(found)
+    assert any("another run has its setting and seed: a/" in line for line in report.warnings)
+    assert "folds by reference, 1 seed)" in report.answer[0].text
+    assert "(2 seeds)" in report.answer[0].text
+
+
+def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(folder="a", dataset="csv", pairs_file="/data/a b/x.csv", dataset_sha256="a" * 64)
+    write_run(folder="b", dataset="csv", pairs_file="/data/a_b/x.csv", dataset_sha256="b" * 64)
+    report = make_report(collect(tmp_path))
+    for kind in ("tables", "figures"):
+        names = [one.name for section in report.sections for one in getattr(section, kind)]
+        assert len(names) == len(set(names))
+
+
+def test_csv_tables_hold_every_figure(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(srcc=0.9, bounds=(0.85, 0.95))
+    write_run(seed=1, srcc=0.94, bounds=(0.85, 0.95))
+    text = table_csv(tables(make_report(collect(tmp_path)))["scores-random-stage-4"])
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert float(row["live SRCC standard deviation"]) == pytest.approx(np.std([0.9, 0.94], ddof=1))
+    assert (row["live 95 % low"], row["live 95 % high"]) == ("0.85", "0.95")
+
+
+def test_markdown_shows_names_as_they_are() -> None:
+    table = replace(TABLE, rows=((word("noise|x*_<b>$y$\n<script>"), number(0.5), Cell()),))
+    assert r"| noise\|x\*\_\<b\>\$y\$ \<script\> | 0.5000 | — |" in table_markdown(table)
+
+
+def test_stage_shares_sum_to_one(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run()
+    row = cells(tables(make_report(collect(tmp_path)))["stages-live"], "vgg19", "random")
+    assert [row[name].value for name in ("alpha 0", "alpha 1", "beta 0", "beta 1")] == pytest.approx(
+        [0.4, 0.2, 0.2, 0.2]
+    )
+
+
+def trial(sample: int, srcc: float, budget: float = 1.0) -> Trial:
+    return Trial(sample, str(sample), np.zeros(1), srcc, budget, "random", 0.0)
+
+
+def test_best_so_far_counts_whole_evaluations_alone() -> None:
+    trials = [trial(0, 0.99, 0.25), trial(1, 0.7), trial(2, math.nan), trial(3, 0.8), trial(0, 0.6)]
+    assert best_so_far(trials, 1) == 0.6
+    assert best_so_far(trials, 3) == 0.7
+    assert best_so_far(trials, 4) == 0.8
+    assert best_so_far(trials[:1], 5) is None
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=8))
+def test_the_expected_best_is_the_mean_over_all_draws(values: list[float]) -> None:
+    found = expected_best(np.array(values))
+    for k in range(1, len(values) + 1):
+        assert found[k - 1] == pytest.approx(np.mean([max(draw) for draw in combinations(values, k)]), abs=1e-12)
+
+
+def test_random_samples_that_equal_a_run() -> None:
+    values = np.linspace(0, 1, 101)
+    assert random_equivalent(0.5, values) == (1, True)
+    assert random_equivalent(1.0, values) == (101, True)
+    assert random_equivalent(1.1, values) == (101, False)
+    samples, _ = random_equivalent(0.9, values)
+    # the mean of the best of k uniform numbers is k / (k + 1)
+    assert 8 <= samples <= 9
+
+
+def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write_run: WriteRun) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(8):
+        draws = rng.uniform(0.7, 0.9, 12).tolist()
+        write_run(searcher="random", seed=seed, srcc=max(draws), trials=draws, samples=12)
+        write_run(searcher="bohb", seed=seed, srcc=0.95, trials=[0.7] * 11 + [0.95], samples=12)
+        write_run(searcher="ax", seed=seed, srcc=0.80, trials=[0.8] * 12, samples=12)
+    write_run(searcher="random", seed=9, srcc=0.75, trials=[0.75], samples=12)  # no other searcher has this seed
+    report = make_report(collect(tmp_path))
+    found = tables(report)
+    assert [cells(found["searchers"], name)["mean rank"].value for name in ("bohb", "random", "ax")] == [1, 2, 3]
+    tuned = [cells(found["searchers"], name)["tuned SRCC"] for name in ("bohb", "random", "ax")]
+    assert [(cell.best, cell.tied) for cell in tuned] == [(True, True), (False, False), (False, False)]
+    assert cells(found["searchers"], "bohb")["random samples"].text.startswith("> ")
+    assert cells(found["searchers-anytime"], "bohb")["10 samples"].value == pytest.approx(0.7)
+    assert cells(found["searchers-anytime"], "bohb")["25 samples"].missing
+    section = next(section for section in report.sections if section.key == "e")
+    assert "Friedman" in section.text[0]
+    assert "the searchers differ" in section.text[0]
+    assert found["searchers-wilcoxon"].rows[0][0].text == "ax"
+    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime"}
+
+
+def test_few_cases_are_not_tested(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(searcher="random")
+    write_run(searcher="ax", srcc=0.91)
+    report = make_report(collect(tmp_path))
+    section = next(section for section in report.sections if section.key == "e")
+    assert "too few" in section.text[0]
+    assert "searchers-wilcoxon" not in tables(report)
+
+
+TABLE = Table(
+    "t",
+    "50 % of a_b & c",
+    (Column("name"), Column("SRCC", "live"), Column("KRCC", "live")),
+    (
+        (Cell("a|b"), Cell("0.95", 0.951234567890123, best=True, tied=True), Cell()),
+        (Cell("c"), Cell("0.94", 0.94, tied=True), number(math.nan)),
+        (Cell("d"), Cell("0.90", 0.9), interval((0.1, 0.2))),
+    ),
+    card=("All of it.",),
+    notes=("* tied",),
+)
+
+
+def test_csv_holds_every_digit_and_the_ties() -> None:
+    rows = list(csv.reader(io.StringIO(table_csv(TABLE))))
+    assert rows[0] == ["name", "live SRCC", "live SRCC tied", "live KRCC", "live KRCC low", "live KRCC high"]
+    assert rows[1] == ["a|b", "0.951234567890123", "true", "", "", ""]
+    assert rows[2] == ["c", "0.94", "true", "undefined", "", ""]
+    assert rows[3][2] == "false"
+
+
+def test_markdown_marks_best_tied_and_missing() -> None:
+    lines = table_markdown(TABLE).splitlines()
+    assert lines[2] == "| name | live SRCC | live KRCC |"
+    assert lines[4] == r"| a\|b | **0.95*** | — |"
+    assert lines[5] == "| c | 0.94* | undefined |"
+    assert r"\* tied" in lines[8]
+
+
+def test_latex_escapes() -> None:
+    text = table_latex(TABLE)
+    assert r"\caption{50 \% of a\_b \& c}" in text
+    assert r" & \multicolumn{2}{c}{live} \\" in text
+    assert r"a|b & \textbf{0.95*} & -- \\" in text
+    assert latex("±¹") == r"$\pm$\textsuperscript{1}"
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert all(line.count(" & ") == 2 for line in body)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=6))
+def test_one_best_at_least_and_every_best_is_tied(values: Sequence[float]) -> None:
+    marked = ranked([number(value) for value in values], [False] * len(values))
+    assert [cell.best for cell in marked] == [value == max(values) for value in values]
+    assert all(cell.tied for cell in marked if cell.best)
+    assert ranked([number(0.5), Cell()], [True, True]) == [number(0.5), Cell()]
+
+
+def test_spread_of_seeds() -> None:
+    assert spread([]) == Cell()
+    assert spread([0.5]).text == "0.5000"
+    assert spread([0.4, 0.6]).text == f"0.5000 ± {np.std([0.4, 0.6], ddof=1):.4f}"
+    assert spread([0.4, math.nan]).text == "undefined"
+
+
+def test_an_evaluation_that_is_of_no_record_is_told(tmp_path: Path, write_run: WriteRun) -> None:
+    path = write_run()
+    result = read_result(path)
+    one = {
+        **{"backbone": "vgg19", "searcher": "random", "space": "stage", "tuned_on": "live", "groups": ()},
+        **{"srcc": 0.9, "krcc": 0.7, "plcc": 0.9, "confidence": None, "tied_with_best": True},
+        "protocol": result.protocol,
+    }
+    whole = str(path.relative_to(tmp_path))
+    results = tuple(Evaluated(**one, file=file) for file in (whole, "random-stage-s0/result.json"))
+    kept = Evaluation(dataset="live", by=None, simulated=False, results=results)
+    (tmp_path / "kept.json").write_text(kept.model_dump_json(by_alias=True))
+    told = [line for line in make_report(collect(tmp_path)).warnings if "of no record here" in line]
+    assert told == ["Not used, for it is of no record here: the evaluation of random-stage-s0/result.json."]
+
+
+def test_an_evaluation_is_of_the_record_that_its_path_and_parameters_name(
+    record: Callable[..., Result], tmp_path: Path
+) -> None:
+    def evaluated(file: str, result: Result) -> Evaluated:
+        fields = {"backbone": "vgg19", "searcher": "random", "space": "stage", "tuned_on": "live", "groups": ()}
+        return Evaluated(
+            **fields,
+            file=file,
+            srcc=0.9,
+            krcc=0.7,
+            plcc=0.9,
+            confidence=None,
+            tied_with_best=True,
+            protocol=result.protocol,
+        )
+
+    downloaded, random = record(), record(backbone_weights="random", backbone_sha256="2" * 64)
+    place = Path("live", "vgg19", "random-stage-s0", "result.json")
+    run = FoundRun(tmp_path / "runs" / place, downloaded)
+    assert is_of(evaluated(str(Path("elsewhere") / place), downloaded), run)
+    assert is_of(evaluated(str(place), downloaded), run)
+    assert not is_of(evaluated(str(place), random), run)
+    assert not is_of(evaluated(str(place).replace("-s0", "-s1"), downloaded), run)
+    assert not is_of(evaluated("result.json", downloaded), run)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 9)), min_size=1, max_size=20))
+def test_examples_span_the_qualities_of_one_reference(rows: list[tuple[str, str, float]]) -> None:
+    pairs = [
+        Pair(Path(reference), Path(str(number)), reference, distortion, None, quality, quality)
+        for number, (reference, distortion, quality) in enumerate(rows)
+    ]
+    chosen = chosen_pairs(pairs)
+    (reference,) = {pair.reference_id for pair in chosen}
+    versions = [pair for pair in pairs if pair.reference_id == reference]
+    assert len(versions) == max(sum(pair.reference_id == name for pair in pairs) for name in "abc")
+    assert len(set(chosen)) == len(chosen) == min(len(versions), 5)
+    assert chosen[0].quality == max(pair.quality for pair in versions)
+    assert [pair.quality for pair in chosen] == sorted((pair.quality for pair in chosen), reverse=True)

@@ -1,0 +1,90 @@
+"""Baselines on real images, against the scores that others published for the same files."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iqatune.datasets.registry import load_pairs
+from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
+from iqatune.progress import Progress
+from iqatune.records.options import DataOptions
+from iqatune.scoring.baselines import BASELINES, TooSmall, baseline_scores
+
+QUIET = Progress()
+
+
+@pytest.fixture(scope="module")
+def live(test_data: Path) -> tuple[PairTable, dict[str, list[float]]]:
+    """Every eighth of the real LIVE images, and the published scores of these."""
+    labels = test_data / "live_r2" / "labels.csv"
+    table = load_pairs(DataOptions(dataset="csv", pairs=labels, better="lower"))
+    pairs = table.pairs[::8]
+    with (test_data / "live_r2" / "published_scores.csv").open(newline="") as file:
+        rows = {row.pop("distorted"): row for row in csv.DictReader(file)}
+    names = [pair.distorted.relative_to(labels.parent).as_posix() for pair in pairs]
+    published = {name: [float(rows[image][name]) for image in names] for name in next(iter(rows.values()))}
+    return PairTable("csv", pairs, table.label, table.label_sha256, table.better), published
+
+
+def test_psnr_is_the_published_one(live: tuple[PairTable, dict[str, list[float]]], tmp_path: Path) -> None:
+    table, published = live
+    measured = baseline_scores("psnr", table, None, "cpu", tmp_path, QUIET)
+    np.testing.assert_allclose(measured, published["psnr"], atol=6e-4)
+
+
+def test_fsim_is_the_published_one(live: tuple[PairTable, dict[str, list[float]]], tmp_path: Path) -> None:
+    table, published = live
+    measured = baseline_scores("fsim", table, None, "cpu", tmp_path, QUIET)
+    # published as half of one minus FSIMc
+    np.testing.assert_allclose((1 - measured) / 2, published["one_minus_fsim"], atol=5e-4)
+
+
+def test_ms_ssim_is_nearly_the_published_one(live: tuple[PairTable, dict[str, list[float]]], tmp_path: Path) -> None:
+    table, published = live
+    measured = baseline_scores("ms-ssim", table, None, "cpu", tmp_path, QUIET)
+    # published as half of one minus MS-SSIM, of another implementation: of luma, with other rounding and borders
+    np.testing.assert_allclose((1 - measured) / 2, published["one_minus_msssim"], rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["psnr", "ssim", "vif"])
+def test_quality_rises_with_every_baseline(small_table: PairTable, tmp_path: Path, name: str) -> None:
+    # noise of five strengths on one reference
+    pairs = tuple(pair for pair in small_table.pairs if pair.distortion == "gaussian-noise")[:5]
+    table = PairTable("demo", pairs, "", "", "higher")
+    scores = baseline_scores(name, table, None, "cpu", tmp_path, QUIET)
+    assert (np.diff(scores) < 0).all()
+
+
+def test_scores_are_kept(small_table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import piq
+
+    table = PairTable("demo", small_table.pairs[:4], "", "", "higher")
+    first = baseline_scores("psnr", table, None, "cpu", tmp_path, QUIET)
+    other = baseline_scores("psnr", table, 100, "cpu", tmp_path, QUIET)
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(piq, "psnr", refuse)
+    np.testing.assert_array_equal(baseline_scores("psnr", table, None, "cpu", tmp_path, QUIET), first)
+    np.testing.assert_array_equal(baseline_scores("psnr", table, 100, "cpu", tmp_path, QUIET), other)
+    assert (first != other).all()
+
+
+def test_images_too_small_are_refused(small_table: PairTable, tmp_path: Path) -> None:
+    with pytest.raises(TooSmall, match="192 x 144, and it takes 161 pixels"):
+        baseline_scores("ms-ssim", small_table, None, "cpu", tmp_path, QUIET)
+
+
+def test_an_unknown_baseline_is_refused_with_a_suggestion(small_table: PairTable, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="ssim"):
+        baseline_scores("sssim", small_table, None, "cpu", tmp_path, QUIET)
+    assert set(BASELINES) == {"psnr", "ssim", "ms-ssim", "fsim", "vif"}
+
+
+@pytest.fixture(scope="module")
+def small_table(tmp_path_factory: pytest.TempPathFactory) -> PairTable:
+    return load_pairs(DataOptions(dataset="demo", data_root=tmp_path_factory.mktemp("demo")))

@@ -1,0 +1,121 @@
+"""GRID.yaml: what its cells are, where they go, and what is refused before any work."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iqatune.errors import InputError
+from iqatune.tuning.grid import Cell, read_grid
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Callable[[str], tuple[Cell, ...]]:
+    """The cells of a grid given as text."""
+
+    def read(text: str) -> tuple[Cell, ...]:
+        path = tmp_path / "grid.yaml"
+        path.write_text(text)
+        return read_grid(path)
+
+    return read
+
+
+GOOD = {"datasets": "[live, csiq]", "backbones": "[alexnet]", "searchers": "[random]"}
+
+
+def _grid(**changes: str) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in {**GOOD, **changes}.items())
+
+
+def test_cells_are_all_combinations_with_the_data_set_changing_slowest(cells: Callable[..., tuple[Cell, ...]]) -> None:
+    found = cells("seeds: [0, 1]\nsamples: 7\nresize: none\n" + _grid(searchers="[random, bohb]"))
+    assert [cell.place.as_posix() for cell in found] == [
+        f"{dataset}/alexnet/{searcher}-stage-s{seed}"
+        for dataset in ("live", "csiq")
+        for seed in (0, 1)
+        for searcher in ("random", "bohb")
+    ]
+    assert {cell.run.samples for cell in found} == {7}
+    assert {cell.run.resize for cell in found} == {None}
+
+
+def test_an_entry_may_hold_options_that_belong_together(cells: Callable[..., tuple[Cell, ...]]) -> None:
+    found = cells(_grid(datasets="[{dataset: csv, pairs: a.csv, better: lower, exclude: [blur]}, live]"))
+    assert [(cell.run.dataset, cell.run.pairs, cell.run.better) for cell in found] == [
+        ("csv", "a.csv", "lower"),
+        ("live", None, None),
+    ]
+    assert found[0].run.exclude == ("blur",)
+
+
+def test_cells_that_would_share_a_folder_get_one_between_that_tells_them_apart(
+    cells: Callable[..., tuple[Cell, ...]], tmp_path: Path
+) -> None:
+    for name in ("a.pth", "b/c.pth", "d/c.pth"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    entries = ", ".join(
+        f"{{backbone: alexnet, backbone_weights: {weights}}}"
+        for weights in ("random", *(tmp_path / name for name in ("a.pth", "b/c.pth", "d/c.pth")))
+    )
+    found = cells(_grid(datasets="live", backbones=f"[{entries}, vgg16]"))
+    places = [cell.place.as_posix() for cell in found]
+    assert places[0] == "live/alexnet/backbone_weights=random/random-stage-s0"
+    assert places[1] == "live/alexnet/backbone_weights=a.pth/random-stage-s0"
+    assert places[2].startswith("live/alexnet/backbone_weights=c.pth-")
+    assert places[4] == "live/vgg16/random-stage-s0"
+    assert len(set(places)) == 5
+
+
+def test_every_option_can_vary(cells: Callable[..., tuple[Cell, ...]]) -> None:
+    found = cells(_grid(datasets="live", samples="[5, 10]", folds="[0]", structures="[covariance, stddev]"))
+    assert {cell.place.parent.name for cell in found} == {
+        f"samples={samples},structure={structure}" for samples in (5, 10) for structure in ("covariance", "stddev")
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (_grid(serchers="[random]"), "'serchers'; did you mean 'searchers'"),
+        (_grid(searchers="[random, bobh]"), "did you mean 'bohb'"),
+        (_grid(backbones="[alexnat]"), "did you mean 'alexnet'"),
+        (_grid(spaces="[stage, chanel]"), "chanel"),
+        (_grid(samples="[50, 0]"), "--samples 0"),
+        (_grid(samples="[many]"), "samples 'many'"),
+        (_grid(folds="1"), "--folds 1"),
+        (_grid(seeds="[0, 0]"), "twice"),
+        (_grid(seeds="[0]", seed="1"), "given twice"),
+        (_grid(seeds="[]"), "'seeds' is empty"),
+        (_grid(engine="ray"), "'engine' is no option of a grid"),
+        (_grid(backbones="[{backbone_weights: random}]"), "has no 'backbone'"),
+        (_grid(backbones="[{backbone: alexnet, weights: random}]"), "unknown key 'weights'"),
+        (_grid(backbones="[{backbone: alexnet, backbone_weights: nowhere.pth}]"), "nowhere.pth"),
+        (_grid(datasets="[{dataset: live, resize: none}]", resize="256"), "'resize' is given by two keys"),
+        ("datasets: [live]\nsearchers: [random]\n", "says nothing about 'backbones'"),
+        ("- live\n", "must hold options"),
+        ("datasets: [live\n", "not YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(text: str, says: str, cells: Callable[..., tuple[Cell, ...]]) -> None:
+    with pytest.raises(InputError) as caught:
+        cells(text)
+    assert says in str(caught.value)
+    assert "grid.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_published_grid(cells: Callable[..., tuple[Cell, ...]]) -> None:
+    found = read_grid(CONFIGS / "study.yaml")
+    assert len(found) == len({cell.place for cell in found}) == 6 * 6 * 4
+    assert {cell.run.samples for cell in found} == {50}
+
+
+def test_the_quick_grid(test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = (CONFIGS / "quick.yaml").read_text().replace("../shared/data", str(test_data))
+    (tmp_path / "quick.yaml").write_text(grid)
+    found = read_grid(tmp_path / "quick.yaml")
+    assert len(found) == len({cell.place for cell in found}) == 6 * 2 * 3
