@@ -1,7 +1,33 @@
-"""The exceptions that mean: what the user gave cannot be used; and what was probably meant."""
+"""The exceptions that mean: what the user gave cannot be used; and what was probably meant.
 
+The library names an option in backticks, by its Python name: "`folds` 1: give 0 for none". Whoever shows the line
+spells it for its reader: `--folds 1` on the command line, `folds=1` in Python.
+"""
+
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_OPTION = re.compile(r"`([a-z][a-z0-9_]*)`")
+_OPTION_WITH_VALUE = re.compile(r"`([a-z][a-z0-9_]*)` (?!(?:and|are|is|or|out|scores)\b)(?=\S)")
+
+
+def as_flags(text: str) -> str:
+    """A text whose options are spelled as on the command line.
+
+    >>> as_flags("`cache_dir` /x: cannot be written; name another folder")
+    '--cache-dir /x: cannot be written; name another folder'
+    """
+    return _OPTION.sub(lambda match: "--" + match[1].replace("_", "-"), text)
+
+
+def as_keywords(text: str) -> str:
+    """A text whose options are spelled as in Python.
+
+    >>> as_keywords("`folds` 1: give 0 for none, or leave `folds` out")
+    'folds=1: give 0 for none, or leave folds out'
+    """
+    return _OPTION.sub(r"\1", _OPTION_WITH_VALUE.sub(r"\1=", text))
 
 
 class InputError(Exception):
@@ -13,6 +39,19 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+    @property
+    def line(self) -> str:
+        """The message as written, with options in backticks: to be put into another message."""
+        return str(self.args[0])
+
+    @property
+    def command_line(self) -> str:
+        """The message for the command line."""
+        return as_flags(self.line)
+
+    def __str__(self) -> str:
+        return as_keywords(self.line)
 
 
 class UsageError(InputError):

@@ -64,8 +64,8 @@ def main() -> None:
         ray_start = time.perf_counter() - started
         for name in options.searchers:
             progress.say(f"{name} ...")
-            task = planted(name, options.samples, options.pairs)
-            searches[name] = measure(task, options.repeats, options.plain_repeats)
+            task = planted(name, samples=options.samples, pairs=options.pairs)
+            searches[name] = measure(task, repeats=options.repeats, plain_repeats=options.plain_repeats)
     report = {
         "samples": options.samples,
         "pairs": options.pairs,
@@ -80,17 +80,25 @@ def main() -> None:
     print(f"Record: {options.output}")
 
 
-def planted(searcher: str, samples: int, pairs: int) -> Task:
+def planted(searcher: str, *, samples: int, pairs: int) -> Task:
     """A search whose best weights are known to exist: quality is a weighted sum of the features, and some noise."""
     rng = np.random.default_rng(0)
     space = make_space("stage", CHANNELS)
     features = rng.gamma(2.0, 0.1, (pairs, len(space.names)))
     quality = -features @ rng.dirichlet(np.ones(len(space.names))) + rng.normal(0, 0.02, pairs)
     references = tuple(f"reference {pair * REFERENCES // pairs}" for pair in range(pairs))
-    return Task(searcher, samples, 0, space, features, quality, references)
+    return Task(
+        searcher=searcher,
+        samples=samples,
+        seed=0,
+        space=space,
+        features=features,
+        quality=quality,
+        reference_ids=references,
+    )
 
 
-def measure(task: Task, repeats: int, plain_repeats: int) -> dict[str, Any]:
+def measure(task: Task, *, repeats: int, plain_repeats: int) -> dict[str, Any]:
     """Seconds of each way, taken in turn so that a change of the machine's load meets all of them."""
     trials = task.run()[1]  # also imports the searcher's library, which is nobody's engine
     seconds: dict[str, list[float]] = {"bare": [], "local": [], "ray": [], "plain": []}

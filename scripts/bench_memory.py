@@ -34,7 +34,7 @@ def peak_mib(process: subprocess.Popen[bytes]) -> float:
     return peak
 
 
-def measure(backbone: str, pairs: int) -> dict[str, float]:
+def measure(backbone: str, *, pairs: int) -> dict[str, float]:
     """Peak memory of extraction over so many pairs, in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[120, 3000])
     parser.add_argument("--output", type=Path, default=Path("results/bench/memory.json"))
     options = parser.parse_args()
-    runs = [measure(options.backbone, pairs) for pairs in options.pairs]
+    runs = [measure(options.backbone, pairs=pairs) for pairs in options.pairs]
     report = {"backbone": options.backbone, "runs": runs, "environment": environment("cpu").model_dump()}
     write_text(options.output, json.dumps(report, indent=2) + "\n")
     rows = [[f"{run['pairs']}", f"{run['peak_mib']:.0f}"] for run in runs]

@@ -57,8 +57,8 @@ def main() -> None:
     report = {"pairs_per_second": measured, "environment": environment("cpu").model_dump()}
     write_text(options.output, json.dumps(report, indent=2) + "\n")
     rows = [
-        [name, *(f"{one[way]['median']:.2f}" for way in ("whole", "pruned")), f"{one['faster']:.2f}"]
-        for name, one in measured.items()
+        [name, *(f"{found[way]['median']:.2f}" for way in ("whole", "pruned")), f"{found['faster']:.2f}"]
+        for name, found in measured.items()
     ]
     print_table("pairs a second, 341x256", ("backbone", "all stages", "last two 0", "faster by"), rows)
     print(f"Record: {options.output}")

@@ -23,6 +23,7 @@ from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Result, read_result
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import write_text
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.extract import PRECISIONS
 from iqatune.statistics.prepare import Prepared, prepare
 
@@ -34,15 +35,15 @@ TARGET = 5e-4
 def statistics(data: DataOptions, backbone: BackboneOptions, precision: Precision, cache_dir: Path) -> Prepared:
     """The data set's statistics in another precision than the record's own."""
     features = backbone.model_copy(update={"precision": precision})
-    return prepare(data, features, "covariance", cache_dir, Console())
+    return prepare(data, features, cache=Cache(cache_dir), progress=Console())
 
 
 def change(result: Result, precision: Precision, cache_dir: Path) -> tuple[float, float]:
     """By how much a record's SRCC changes, sign kept, and the root mean square of D's relative change."""
     run = result.run
-    data = DataOptions.model_validate(run.model_dump(include=set(DataOptions.model_fields)))
-    backbone = BackboneOptions.model_validate(run.model_dump(include=set(BackboneOptions.model_fields)))
-    exact, rounded = (statistics(data, backbone, one, cache_dir) for one in ("fp32", precision))
+    data, backbone = DataOptions.of(run), BackboneOptions.of(run)
+    exact = statistics(data, backbone, "fp32", cache_dir)
+    rounded = statistics(data, backbone, precision, cache_dir)
     before, after = exact.distances(tuned_weights(result)), rounded.distances(tuned_weights(result))
     relative = (after / before - 1)[before > 0]
     quality = exact.table.quality
@@ -68,7 +69,7 @@ def main() -> None:
         parser.error(f"{options.results}: holds no record of a finished fp32 run")
     measured = []
     for (backbone, weights, precision), found in changes.items():
-        moved, relative = np.abs([one for one, _ in found]), [one for _, one in found]
+        moved, relative = np.abs([of_srcc for of_srcc, _ in found]), [of_distance for _, of_distance in found]
         measured.append(
             {
                 "backbone": backbone,
@@ -85,14 +86,14 @@ def main() -> None:
     write_text(options.output, json.dumps(report, indent=2) + "\n")
     rows = [
         [
-            f"{one['backbone']} ({one['backbone_weights']})",
-            one["precision"],
-            f"{one['srcc_change_median']:.5f}",
-            f"{one['srcc_change_max']:.5f}",
-            f"{one['srcc_change_within_target']} of {one['metrics']}",
-            f"{one['distance_relative_rms']:.4f}",
+            f"{row['backbone']} ({row['backbone_weights']})",
+            row["precision"],
+            f"{row['srcc_change_median']:.5f}",
+            f"{row['srcc_change_max']:.5f}",
+            f"{row['srcc_change_within_target']} of {row['metrics']}",
+            f"{row['distance_relative_rms']:.4f}",
         ]
-        for one in measured
+        for row in measured
     ]
     heads = ("backbone", "precision", "median", "largest", f"at most {TARGET}", "rms of D")
     print_table("change of tuned SRCC", heads, rows)

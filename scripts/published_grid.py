@@ -33,7 +33,7 @@ BACKBONES = ("resnet101", "resnet50", "xception", "vgg19", "squeezenet", "alexne
 """The study's, the widest first: they take longest."""
 
 
-def planted_moments(quality: np.ndarray, channels: int, seed: int) -> np.ndarray:
+def planted_moments(quality: np.ndarray, *, channels: int, seed: int) -> np.ndarray:
     """(N, 5, C) float32 moments: the worse a pair, the further its means lie apart and the less it covaries."""
     rng = np.random.default_rng(seed)
     moments = np.empty((len(quality), 5, channels), dtype=np.float32)
@@ -48,20 +48,29 @@ def planted_moments(quality: np.ndarray, channels: int, seed: int) -> np.ndarray
 
 
 def cell_seconds(
-    dataset: str, backbone: str, searchers: Sequence[str], samples: int, space_name: str
+    dataset: str, backbone: str, *, searchers: Sequence[str], samples: int, space_name: str
 ) -> dict[str, float]:
     """Seconds of every searcher on one set and CNN, and of reducing the moments to the space's features."""
     pairs, references = SETS[dataset]
     quality = np.random.default_rng(0).uniform(size=pairs)
     space = make_space(space_name, (3, *find(backbone).channels))
-    moments = planted_moments(quality, sum(space.channels), seed=1)
+    moments = planted_moments(quality, channels=sum(space.channels), seed=1)
     started = time.perf_counter()
     features = feature_table(moments, space)
     found = {"features": time.perf_counter() - started}
     ids = tuple(f"I{row * references // pairs:02d}" for row in range(pairs))
     for searcher in searchers:
         started = time.perf_counter()
-        _, trials = Task(searcher, samples, 0, space, features, quality, ids).run()
+        task = Task(
+            searcher=searcher,
+            samples=samples,
+            seed=0,
+            space=space,
+            features=features,
+            quality=quality,
+            reference_ids=ids,
+        )
+        _, trials = task.run()
         found[searcher] = time.perf_counter() - started
         if len({trial.sample for trial in trials}) < samples:
             print(f"{dataset} {backbone} {searcher}: {len(trials)} samples only", flush=True)
@@ -84,9 +93,8 @@ def main() -> None:
     cells = [(dataset, backbone) for dataset in options.datasets for backbone in options.backbones]
     found: dict[str, dict[str, float]] = {}
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        running = {
-            pool.submit(cell_seconds, *cell, options.searchers, options.samples, options.space): cell for cell in cells
-        }
+        searches = {"searchers": options.searchers, "samples": options.samples, "space_name": options.space}
+        running = {pool.submit(cell_seconds, *cell, **searches): cell for cell in cells}
         for future in as_completed(running):
             name = "/".join(running[future])
             found[name] = future.result()

@@ -81,7 +81,7 @@ def photograph(path: Path | None, size: int) -> Tensor:
 
 
 def recover(
-    metric: Metric, reference: Tensor, start: Tensor, steps: int, rate: float, progress: Progress
+    metric: Metric, reference: Tensor, start: Tensor, *, steps: int, rate: float, progress: Progress
 ) -> tuple[Tensor, list[float], list[float]]:
     """Descend D from `start`: the image that comes out, and D and PSNR (dB) before every step and at the end."""
     image = start.clone().requires_grad_()
@@ -110,9 +110,13 @@ def recover_and_write(metric: Metric, reference: Tensor, arguments: argparse.Nam
     generator = torch.Generator().manual_seed(arguments.seed)
     noise = torch.rand(reference.shape, generator=generator).to(reference.device)
     started = time.perf_counter()
-    image, distances, psnrs = recover(metric, reference, noise, arguments.steps, arguments.rate, Console())
+    image, distances, psnrs = recover(
+        metric, reference, noise, steps=arguments.steps, rate=arguments.rate, progress=Console()
+    )
     seconds = time.perf_counter() - started
-    draw((reference, noise, image), distances, psnrs, metric, _beside(arguments.output, ".png"))
+    title = f"{metric.backbone.name} ({metric.backbone.weights}), {metric.origin}"
+    path = _beside(arguments.output, ".png")
+    draw((reference, noise, image), path, distances=distances, psnrs=psnrs, title=title)
     # no path of this machine: a record is read elsewhere
     command = [Path(part).name if Path(part).is_absolute() else part for part in sys.argv]
     record = {
@@ -145,15 +149,15 @@ def _beside(output: Path, suffix: str) -> Path:
     return output.with_name(output.name + suffix)
 
 
-def draw(images: tuple[Tensor, ...], distances: list[float], psnrs: list[float], metric: Metric, path: Path) -> None:
+def draw(images: tuple[Tensor, ...], path: Path, *, distances: list[float], psnrs: list[float], title: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 3.4), layout="constrained")
     panels = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.5))
     titles = ("reference", f"start: D = {distances[0]:.3f}", f"step {len(distances) - 1}: D = {distances[-1]:.4f}")
-    for panel, image, title in zip(panels, images, titles, strict=False):
+    for panel, image, panel_title in zip(panels, images, titles, strict=False):
         panel.imshow(image[0].permute(1, 2, 0).cpu().numpy(), interpolation="nearest")
-        panel.set_title(title, fontsize=10)
+        panel.set_title(panel_title, fontsize=10)
         panel.set_axis_off()
     curve = panels[3]
     (first,) = curve.semilogy(distances, color="tab:blue", label="D (left, log)")
@@ -163,7 +167,7 @@ def draw(images: tuple[Tensor, ...], distances: list[float], psnrs: list[float],
     (second,) = right.plot(psnrs, color="tab:orange", label="PSNR (right)")
     right.set_ylabel("PSNR, dB")
     curve.legend(handles=[first, second], fontsize=8, loc="center right")
-    figure.suptitle(f"{metric.backbone.name} ({metric.backbone.weights}), {metric.origin}", fontsize=10)
+    figure.suptitle(title, fontsize=10)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 

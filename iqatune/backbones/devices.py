@@ -29,12 +29,12 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cpu")
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
-        raise UsageError(f"--device {name}: unknown device; give auto, cpu, cuda or cuda:N")
+        raise UsageError(f"`device` {name}: unknown device; give auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
-        raise InputError(f"--device {name}: no CUDA GPU can be used here; give --device cpu or auto")
+        raise InputError(f"`device` {name}: no CUDA GPU can be used here; give `device` cpu or auto")
     if index and int(index) >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
-        raise InputError(f"--device {name}: there is no such GPU; the last one here is cuda:{last}")
+        raise InputError(f"`device` {name}: there is no such GPU; the last one here is cuda:{last}")
     return torch.device("cuda", int(index)) if index else torch.device("cuda")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from iqatune.runtime.files import read_kept, sha256_of_file, write_text
+from iqatune.backbones.zoo import plugin_of
+from iqatune.runtime.files import read_cached, sha256_of_file, write_text
 from iqatune.version import __version__, package_version
 
 VERSION = 1
@@ -43,7 +44,7 @@ class Identity:
 _MEMO = TypeAdapter(dict[str, Identity])
 
 
-def recall(name: str, weights: str, pooling: str, memo: Path) -> Identity | None:
+def recall(name: str, weights: str, pooling: str, *, memo: Path) -> Identity | None:
     """The identity of the backbone that these options built before; None where that is not known.
 
     Args:
@@ -55,7 +56,7 @@ def recall(name: str, weights: str, pooling: str, memo: Path) -> Identity | None
     return None if key is None else _read(memo).get(key)
 
 
-def remember(identity: Identity, name: str, weights: str, pooling: str, memo: Path) -> None:
+def remember(identity: Identity, name: str, weights: str, pooling: str, *, memo: Path) -> None:
     """Keep the identity of the backbone that these options built."""
     key = _key(name, weights, pooling)
     if key is not None:
@@ -73,12 +74,14 @@ def _key(name: str, weights: str, pooling: str) -> str | None:
         except OSError:  # whoever builds the backbone says what is wrong with the file
             return None
     libraries = [package_version(package) for package in ("torch", "torchvision", "timm")]
+    plugin = plugin_of(name)
+    libraries += [] if plugin is None else [str(plugin)]
     content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _read(memo: Path) -> dict[str, Identity]:
     try:
-        return _MEMO.validate_json(read_kept(memo) or b"{}")
+        return _MEMO.validate_json(read_cached(memo) or b"{}")
     except ValidationError:
         return {}

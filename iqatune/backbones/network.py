@@ -51,7 +51,7 @@ class Backbone(nn.Module):
         self._network = cnn.network
         self.register_buffer("_mean", _colour(cnn.mean), persistent=False)
         self.register_buffer("_std", _colour(cnn.std), persistent=False)
-        self.eval().requires_grad_(False)
+        self.eval().requires_grad_(requires_grad=False)
 
     @property
     def identity(self) -> Identity:
@@ -74,12 +74,12 @@ class Backbone(nn.Module):
             if isinstance(error, AssertionError) or (self._made_for and (height, width) != (self._made_for,) * 2):
                 made_for = f", it is made for {self._made_for} x {self._made_for}" if self._made_for else ""
                 raise InputError(
-                    f"--backbone {self.name}: cannot take images of {size}{made_for} ({error}); choose another backbone"
+                    f"`backbone` {self.name}: cannot take images of {size}{made_for} ({error}); choose another backbone"
                 ) from error
             if min(height, width) >= self.minimum_size:
                 raise
             raise InputError(
-                f"--backbone {self.name}: images of {size} are too small, it needs "
+                f"`backbone` {self.name}: images of {size} are too small, it needs "
                 f"{self.minimum_size} x {self.minimum_size}; give larger images or choose another backbone"
             ) from error
 
@@ -99,7 +99,7 @@ class Backbone(nn.Module):
         """A copy on a device, in another arithmetic; this one, whose hash is of its parameters, stays as it is."""
         return copy.deepcopy(self).to(device, dtype).to(memory_format=torch.channels_last)
 
-    def take_over(self, state: Mapping[str, Tensor]) -> None:
+    def load_parameters(self, state: Mapping[str, Tensor]) -> None:
         """Hold other parameters, under the names of `state_dict`.
 
         Raises:
@@ -117,10 +117,11 @@ class Backbone(nn.Module):
             if largest > _LARGEST_PROBE:
                 if self._made_for:
                     return self._made_for
-                raise InputError(f"--backbone {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
-        return bisect_left(range(largest), True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
+                raise InputError(f"`backbone` {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
+        return bisect_left(range(largest), x=True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    # torch calls it, by place
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # images are normalised in full precision: bfloat16 tells no more than 256 grey levels apart, fewer near white.
         # Done here and not with every batch, as a GPU would be waited for
@@ -156,7 +157,7 @@ def _colour(values: tuple[float, float, float]) -> Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
 
 
-def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto", seed: int = 0) -> Backbone:
+def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto", *, seed: int = 0) -> Backbone:
     """Build a backbone on the CPU, ready to be moved and called.
 
     Args:
@@ -171,12 +172,12 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
     """
     info = find(name)
     if pooling not in ("auto", "native", "l2"):
-        raise InputError(f"--pooling {pooling}: unknown pooling; give auto, native or l2")
+        raise InputError(f"`pooling` {pooling}: unknown pooling; give auto, native or l2")
     cnn = build_cnn(info, weights, seed)
     _write_out_of_place(cnn.network)
     resolved: ResolvedPooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
     if resolved == "l2" and replace_max_pooling(cnn.network) == 0:
-        raise InputError(f"--pooling l2: {name} has no max pooling that it could replace; give --pooling native")
+        raise InputError(f"`pooling` l2: {name} has no max pooling that it could replace; give `pooling` native")
     from_file = weights not in (PRETRAINED, RANDOM)
     return Backbone(name, Path(weights).name if from_file else weights, resolved, cnn)
 

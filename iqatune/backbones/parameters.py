@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.errors import InputError, did_you_mean
 
-_OPTION = "--backbone-weights"
+_OPTION = "`backbone_weights`"
 # wrappers that training scripts save a state dict in
 _WRAPPERS = ("state_dict", "model")
 # batch normalisation counts its training batches; a network in eval mode never reads the count
@@ -159,7 +159,7 @@ def downloading(name: str, errors: tuple[type[Exception], ...] = ()) -> Iterator
         yield
     except (*_DOWNLOAD_ERRORS, *errors) as error:
         raise InputError(
-            f"--backbone {name}: its pretrained parameters could not be downloaded ({first_line(error)}); "
+            f"`backbone` {name}: its pretrained parameters could not be downloaded ({first_line(error)}); "
             f"give {_OPTION} FILE (a state dict) or {_OPTION} {RANDOM}"
         ) from error
 

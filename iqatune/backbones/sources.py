@@ -17,11 +17,16 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
-from iqatune.backbones.zoo import BackboneInfo
+from iqatune.backbones.zoo import VGG16, XCEPTION, BackboneInfo, plugin_of
 from iqatune.errors import InputError, did_you_mean
+from iqatune.registry import broken
 
 # the parameters that the published metrics and the comparative study used; torchvision's DEFAULT differs for resnet
 _TORCHVISION_PARAMETERS = "IMAGENET1K_V1"
+
+
+PROBE = 128
+"""Side in pixels of the image that a plug-in's CNN is tried with."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,45 @@ def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     """Build the CNN of a zoo entry with the parameters that `weights` names: pretrained, random or a file.
 
     Raises:
-        InputError: for parameters that cannot be had or do not fit, or a timm model that cannot be used.
+        InputError: for parameters that cannot be had or do not fit, a timm model that cannot be used, or a plug-in
+            that breaks its contract.
     """
     parameters.check_choice(weights)
-    return _from_torchvision(info, weights, seed) if info.package == "torchvision" else _from_timm(info, weights, seed)
+    module, function = info.builder.split(":")
+    if info.builder in (VGG16.builder, XCEPTION.builder):
+        built: Cnn = getattr(importlib.import_module(module), function)(info, weights, seed)
+        return built
+    plugin = plugin_of(info.name)
+    try:
+        cnn = getattr(importlib.import_module(module), function)(info, weights, seed)
+        fault = cnn_fault(cnn, info)
+    except InputError:
+        raise
+    except Exception as error:
+        raise broken("backbone", info.name, plugin, f"{type(error).__name__}: {error}") from error
+    if fault is not None:
+        raise broken("backbone", info.name, plugin, fault)
+    found: Cnn = cnn
+    return found
 
 
-def _from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
+def cnn_fault(cnn: Any, info: BackboneInfo) -> str | None:
+    """What keeps an object from being the CNN of a zoo entry; None for nothing."""
+    if not isinstance(cnn, Cnn):
+        return f"its builder gives a {type(cnn).__name__}, not an iqatune.backbones.sources.Cnn"
+    if info.channels and cnn.channels != info.channels:
+        return f"its CNN has maps of {cnn.channels} channels, not of {info.channels}"
+    side = cnn.made_for or PROBE
+    with torch.inference_mode():
+        maps = cnn.network.eval()(torch.zeros(1, 3, side, side))
+    maps = list(maps.values() if isinstance(maps, dict) else maps)
+    axis = -1 if cnn.channels_last else 1
+    found = tuple(stage.shape[axis] for stage in maps)
+    return None if found == tuple(cnn.channels) else f"its CNN gives maps of {found} channels, not of {cnn.channels}"
+
+
+def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
+    """A CNN of torchvision's, cut off after its last tap."""
     # on the meta device no time and memory go into parameters that are replaced or, as VGG's classifier, cut off
     with torch.device("meta"):
         whole = torchvision.models.get_model(info.model, weights=None).eval()
@@ -63,26 +100,27 @@ def _from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         published = torchvision.models.get_model_weights(info.model)[_TORCHVISION_PARAMETERS]
         with parameters.downloading(info.name):
             state = published.get_state_dict(progress=sys.stderr.isatty(), check_hash=True)
-        parameters.fit(network, state, whole.state_dict().keys(), f"--backbone {info.name}")
+        parameters.fit(network, state, whole.state_dict().keys(), f"`backbone` {info.name}")
     else:
         state = parameters.read_state_dict(Path(weights))
-        parameters.fit(network, state, whole.state_dict().keys(), f"--backbone-weights {weights}")
+        parameters.fit(network, state, whole.state_dict().keys(), f"`backbone_weights` {weights}")
     if info.mean is None or info.std is None:
         raise ValueError(f"the zoo's entry {info.name} lacks its mean and std")
     return Cnn(network, info.channels, info.mean, info.std)
 
 
-def _from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
+def from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
+    """The feature extractor of a timm model."""
     timm = _timm()
     if not timm.is_model(info.model):
-        raise InputError(f"--backbone {info.name}: timm has no such model; {_similar_models(info.model)}")
+        raise InputError(f"`backbone` {info.name}: timm has no such model; {_similar_models(info.model)}")
     with _seeded(seed):
         network = _timm_pretrained(info) if weights == PRETRAINED else _timm_features(info)
     if weights not in (PRETRAINED, RANDOM):
         with _seeded(seed):
             known = timm.create_model(info.model, pretrained=False).state_dict().keys()
         state = parameters.read_state_dict(Path(weights))
-        parameters.fit(network, state, known, f"--backbone-weights {weights}")
+        parameters.fit(network, state, known, f"`backbone_weights` {weights}")
     config = timm.data.resolve_data_config({}, model=network)
     return Cnn(
         network,
@@ -101,8 +139,8 @@ def _timm_pretrained(info: BackboneInfo) -> Any:
     config = _timm().models.get_pretrained_cfg(info.model)
     if config is None or not config.has_weights:
         raise InputError(
-            f"--backbone {info.name}: timm has no pretrained parameters for it; "
-            "give --backbone-weights FILE (a state dict) or --backbone-weights random"
+            f"`backbone` {info.name}: timm has no pretrained parameters for it; "
+            "give `backbone_weights` FILE (a state dict) or `backbone_weights` random"
         )
     with parameters.downloading(info.name, (HubError,)):
         if config.hf_hub_id and not isinstance(try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str):
@@ -110,7 +148,7 @@ def _timm_pretrained(info: BackboneInfo) -> Any:
         return _timm_features(info, pretrained=True)
 
 
-def _timm_features(info: BackboneInfo, pretrained: bool = False) -> Any:
+def _timm_features(info: BackboneInfo, *, pretrained: bool = False) -> Any:
     """The feature extractor of a timm model, one that takes images of any size where timm has such an option."""
     timm = _timm()
     config = timm.models.get_pretrained_cfg(info.model)
@@ -135,7 +173,7 @@ def _timm_features(info: BackboneInfo, pretrained: bool = False) -> Any:
 
 def _no_maps(info: BackboneInfo) -> InputError:
     return InputError(
-        f"--backbone {info.name}: timm offers no feature maps (features_only) of this model; choose another one"
+        f"`backbone` {info.name}: timm offers no feature maps (features_only) of this model; choose another one"
     )
 
 

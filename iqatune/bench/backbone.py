@@ -3,7 +3,6 @@
 import resource
 import sys
 import tempfile
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -29,15 +28,16 @@ from iqatune.metric.module import Metric
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.bench import BackboneBench
+from iqatune.records.options import BackboneOptions
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.memory import prepare_memory
-from iqatune.statistics.cache import look_up, settings
+from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
-from iqatune.statistics.kernels import kernels_of
+from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import write_group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What a bench works on.
 
@@ -78,94 +78,199 @@ def made_up_pairs(folder: Path, setting: Setting) -> PairTable:
     return PairTable("csv", tuple(pairs), "made up", "", "higher")
 
 
-def bench_backbone(name: str, device: torch.device, precision: Precision, setting: Setting) -> BackboneBench:
-    """Measure one backbone, with random parameters; where another package uses the same CNN, with the same ones."""
-    state = shared_state(name)
-    with tempfile.TemporaryDirectory() as given:
-        folder = Path(given)
-        table = made_up_pairs(folder, setting)
-        weights = "random"
-        if state is not None:
-            weights = str(folder / "parameters.pth")
-            torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, weights)
-        backbone = build_backbone(name, weights).placed(device, PRECISIONS[precision])
-        images = [table.pairs[0].reference, *(pair.distorted for pair in table.pairs)][: setting.compared + 1]
-        decoded_ones = [read_rgb(path, setting.resize) for path in images]
-        batch = batch_size(backbone, device, decoded_ones[0])
-        tensors = to_tensor(decoded_ones, device)
-        work = _candidates(backbone, state, table, tensors, batch, device, precision, setting, folder)
-        comparison = Comparison(name, images[0], tuple(images[1:]), setting.resize, batch, str(device))
-        with peers_at_work(comparison) as peers, torch.inference_mode(), true_float32():
-            found = rates(work | peers, setting.rounds)
-            one = tensors[:1]
-            alone = seconds(lambda: _synchronised(backbone, one), setting.rounds)
-            profile = _profile(backbone, table, batch, device, setting, folder)
-            macs = _macs(backbone, one)
-        files, memory = found.pop("extraction"), found.pop("in memory")
-        scoring, bare = found.pop("scoring"), found.pop("bare")
-        reading = {peer: found.pop(peer + FROM_FILES) for peer in list(found) if peer + FROM_FILES in found}
-        return BackboneBench(
-            name=name,
-            pairs_per_second=spread(files),
-            in_memory_pairs_per_second=spread(memory),
-            scoring_pairs_per_second=spread(scoring),
-            bare_forward_pairs_per_second=spread(bare),
-            peers={peer: spread(values) for peer, values in found.items()},
-            peers_from_files={peer: spread(values) for peer, values in reading.items()},
-            share_of_bare_forward=ratio(files, bare),
-            in_memory_share_of_bare_forward=ratio(memory, bare),
-            times_peers={peer: ratio(files, values) for peer, values in reading.items()},
-            in_memory_times_peers={peer: ratio(memory, values) for peer, values in found.items()},
-            milliseconds=spread([1e3 * value for value in alone]),
-            parameters=sum(tensor.numel() for key, tensor in backbone.state_dict().items() if is_used(key)),
-            macs=macs,
-            peak_memory_mib=_peak_memory(name, device, precision, (batch, *tensors.shape[1:])),
-            profile_milliseconds=profile,
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A backbone with all that it is measured on.
+
+    Attributes:
+        backbone: on the device, in the precision that is measured.
+        weights: where its parameters come from, as `build_backbone` takes them.
+        folder: for what is written.
+        table: the images on disk.
+        images: those that are compared, the reference first.
+        tensors: (1 + compared, 3, H, W) of them, on the device.
+        batch: how many images pass the backbone together.
+        kernels: what measures moments on the device.
+    """
+
+    backbone: Backbone
+    weights: str
+    device: torch.device
+    precision: Precision
+    setting: Setting
+    folder: Path
+    table: PairTable
+    images: tuple[Path, ...]
+    tensors: Tensor
+    batch: int
+    kernels: Kernels
+
+    @property
+    def options(self) -> BackboneOptions:
+        """What one would ask for to get these features."""
+        return BackboneOptions(
+            backbone=self.backbone.name,
+            backbone_weights=self.weights,
+            resize=self.setting.resize,
+            precision=self.precision,
+            device=str(self.device),
         )
 
 
-def _candidates(
-    backbone: Backbone,
-    state: Mapping[str, Tensor] | None,
-    table: PairTable,
-    tensors: Tensor,
-    batch: int,
-    device: torch.device,
-    precision: Precision,
-    setting: Setting,
-    folder: Path,
-) -> dict[str, Work]:
+def bench_backbone(
+    name: str, *, device: torch.device, precision: Precision, setting: Setting, progress: Progress
+) -> BackboneBench:
+    """Measure one backbone, with random parameters; where another package uses the same CNN, with the same ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject = _prepared(name, Path(folder), device=device, precision=precision, setting=setting, progress=progress)
+        work = _candidates(subject)
+        with peers_at_work(_comparison(subject)) as peers, torch.inference_mode(), true_float32():
+            found = rates(work | peers, setting.rounds)
+            image = subject.tensors[:1]
+            alone = seconds(lambda: _synchronised(subject.backbone, image), setting.rounds)
+            profile = _profile(subject)
+            macs = _macs(subject.backbone, image)
+    files, memory = found.pop("extraction"), found.pop("in memory")
+    scoring, bare = found.pop("scoring"), found.pop("bare")
+    reading = {peer: found.pop(peer + FROM_FILES) for peer in list(found) if peer + FROM_FILES in found}
+    return BackboneBench(
+        name=name,
+        pairs_per_second=spread(files),
+        in_memory_pairs_per_second=spread(memory),
+        scoring_pairs_per_second=spread(scoring),
+        bare_forward_pairs_per_second=spread(bare),
+        peers={peer: spread(values) for peer, values in found.items()},
+        peers_from_files={peer: spread(values) for peer, values in reading.items()},
+        share_of_bare_forward=ratio(files, bare),
+        in_memory_share_of_bare_forward=ratio(memory, bare),
+        times_peers={peer: ratio(files, values) for peer, values in reading.items()},
+        in_memory_times_peers={peer: ratio(memory, values) for peer, values in found.items()},
+        milliseconds=spread([1e3 * value for value in alone]),
+        parameters=sum(tensor.numel() for key, tensor in subject.backbone.state_dict().items() if is_used(key)),
+        macs=macs,
+        peak_memory_mib=_peak_memory(name, device, precision, (subject.batch, *subject.tensors.shape[1:])),
+        profile_milliseconds=profile,
+    )
+
+
+def _prepared(
+    name: str, folder: Path, *, device: torch.device, precision: Precision, setting: Setting, progress: Progress
+) -> Subject:
+    table = made_up_pairs(folder, setting)
+    weights = _shared_weights(name, folder)
+    backbone = build_backbone(name, weights).placed(device, PRECISIONS[precision])
+    images = (table.pairs[0].reference, *(pair.distorted for pair in table.pairs[: setting.compared]))
+    pixels = [read_rgb(path, setting.resize) for path in images]
+    return Subject(
+        backbone=backbone,
+        weights=weights,
+        device=device,
+        precision=precision,
+        setting=setting,
+        folder=folder,
+        table=table,
+        images=images,
+        tensors=to_tensor(pixels, device),
+        batch=batch_size(backbone, device, pixels[0]),
+        kernels=kernels_of(device, progress),
+    )
+
+
+def _shared_weights(name: str, folder: Path) -> str:
+    """A file of the parameters that the other packages' CNN has; "random" where none has the same CNN."""
+    state = shared_state(name)
+    if state is None:
+        return "random"
+    path = folder / "parameters.pth"
+    torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, path)
+    return str(path)
+
+
+def _comparison(subject: Subject) -> Comparison:
+    reference, *distorted = subject.images
+    return Comparison(
+        backbone=subject.backbone.name,
+        reference=reference,
+        distorted=tuple(distorted),
+        resize=subject.setting.resize,
+        batch=subject.batch,
+        device=str(subject.device),
+    )
+
+
+def _candidates(subject: Subject) -> dict[str, Work]:
+    """What takes turns; each counts pairs."""
+    return {
+        "extraction": _extraction(subject),
+        "in memory": _in_memory(subject),
+        "bare": _bare_forward(subject),
+        "scoring": _scoring(subject),
+    }
+
+
+def _extraction(subject: Subject) -> Work:
+    """From files to kept statistics, into a new cache each time."""
+    settings = settings_of(subject.backbone.identity, subject.options)
     fresh = count()
-    x, y = tensors[:1].expand(len(tensors) - 1, -1, -1, -1), tensors[1:]
-    # of the same CNN in full precision: scoring is always so
-    metric_backbone = build_backbone(backbone.name, str(folder / "parameters.pth") if state is not None else "random")
-    metric = Metric(metric_backbone, uniform_weights(backbone.channels)).to(device)
-    full = tensors[torch.arange(batch) % len(tensors)]
+    silent = Progress()  # to tell how far it is takes time, too
 
     def extraction() -> int:
-        cache = folder / f"cache{next(fresh)}"
-        return extract(table, backbone, cache, device, precision, setting.resize, progress=Progress()).computed
+        cache = Cache(subject.folder / f"cache{next(fresh)}")
+        lookup = cache.lookup(subject.table, settings, silent)
+        return extract(
+            lookup,
+            subject.backbone,
+            subject.device,
+            precision=subject.precision,
+            resize=subject.setting.resize,
+            progress=silent,
+        ).computed
 
-    decided = settings(backbone.identity, setting.resize, precision)
-    missing = look_up(table, decided, folder / "never", Progress()).missing
-    images = list(decoded(missing, setting.resize, device))
-    kernels = kernels_of(device, Progress())
+    return extraction
+
+
+def _in_memory(subject: Subject) -> Work:
+    """From decoded images to moments."""
+    settings = settings_of(subject.backbone.identity, subject.options)
+    missing = Cache(subject.folder / "never").lookup(subject.table, settings, Progress()).missing
+    images = list(decoded(missing, subject.setting.resize, subject.device))
 
     def in_memory() -> int:
-        return sum(len(moments) for _, moments in Stream(backbone, device, kernels).moments(iter(images)))
+        stream = Stream(subject.backbone, subject.device, subject.kernels)
+        return sum(len(moments) for _, moments in stream.moments(iter(images)))
+
+    return in_memory
+
+
+def _bare_forward(subject: Subject) -> Work:
+    """The CNN alone, on as many full batches as extraction passes through it."""
+    tensors, batch, pairs = subject.tensors, subject.batch, len(subject.table)
+    full = tensors[torch.arange(batch) % len(tensors)]
+    passes = -(-(pairs + subject.setting.references) // batch)
 
     def bare() -> int:
-        passes = -(-(len(table) + setting.references) // batch)
         for _ in range(passes):
-            _synchronised(backbone, full)
-        return len(table)
+            _synchronised(subject.backbone, full)
+        return pairs
+
+    return bare
+
+
+def _scoring(subject: Subject) -> Work:
+    """The metric on decoded pairs, with nothing kept."""
+    # of the same CNN in full precision: scoring is always so
+    backbone = build_backbone(subject.backbone.name, subject.weights)
+    metric = Metric(backbone, uniform_weights(backbone.channels)).to(subject.device)
+    y = subject.tensors[1:]
+    x = subject.tensors[:1].expand_as(y)
 
     def scoring() -> int:
-        for start in range(0, len(y), batch):
-            _synchronised(metric, x[start : start + batch], y[start : start + batch])
+        for start in range(0, len(y), subject.batch):
+            rows = slice(start, start + subject.batch)
+            _synchronised(metric, x[rows], y[rows])
         return len(y)
 
-    return {"extraction": extraction, "in memory": in_memory, "bare": bare, "scoring": scoring}
+    return scoring
 
 
 def _synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-untyped-def]
@@ -175,25 +280,23 @@ def _synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-un
     return result
 
 
-def _profile(
-    backbone: Backbone, table: PairTable, batch: int, device: torch.device, setting: Setting, folder: Path
-) -> dict[str, float]:
+def _profile(subject: Subject) -> dict[str, float]:
     """Median milliseconds an image spends in every step of extraction, one step after another."""
-    paths = [table.pairs[row % len(table)].distorted for row in range(batch)]
-    images = [read_rgb(path, setting.resize) for path in paths]
+    resize, device, batch = subject.setting.resize, subject.device, subject.batch
+    paths = [subject.table.pairs[row % len(subject.table)].distorted for row in range(batch)]
+    images = [read_rgb(path, resize) for path in paths]
     tensor = to_tensor(images, device)
-    stages = [stage.clone() for stage in backbone(tensor)]
-    kernels = kernels_of(device, Progress())
-    reference = kernels.reference_of([stage[:1] for stage in stages])
-    moments = kernels.compared(reference, stages).cpu().numpy()
+    stages = [stage.clone() for stage in subject.backbone(tensor)]
+    reference = subject.kernels.reference_of([stage[:1] for stage in stages])
+    moments = subject.kernels.compared(reference, stages).cpu().numpy()
     steps = {
-        "decode": lambda: [read_rgb(path, setting.resize) for path in paths],
+        "decode": lambda: [read_rgb(path, resize) for path in paths],
         "transfer": lambda: _synchronised(lambda _: to_tensor(images, device), tensor),
-        "forward": lambda: _synchronised(backbone, tensor),
-        "moments": lambda: kernels.compared(reference, stages).cpu(),
-        "write": lambda: write_group(folder / "profile.safetensors", moments),
+        "forward": lambda: _synchronised(subject.backbone, tensor),
+        "moments": lambda: subject.kernels.compared(reference, stages).cpu(),
+        "write": lambda: write_group(subject.folder / "profile.safetensors", moments),
     }
-    return {name: median(seconds(step, setting.rounds)) * 1e3 / batch for name, step in steps.items()}
+    return {name: median(seconds(step, subject.setting.rounds)) * 1e3 / batch for name, step in steps.items()}
 
 
 def _macs(backbone: Backbone, image: Tensor) -> int:

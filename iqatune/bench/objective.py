@@ -21,7 +21,7 @@ SIZES = {"stage": 10125, "channel": 3000}
 """Pairs of KADID-10k and TID2013."""
 
 
-def planted(space: Space, pairs: int, references: int, seed: int = 0) -> tuple[Floats, Floats, tuple[str, ...]]:
+def planted(space: Space, *, pairs: int, references: int, seed: int = 0) -> tuple[Floats, Floats, tuple[str, ...]]:
     """(N, F) features, (N,) quality and reference of made-up pairs whose features tell of their quality in part."""
     rng = np.random.default_rng(seed)
     quality = rng.uniform(size=pairs)
@@ -31,12 +31,12 @@ def planted(space: Space, pairs: int, references: int, seed: int = 0) -> tuple[F
     return features, np.round(quality, 3), tuple(f"r{row % references}" for row in range(pairs))
 
 
-def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: int = AHEAD) -> ObjectiveBench:
-    """One space, at the size of the data set that its target is set for."""
+def bench_objective(name: str, *, rounds: int, pairs: int | None = None, samples: int = AHEAD) -> ObjectiveBench:
+    """One space, at the size of the data set that its target is set for unless `pairs` says otherwise."""
     from scipy.stats import spearmanr
 
     space = make_space(name, CHANNELS)
-    features, quality, _ = planted(space, pairs or SIZES[name], 25)
+    features, quality, _ = planted(space, pairs=pairs or SIZES[name], references=25)
     objective = Objective(space, features, quality)
     parameters = np.random.default_rng(1).uniform(size=(samples, len(space.names)))
     few = parameters[:32]
@@ -64,7 +64,7 @@ def bench_objective(name: str, rounds: int, pairs: int | None = None, samples: i
     )
 
 
-def bench_ray(samples: int = 50) -> RayBench:
+def bench_ray(*, samples: int = 50) -> RayBench:
     """A random search in the stage space by a plain `ray.tune.Tuner`, as one would write it, and by this package.
 
     Starting Ray is not counted.
@@ -72,8 +72,16 @@ def bench_ray(samples: int = 50) -> RayBench:
     from ray import tune
 
     space = make_space("stage", CHANNELS)
-    features, quality, references = planted(space, SIZES["stage"], 81)
-    task = Task("random", samples, 0, space, features, quality, references)
+    features, quality, references = planted(space, pairs=SIZES["stage"], references=81)
+    task = Task(
+        searcher="random",
+        samples=samples,
+        seed=0,
+        space=space,
+        features=features,
+        quality=quality,
+        reference_ids=references,
+    )
     (ours,) = seconds(task.run, 1)
 
     def evaluate(config: dict[str, float], data: tuple[Any, Any]) -> dict[str, float]:

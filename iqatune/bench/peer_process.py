@@ -17,13 +17,13 @@ from iqatune.backbones.devices import true_float32
 from iqatune.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.bench.timing import Work
 from iqatune.images import read_rgb
-from iqatune.runtime.memory import unprepared
+from iqatune.runtime.memory import unprepared_memory
 
 FROM_FILES = " from files"
 """What follows a package's name where reading the images is timed too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Pairs of one reference that the other packages of a backbone compare, `batch` at a time."""
 
@@ -46,7 +46,7 @@ def peers_at_work(comparison: Comparison) -> Iterator[dict[str, Work]]:
         yield {}
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        with unprepared():
+        with unprepared_memory():
             pool.submit(os.getpid).result()  # what starts the process, with the environment as it is now
         work: dict[str, Work] = {}
         for name in names:

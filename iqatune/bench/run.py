@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from iqatune.backbones.devices import resolve_device
-from iqatune.backbones.zoo import TIMM, available, find
+from iqatune.backbones.zoo import BACKBONES, TIMM, find
 from iqatune.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
 from iqatune.bench.objective import bench_objective, bench_ray
 from iqatune.bench.peers import missing
@@ -14,14 +14,15 @@ from iqatune.progress import Progress
 from iqatune.records.bench import BENCH_FILE, Bench
 from iqatune.records.environment import environment
 from iqatune.records.labels import backbone_label
-from iqatune.records.result import RESULT_FILE, read_result
+from iqatune.records.result import read_result
+from iqatune.records.run_folder import RESULT_FILE
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import check_writable, replacing, write_text
-from iqatune.search.loop import AHEAD
 
 
 def run_bench(
     backbones: Sequence[str],
+    *,
     device: str,
     precision: Precision,
     quick: bool,
@@ -32,17 +33,20 @@ def run_bench(
     """Measure, and write OUTPUT/bench.json.
 
     Args:
-        backbones: names; by default all of the zoo's own.
+        backbones: names; none for all of the zoo's own.
+        quick: small images and few rounds, which shows that it runs, not how fast it is.
         with_ray: measure Ray's Tuner too, which takes minutes.
 
     Raises:
         InputError: for an unknown backbone or device, or an output that cannot be written.
     """
-    names = list(backbones) or [info.name for info in available() if not info.name.startswith(TIMM)]
+    names = list(backbones) or [
+        name for name in BACKBONES.names() if BACKBONES.is_builtin(name) and not name.startswith(TIMM)
+    ]
     for name in names:
         find(name)
     place = resolve_device(device)
-    check_writable(output, "--output")
+    check_writable(output, option="output")
     skipped = missing()
     for line in skipped:
         progress.warn(line)
@@ -51,11 +55,12 @@ def run_bench(
     with progress.track("benching", len(names) + len(spaces) + with_ray, "parts") as advance:
         measured = []
         for name in names:
-            measured.append(bench_backbone(name, place, precision, setting))
+            measured.append(bench_backbone(name, device=place, precision=precision, setting=setting, progress=progress))
             advance(1)
         objective = []
         for space in spaces:
-            objective.append(bench_objective(space, setting.rounds, 500 if quick else None, 32 if quick else AHEAD))
+            size = {"pairs": 500, "samples": 32} if quick else {}
+            objective.append(bench_objective(space, rounds=setting.rounds, **size))
             advance(1)
         ray = bench_ray() if with_ray else None
     bench = Bench(
@@ -76,13 +81,13 @@ def run_bench(
 
 def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
     """Draw the held-out SRCC of the records below `results` over their backbone's MACs; False where there are none."""
-    cost = {one.name: one.macs / 1e9 for one in bench.backbones}
+    cost = {backbone.name: backbone.macs / 1e9 for backbone in bench.backbones}
     points: dict[tuple[str, float], list[float]] = {}
     for file in sorted(results.rglob(RESULT_FILE)):
         record = read_result(file)
         if record.held_out is not None and record.run.backbone in cost:
-            backbone = backbone_label(record), cost[record.run.backbone]
-            points.setdefault(backbone, []).append(record.held_out.srcc_mean)
+            place = backbone_label(record), cost[record.run.backbone]
+            points.setdefault(place, []).append(record.held_out.srcc_mean)
     if not points:
         return False
 

@@ -42,4 +42,4 @@ def spread(values: list[float]) -> Spread:
 
 def ratio(values: list[float], to: list[float]) -> float:
     """Median over the rounds of one candidate's rate over another's."""
-    return median(one / other for one, other in zip(values, to, strict=True))
+    return median(value / base for value, base in zip(values, to, strict=True))

@@ -4,22 +4,24 @@ from typing import Any
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
-    DATA_OPTIONS,
+    WHERE_DATA,
     config_option,
     debug_option,
     device_option,
     json_option,
     option,
+    optional_data_options,
     pooling_option,
     quiet_option,
     refuse_without,
     weights_option,
-    where_data_options,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
+from iqatune.records.options import DataOptions
 
 PARTS = ("data", "backbone", "searchers", "device")
 
@@ -32,8 +34,7 @@ Examples:
 
 
 @click.command("doctor", epilog=EPILOG)
-@option("--dataset", help="Check this data set; see 'iqatune list datasets'.")
-@where_data_options
+@optional_data_options("Check this data set; see 'iqatune list datasets'.")
 @option("--backbone", help="Check this CNN; see 'iqatune list backbones'.")
 @weights_option
 @pooling_option
@@ -45,7 +46,8 @@ Examples:
 @json_option
 @debug_option
 def command(
-    dataset: str | None,
+    data: DataOptions | None,
+    *,
     backbone: str | None,
     backbone_weights: str,
     pooling: str,
@@ -54,31 +56,32 @@ def command(
     full: bool,
     quiet: bool,
     as_json: bool,
-    **options: Any,
 ) -> int:
     """Check a data set, a CNN, the searchers and the device, before hours are spent on them.
 
     Exit code 0 when there is no problem, 1 when there is one. Notes and warnings are no problems.
     """
-    for part, name, given in (("data", "--dataset", dataset), ("backbone", "--backbone", backbone)):
+    for part, name, given in (("data", "--dataset", data), ("backbone", "--backbone", backbone)):
         if part in only and given is None:
             raise InputError(f"--only {part}: needs {name}")
 
-    if dataset is None:
-        refuse_without("--dataset", (*DATA_OPTIONS, "full"))
+    if data is None:
+        refuse_without("--dataset", (*WHERE_DATA, "full"))
     if backbone is None:
         refuse_without("--backbone", ("backbone_weights", "pooling"))
 
     from iqatune.cli.tables import print_diagnosis
     from iqatune.doctor.examine import examine
-    from iqatune.records.options import DataOptions
 
-    data = None if dataset is None else DataOptions(dataset=dataset, **options)
     diagnosis = examine(
-        only or PARTS, data, backbone, backbone_weights, pooling, device, full, console_progress(quiet=quiet)
+        only or PARTS,
+        data,
+        backbone=backbone,
+        backbone_weights=backbone_weights,
+        pooling=pooling,
+        device=device,
+        full=full,
+        progress=console_progress(quiet=quiet),
     )
-    if as_json:
-        print(diagnosis.model_dump_json(by_alias=True))
-    else:
-        print_diagnosis(diagnosis)
+    emit(diagnosis, form_of(as_json=as_json), table=print_diagnosis)
     return 0 if diagnosis.healthy else ANSWER_IS_NO

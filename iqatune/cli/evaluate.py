@@ -1,23 +1,25 @@
 """`iqatune evaluate`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import get_args
 
 import click
 
+from iqatune.cli.emit import Form, emit
 from iqatune.cli.options import (
-    cache_folder,
     cache_option,
     config_option,
     data_options,
     debug_option,
     device_option,
     moved_weights_option,
+    open_cache,
     option,
     quiet_option,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.records.options import DataOptions
+from iqatune.records.vocabulary import Grouping
 
 EPILOG = """\b
 Examples:
@@ -30,8 +32,8 @@ Examples:
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json...")
 @data_options
-@option("--by", type=click.Choice(["distortion", "reference", "level"]), help="Figures of every group as well.")
-@option("--format", "output_format", type=click.Choice(["table", "json", "csv"]), default="table", help="Of stdout.")
+@option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
+@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @option(
     "--baseline",
     "baselines",
@@ -47,28 +49,28 @@ Examples:
 @debug_option
 def command(
     files: tuple[Path, ...],
-    by: Literal["distortion", "reference", "level"] | None,
-    output_format: str,
+    data: DataOptions,
+    *,
+    by: Grouping | None,
+    form: Form,
     baselines: tuple[str, ...],
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
     quiet: bool,
-    **options: Any,
 ) -> None:
     """Score tuned metrics on a data set, with intervals over its reference images.
 
     Several results stand side by side; those tied with the best are marked. Groups (--by) come with the weakest first.
     """
     from iqatune.cli.tables import print_evaluation
-    from iqatune.scoring.evaluate import as_csv, evaluate
+    from iqatune.scoring.evaluate import Machine, as_csv, evaluate
 
-    data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
-    cache, progress = cache_folder(cache_dir), console_progress(quiet=quiet)
-    evaluation = evaluate(files, data, by, device, backbone_weights, cache, progress, baselines)
-    if output_format == "json":
-        print(evaluation.model_dump_json(by_alias=True))
-    elif output_format == "csv":
-        print(as_csv(evaluation), end="")
-    else:
-        print_evaluation(evaluation)
+    machine = Machine(
+        device=device,
+        backbone_weights=backbone_weights,
+        cache=open_cache(cache_dir),
+        progress=console_progress(quiet=quiet),
+    )
+    evaluation = evaluate(files, data, machine, by=by, baselines=baselines)
+    emit(evaluation, form, table=print_evaluation, csv=as_csv)

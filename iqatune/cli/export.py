@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     config_option,
     debug_option,
@@ -14,6 +15,7 @@ from iqatune.cli.options import (
 )
 from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
+from iqatune.records.export import Header
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
 
@@ -37,6 +39,7 @@ Examples:
 @debug_option
 def command(
     metric_file: Path,
+    *,
     output: Path,
     include_backbone: bool,
     backbone_weights: str | None,
@@ -56,7 +59,7 @@ def command(
     from iqatune.metric.module import Metric
     from iqatune.runtime.files import check_writable
 
-    check_writable(output.parent, "--output")
+    check_writable(output.parent, option="output")
     metric = Metric.load(metric_file, backbone_weights)
     progress = console_progress(quiet=quiet)
     if output.suffix == ".safetensors":
@@ -66,7 +69,8 @@ def command(
 
         progress.say(f"exporting {metric.backbone.name} and checking the program against the metric ...")
         header = (save_program if output.suffix == ".pt2" else save_onnx)(metric, output)
-    if as_json:
-        print(header.model_dump_json())
-    else:
-        print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {header.origin or metric.backbone.name}")
+
+    def table(document: Header) -> None:
+        print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone.name}")
+
+    emit(header, form_of(as_json=as_json), table=table)

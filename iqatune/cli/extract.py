@@ -1,19 +1,18 @@
 """`iqatune extract`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     backbone_options,
-    cache_folder,
     cache_option,
     config_option,
     data_options,
     debug_option,
     json_option,
-    machine_options,
+    open_cache,
     quiet_option,
 )
 from iqatune.cli.progress import console_progress
@@ -29,37 +28,37 @@ Examples:
 @click.command("extract", epilog=EPILOG)
 @data_options
 @backbone_options
-@machine_options
 @cache_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(cache_dir: Path | None, quiet: bool, as_json: bool, **options: Any) -> None:
+def command(
+    data: DataOptions, backbone: BackboneOptions, *, cache_dir: Path | None, quiet: bool, as_json: bool
+) -> None:
     """Compute and keep the statistics of every pair of a data set.
 
     A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
     next reference image.
     """
+    from iqatune.records.extraction import Extraction
     from iqatune.statistics.prepare import prepare
 
-    data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
-    features = BackboneOptions(**{name: options[name] for name in BackboneOptions.model_fields})
-    prepared = prepare(data, features, "covariance", cache_folder(cache_dir), console_progress(quiet=quiet))
-    if as_json:
-        import json
-
-        summary = {
-            "pairs": len(prepared.table),
-            "computed": prepared.computed,
-            "seconds": prepared.seconds,
-            "channels": prepared.channels,
-            "protocol": prepared.protocol.model_dump(),
-        }
-        print(json.dumps(summary))
-        return
-    print(
-        f"{data.dataset}, {features.backbone}: {len(prepared.table)} pairs of {len(prepared.table.references)} "
-        f"references; {prepared.computed} computed, {len(prepared.table) - prepared.computed} from the cache, "
-        f"{prepared.seconds:.1f} s"
+    prepared = prepare(data, backbone, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
+    extraction = Extraction(
+        pairs=len(prepared.table),
+        computed=prepared.computed,
+        seconds=prepared.seconds,
+        channels=prepared.channels,
+        protocol=prepared.protocol,
     )
+
+    def table(document: Extraction) -> None:
+        references = document.protocol.references
+        print(
+            f"{data.dataset}, {backbone.backbone}: {document.pairs} pairs of {references} references; "
+            f"{document.computed} computed, {document.pairs - document.computed} from the cache, "
+            f"{document.seconds:.1f} s"
+        )
+
+    emit(extraction, form_of(as_json=as_json), table=table)

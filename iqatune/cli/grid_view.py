@@ -11,6 +11,7 @@ from typing import Any
 from iqatune.cli.progress import console_progress
 from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import print_table
+from iqatune.errors import as_flags
 from iqatune.progress import Advance, Progress
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
@@ -19,7 +20,7 @@ NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)
 
 
 @contextmanager
-def grid_view(quiet: bool) -> Iterator[tuple[Progress, Show]]:
+def grid_view(*, quiet: bool) -> Iterator[tuple[Progress, Show]]:
     """What a sweep tells its progress to."""
     if quiet:
         yield console_progress(quiet=True), lambda sweep: None
@@ -127,11 +128,11 @@ class _AboveTable(Progress):
 
     def say(self, line: str) -> None:
         """A line above the table."""
-        self._line(line)
+        self._line(as_flags(line))
 
     def warn(self, line: str) -> None:
         """A line above the table."""
-        self._line(f"warning: {line}")
+        self._line(as_flags(f"warning: {line}"))
 
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:

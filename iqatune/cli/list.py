@@ -1,11 +1,13 @@
 """`iqatune list`."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
 from iqatune.cli.options import debug_option, json_option
 from iqatune.cli.terminal import print_table
+from iqatune.errors import as_flags
+from iqatune.registry import Plugin
 
 EPILOG = """\b
 Examples:
@@ -13,57 +15,107 @@ Examples:
   iqatune list backbones --json
 """
 
-Kind = Literal["datasets", "backbones", "searchers"]
+Kind = Literal["datasets", "backbones", "searchers", "spaces", "baselines"]
+
+Row = dict[str, object]
 
 
 @click.command("list", epilog=EPILOG)
-@click.argument("kind", type=click.Choice(["datasets", "backbones", "searchers"]))
+@click.argument("kind", type=click.Choice(get_args(Kind)))
 @json_option
 @debug_option
-def command(kind: Kind, as_json: bool) -> None:
-    """List the data sets, backbones or searchers that the other verbs know."""
-    rows = {"datasets": _datasets, "backbones": _backbones, "searchers": _searchers}[kind]()
+def command(kind: Kind, *, as_json: bool) -> None:
+    """List what the other verbs know by name: data sets, backbones, searchers, spaces or baselines.
+
+    What an installed package adds is marked with its name and version.
+    """
+    rows = {
+        "datasets": _datasets,
+        "backbones": _backbones,
+        "searchers": _searchers,
+        "spaces": _spaces,
+        "baselines": _baselines,
+    }[kind]()
     if as_json:
         import json
 
         print(json.dumps({kind: rows}))
         return
-    columns = list(rows[0])
-    print_table(kind, columns, [[_cell(row[column]) for column in columns] for row in rows], left=len(columns))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    print_table(kind, columns, [[_cell(row, column) for column in columns] for row in rows], left=len(columns))
 
 
-def _cell(value: object) -> str:
+def _cell(row: Row, column: str) -> str:
+    value = row.get(column, "")
     if isinstance(value, list | tuple):
         return " ".join(str(item) for item in value)
     return "any" if value is None else str(value)
 
 
-def _datasets() -> list[dict[str, object]]:
+def _added(row: Row, plugin: Plugin | None) -> Row:
+    """A row, with the package that adds what it is of."""
+    return row if plugin is None else {**row, "added by": str(plugin)}
+
+
+def _datasets() -> list[Row]:
     from iqatune.datasets.registry import available
 
     return [
-        {
-            "name": info.name,
-            "pairs": info.pairs,
-            "references": info.references,
-            "labels": info.labels,
-            "description": info.description,
-            "source": info.source,
-        }
-        for info in available()
+        _added(
+            {
+                "name": listed.info.name,
+                "pairs": listed.info.pairs,
+                "references": listed.info.references,
+                "labels": listed.info.labels,
+                "description": as_flags(listed.info.description),
+                "source": listed.info.source,
+            },
+            listed.plugin,
+        )
+        for listed in available()
     ]
 
 
-def _backbones() -> list[dict[str, object]]:
+def _backbones() -> list[Row]:
     from iqatune.backbones.zoo import available
 
     return [
-        {"name": info.name, "channels": info.channels, "pooling": info.pooling, "description": info.description}
+        _added(
+            {
+                "name": listed.info.name,
+                "channels": listed.info.channels,
+                "pooling": listed.info.pooling,
+                "description": as_flags(listed.info.description),
+            },
+            listed.plugin,
+        )
+        for listed in available()
+    ]
+
+
+def _searchers() -> list[Row]:
+    from iqatune.search.searchers.registry import available
+
+    return [
+        _added({"name": info.name, "drives": info.drives, "description": as_flags(info.description)}, info.plugin)
         for info in available()
     ]
 
 
-def _searchers() -> list[dict[str, object]]:
-    from iqatune.search.searchers.registry import available
+def _spaces() -> list[Row]:
+    from iqatune.metric.spaces import SPACES
 
-    return [{"name": info.name, "drives": info.drives, "description": info.description} for info in available()]
+    return [{"name": name, "description": description} for name, description in SPACES.items()]
+
+
+def _baselines() -> list[Row]:
+    from iqatune.scoring.baselines import UNIFORM, available
+
+    uniform: Row = {"name": UNIFORM, "description": "the metric itself with uniform, untuned weights"}
+    return [
+        uniform,
+        *(
+            _added({"name": listed.name, "description": as_flags(listed.description)}, listed.plugin)
+            for listed in available()
+        ),
+    ]

@@ -33,7 +33,7 @@ VERBS = {
     "extract": "Compute and keep the statistics of a data set.",
     "doctor": "Check data, CNN, searchers and device before a search.",
     "bench": "Measure the speed of this machine, beside other packages.",
-    "list": "List data sets, backbones or searchers.",
+    "list": "List data sets, backbones, searchers, spaces or baselines.",
 }
 
 EXAMPLES = """\b
@@ -89,14 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
-        return _fail(str(error), BAD_INPUT, debug)
+        return _fail(error.command_line, BAD_INPUT, debug=debug)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return BAD_INPUT
     except click.ClickException as error:
-        return _fail(_one_line(error), BAD_INPUT, debug)
+        return _fail(_one_line(error), BAD_INPUT, debug=debug)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; what was done is kept", INTERRUPTED, debug)
+        return _fail("interrupted; what was done is kept", INTERRUPTED, debug=debug)
     except (BrokenPipeError, SystemExit):
         # the reader of a pipe has gone (as in `iqatune list backbones | head -1`), which click makes an exit of
         _leave_stdout()
@@ -104,10 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             _leave_stdout()
-        return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug)
+        return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug=debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
-        return _fail(line, DEFECT, debug)
+        return _fail(line, DEFECT, debug=debug)
     return code if isinstance(code, int) else 0
 
 
@@ -125,7 +125,7 @@ def _one_line(error: click.ClickException) -> str:
     return line
 
 
-def _fail(line: str, code: int, debug: bool) -> int:
+def _fail(line: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(f"iqatune: {line}", file=sys.stderr, flush=True)

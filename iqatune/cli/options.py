@@ -1,36 +1,101 @@
-"""The options that verbs share: every one also comes from `--config FILE.yaml` or an IQATUNE_* variable."""
+"""The options that verbs share: every one also comes from `--config FILE.yaml` or an IQATUNE_* variable.
 
-from collections.abc import Callable, Sequence
+A group of options that one model holds is handed to its verb as that model; choices and defaults are the model's own.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from click.core import ParameterSource
+from pydantic import ValidationError
 
 from iqatune.errors import InputError, did_you_mean
-from iqatune.runtime.files import at_home, read_yaml
+from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
+from iqatune.runtime.files import check_writable, expand_home, read_yaml
+
+if TYPE_CHECKING:
+    from iqatune.statistics.cache import Cache
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
-
 ANSWER_IS_NO = 1
 """The exit code of a verb that did its work, and whose answer is no."""
 
+DEVICES = "auto|cpu|cuda|cuda:N"
 
-def option(name: str, *declarations: str, **settings: Any) -> Callable[[Command], Command]:
+
+def option(name: str, *declarations: str, **settings: Any) -> Decorator[Any]:
     """`click.option` that also reads the variable IQATUNE_<NAME>, and shows its default."""
     variable = "IQATUNE_" + name.removeprefix("--").split("/")[0].replace("-", "_").upper()
     return click.option(name, *declarations, envvar=variable, **{"show_default": True, **settings})
 
 
-def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def option_of(model: type[Options], name: str, **settings: Any) -> Decorator[Any]:
+    """The option that sets a field of a model: with the field's choices and default, and required where it has none."""
+    field = model.model_fields[name.removeprefix("--").replace("-", "_")]
+    choices = _choices(field.annotation)
+    found: dict[str, Any] = {} if choices is None else {"type": click.Choice(choices)}
+    if field.is_required():
+        found["required"] = True
+    elif field.annotation is bool:
+        found["is_flag"] = True
+    elif get_origin(field.annotation) is tuple:
+        found["multiple"] = True
+    else:
+        found["default"] = field.default
+        if isinstance(field.default, int):
+            found["type"] = int
+    return option(name, **{**found, **settings})
+
+
+def handed_over(model: type[Options], keyword: str, *options: Decorator[Any]) -> Decorator[Any]:
+    """Options of which those that the model has come as that model, under `keyword`; others come by themselves."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_model(*arguments: Any, **values: Any) -> Any:
+            given = {name: values.pop(name) for name in model.model_fields}
+            return command(*arguments, **{keyword: _made(model, given)}, **values)
+
+        decorated: Command = together(*options)(with_model)
+        return decorated
+
+    return decorate
+
+
+def together(*decorators: Decorator[Any]) -> Decorator[Any]:
+    """Several options as one decorator, in the order in which help shows them."""
+
     def decorate(command: Command) -> Command:
         for decorator in reversed(decorators):
             command = decorator(command)
         return command
 
     return decorate
+
+
+def _made(model: type[Options], given: dict[str, Any]) -> Options | None:
+    """The model of the options given; None where its one required option is not."""
+    if any(given[name] is None for name, field in model.model_fields.items() if field.is_required()):
+        return None
+    try:
+        return model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"`{first['loc'][0]}` {first['input']}: {first['msg']}") from error
+
+
+def _choices(annotation: Any) -> list[str] | None:
+    """The words of a Literal, or of a Literal that may be None."""
+    if get_origin(annotation) is UnionType or type(None) in get_args(annotation):
+        found = [choices for part in get_args(annotation) if (choices := _choices(part)) is not None]
+        return found[0] if found else None
+    return list(get_args(annotation)) if get_origin(annotation) is Literal else None
 
 
 def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
@@ -45,12 +110,7 @@ def short_side(_context: click.Context, _parameter: click.Parameter, value: str)
 def _from_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
-    known = {
-        name.removeprefix("--"): parameter
-        for parameter in context.command.params
-        if isinstance(parameter, click.Option) and parameter.name not in ("config", "debug")
-        for name in parameter.opts
-    }
+    known = dict(_by_long_name(context.command))
     defaults: dict[str, Any] = {}
     for key, value in read_yaml(path, f"--config {path}", "option names and values, as 'backbone: vgg19'").items():
         name = str(key).replace("_", "-")
@@ -63,11 +123,18 @@ def _from_config(context: click.Context, _parameter: click.Parameter, path: Path
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
+def _by_long_name(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name not in ("config", "debug"):
+            for name in parameter.opts:
+                yield name.removeprefix("--"), parameter
+
+
 def _text(value: Any) -> Any:
     """A value as the command line would have it: text, but for flags, and ~ the user's own folder."""
     if isinstance(value, bool):
         return value
-    return "none" if value is None else at_home(str(value))
+    return "none" if value is None else expand_home(str(value))
 
 
 def refuse_without(needed: str, names: Sequence[str]) -> None:
@@ -106,34 +173,36 @@ quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
-DEVICES = "auto|cpu|cuda|cuda:N"
-
-DATA_OPTIONS = ("data_root", "pairs", "better", "label", "exclude", "allow_missing")
-
-where_data_options = _together(
-    option("--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
-    option("--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."),
-    option("--better", type=click.Choice(["higher", "lower"]), help="For --dataset csv: which score is better."),
-    option("--label", help="Another label file of the data set (live: dmos.mat)."),
-    option("--exclude", multiple=True, metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
-    option("--allow-missing", is_flag=True, help="Work on the images that are there, and record how many are not."),
+_where_data_options = (
+    option_of(DataOptions, "--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
+    option_of(
+        DataOptions, "--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."
+    ),
+    option_of(DataOptions, "--better", help="For --dataset csv: which score is better."),
+    option_of(DataOptions, "--label", help="Another label file of the data set (live: dmos.mat)."),
+    option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
+    option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
 )
+_dataset_option = option_of(DataOptions, "--dataset", help="Data set; see 'iqatune list datasets'.")
 
-data_options = _together(
-    option("--dataset", required=True, help="Data set; see 'iqatune list datasets'."), where_data_options
-)
+data_options = handed_over(DataOptions, "data", _dataset_option, *_where_data_options)
 
-optional_data_options = _together(
-    option("--dataset", help="Score all records on this data set; see 'iqatune list datasets'."), where_data_options
-)
+WHERE_DATA = tuple(name for name in DataOptions.model_fields if name != "dataset")
 
-pooling_option = option(
-    "--pooling", type=click.Choice(["auto", "native", "l2"]), default="auto", help="Max pooling, or L2 in its place."
-)
 
-weights_option = option(
+def optional_data_options(text: str) -> Decorator[Any]:
+    """The data set's options, all of which may be left out; then None is handed over.
+
+    Args:
+        text: what help says of `--dataset`.
+    """
+    dataset = option_of(DataOptions, "--dataset", required=False, help=text)
+    return handed_over(DataOptions, "data", dataset, *_where_data_options)
+
+
+weights_option = option_of(
+    BackboneOptions,
     "--backbone-weights",
-    default="pretrained",
     metavar="pretrained|random|FILE",
     help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
 )
@@ -142,45 +211,81 @@ moved_weights_option = option(
     "--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search]."
 )
 
-device_option = option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs.")
+pooling_option = option_of(BackboneOptions, "--pooling", help="Max pooling, or L2 in its place.")
 
-backbone_options = _together(
-    option("--backbone", required=True, help="CNN; see 'iqatune list backbones'."),
+device_option = option_of(BackboneOptions, "--device", metavar=DEVICES, help="Where the CNN runs.")
+
+_backbone_options = (
+    option_of(BackboneOptions, "--backbone", help="CNN; see 'iqatune list backbones'."),
     weights_option,
     pooling_option,
-    option("--resize", default="256", callback=short_side, metavar="256|none", help="Short side of larger images."),
+    option_of(
+        BackboneOptions,
+        "--resize",
+        type=str,
+        default=str(BackboneOptions.model_fields["resize"].default),
+        callback=short_side,
+        metavar="256|none",
+        help="Short side of larger images.",
+    ),
 )
 
-machine_options = _together(
-    option(
+_machine_options = (
+    option_of(
+        BackboneOptions,
         "--device",
-        default="auto",
         metavar=DEVICES,
         help="Where the CNN runs; auto takes every GPU there is, as cuda does.",
     ),
-    option(
-        "--precision",
-        type=click.Choice(["fp32", "bf16", "fp16"]),
-        default="fp32",
-        help="Of the CNN's arithmetic; moments are float32 in any case.",
+    option_of(BackboneOptions, "--precision", help="Of the CNN's arithmetic; moments are float32 in any case."),
+)
+
+machine_options = together(*_machine_options)
+
+backbone_options = handed_over(BackboneOptions, "backbone", *_backbone_options, *_machine_options)
+
+run_options = handed_over(
+    Run,
+    "run",
+    _dataset_option,
+    *_where_data_options,
+    *_backbone_options,
+    option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
+    option_of(Run, "--samples", help="Configurations to try."),
+    option_of(Run, "--space", metavar="stage|channel|stage+K", help="What the searcher's numbers stand for."),
+    option_of(Run, "--seed", help="Of the searcher and of the folds."),
+    option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
+    option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),
+    option_of(Run, "--engine", help="In this process, or under Ray Tune."),
+    option_of(
+        Run,
+        "--address",
+        metavar="HOST:PORT|auto",
+        help="For --engine ray: a running cluster  [default: one is started].",
     ),
+    option_of(Run, "--concurrency", help="For --engine ray: samples evaluated side by side."),
+    option("--strict", is_flag=True, help="Refuse a run whose searcher could not act as its name says."),
+    *_machine_options,
 )
 
 cache_option = option(
     "--cache-dir", type=click.Path(path_type=Path), help="Where statistics are kept  [default: the user's cache]."
 )
 
+runs_option = option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")
 
-def cache_folder(given: Path | None) -> Path:
-    """The cache's folder: as given, or the platform's own place for caches.
+
+def open_cache(folder: Path | None) -> "Cache":
+    """The cache: in the folder given, or in the platform's own place for caches.
 
     Raises:
         InputError: when it cannot be written.
     """
+    # here, not above: help needs none of it
     from platformdirs import user_cache_path
 
-    from iqatune.runtime.files import check_writable
+    from iqatune.statistics.cache import Cache
 
-    folder = given or user_cache_path("iqatune")
-    check_writable(folder, "--cache-dir")
-    return folder
+    folder = folder or user_cache_path("iqatune")
+    check_writable(folder, option="cache_dir")
+    return Cache(folder)

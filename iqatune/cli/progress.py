@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from iqatune.errors import as_flags
 from iqatune.progress import Advance, Progress
 
 LINE_EVERY_S = 5.0
@@ -89,4 +90,4 @@ def _rate(count: int, seconds: float, unit: str) -> str:
 
 
 def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(as_flags(line), file=sys.stderr, flush=True)

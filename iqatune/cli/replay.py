@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
     DEVICES,
-    cache_folder,
     cache_option,
     config_option,
     debug_option,
     json_option,
     moved_weights_option,
+    open_cache,
     option,
     quiet_option,
 )
@@ -38,6 +39,7 @@ Examples:
 @debug_option
 def command(
     file: Path,
+    *,
     data_root: str | None,
     pairs: str | None,
     backbone_weights: str | None,
@@ -56,9 +58,6 @@ def command(
 
     given = {"data_root": data_root, "pairs": pairs, "backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value is not None}
-    found = replay(file, where, cache_folder(cache_dir), console_progress(quiet=quiet))
-    if as_json:
-        print(found.model_dump_json(by_alias=True))
-    else:
-        print_replay(found)
+    found = replay(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
+    emit(found, form_of(as_json=as_json), table=print_replay)
     return 0 if found.same else ANSWER_IS_NO

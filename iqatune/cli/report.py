@@ -1,18 +1,17 @@
 """`iqatune report`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from iqatune.cli.options import (
-    DATA_OPTIONS,
-    cache_folder,
+    WHERE_DATA,
     cache_option,
     config_option,
     debug_option,
     device_option,
     moved_weights_option,
+    open_cache,
     option,
     optional_data_options,
     quiet_option,
@@ -33,7 +32,7 @@ Examples:
 @click.argument("folder", type=click.Path(path_type=Path), metavar="RESULTS_DIR")
 @option("--output", type=click.Path(path_type=Path), help="Folder of the report  [default: RESULTS_DIR/report].")
 @option("--score", "every", is_flag=True, help="Score all records again on the data sets that they name.")
-@optional_data_options
+@optional_data_options("Score all records on this data set; see 'iqatune list datasets'.")
 @option(
     "--baseline",
     "baselines",
@@ -50,6 +49,8 @@ Examples:
 @debug_option
 def command(
     folder: Path,
+    data: DataOptions | None,
+    *,
     output: Path | None,
     every: bool,
     baselines: tuple[str, ...],
@@ -58,7 +59,6 @@ def command(
     device: str,
     cache_dir: Path | None,
     quiet: bool,
-    **options: Any,
 ) -> None:
     """Write tables and figures of all results in a folder: HTML, Markdown, LaTeX and CSV.
 
@@ -67,16 +67,17 @@ def command(
     ('iqatune evaluate --by distortion --format json > FILE.json') are used as well.
     """
     from iqatune.report.build import Scoring, write_report
+    from iqatune.scoring.evaluate import Machine
 
-    data = None
-    if options["dataset"] is not None:
-        data = DataOptions(**{name: options[name] for name in DataOptions.model_fields})
     if data is None:
-        refuse_without("--dataset", DATA_OPTIONS)
+        refuse_without("--dataset", WHERE_DATA)
     if data is None and not every:
         of_scoring = ("baselines", "images", "backbone_weights", "device")
         refuse_without("the data (--score, or --dataset NAME)", of_scoring)
+    progress = console_progress(quiet=quiet)
     scoring = None
     if data is not None or every:
-        scoring = Scoring(data, every, baselines, backbone_weights, device, cache_folder(cache_dir), images)
-    print(write_report(folder, output or folder / "report", scoring, console_progress(quiet=quiet)))
+        cache = open_cache(cache_dir)
+        machine = Machine(device=device, backbone_weights=backbone_weights, cache=cache, progress=progress)
+        scoring = Scoring(data=data, every=every, baselines=baselines, images=images, machine=machine)
+    print(write_report(folder, output or folder / "report", scoring=scoring, progress=progress))

@@ -1,9 +1,11 @@
 """`iqatune score`."""
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from iqatune.cli.emit import Form, emit
 from iqatune.cli.options import (
     config_option,
     debug_option,
@@ -45,7 +47,7 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
     help="Short side of larger images; protocol is what the metric was tuned with.",
 )
 @device_option
-@option("--format", "output_format", type=click.Choice(["table", "json", "csv"]), default="table", help="Of stdout.")
+@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @option("--keep-going", is_flag=True, help="Score the rest where a file cannot be used; the exit code is 2 even so.")
 @config_option
 @quiet_option
@@ -55,11 +57,12 @@ def command(
     metric_file: Path,
     reference: Path | None,
     distorted: Path | None,
+    *,
     pairs: Path | None,
     backbone_weights: str | None,
     resize: int | str | None,
     device: str,
-    output_format: str,
+    form: Form,
     keep_going: bool,
     quiet: bool,
     as_json: bool,
@@ -74,13 +77,14 @@ def command(
     if pairs is None and (reference is None or distorted is None):
         raise InputError("score: name REFERENCE and DISTORTED (two files or two folders), or --pairs FILE.csv")
 
-    if as_json and output_format == "csv":
+    if as_json and form == "csv":
         raise InputError("--json, --format csv: one of them; leave the other out")
 
     from iqatune.backbones.devices import resolve_device
-    from iqatune.cli.terminal import print_table
+    from iqatune.cli.tables import print_distances
     from iqatune.metric.module import Metric
-    from iqatune.scoring.images import as_csv, pairs_of_csv, pairs_of_paths, score
+    from iqatune.scoring.images import as_csv, score
+    from iqatune.scoring.pairing import pairs_of_csv, pairs_of_paths
 
     if pairs is not None:
         found = pairs_of_csv(pairs)
@@ -88,15 +92,14 @@ def command(
         found = pairs_of_paths(reference, distorted)
     where = resolve_device(device)
     metric = Metric.load(metric_file, backbone_weights)
-    side = metric.short_side if isinstance(resize, str) else resize
-    scores = score(metric, found, str(metric_file), where, side, console_progress(quiet=quiet), keep_going)
-    if as_json or output_format == "json":
-        print(scores.model_dump_json(by_alias=True))
-    elif output_format == "csv":
-        print(as_csv(scores), end="")
-    else:
-        figures = ["-" if pair.distance is None else f"{pair.distance:.6f}" for pair in scores.pairs]
-        rows = [(pair.reference, pair.distorted, figure) for pair, figure in zip(scores.pairs, figures, strict=True)]
-        title = f"{metric_file}: {scores.origin or scores.backbone}"
-        print_table(title, ("reference", "distorted", "D (lower is better)"), rows, left=2)
-    return 0 if scores.complete else INCOMPLETE
+    distances = score(
+        metric,
+        found,
+        name=str(metric_file),
+        device=where,
+        resize=metric.short_side if isinstance(resize, str) else resize,
+        progress=console_progress(quiet=quiet),
+        keep_going=keep_going,
+    )
+    emit(distances, "json" if as_json else form, table=print_distances, csv=as_csv)
+    return 0 if distances.complete else INCOMPLETE

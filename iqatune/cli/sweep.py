@@ -4,17 +4,20 @@ from pathlib import Path
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
     DEVICES,
-    cache_folder,
     cache_option,
     config_option,
     debug_option,
     json_option,
+    open_cache,
     option,
     quiet_option,
+    runs_option,
 )
+from iqatune.records.sweep import SWEEP_FILE, Sweep
 
 EPILOG = """\b
 Examples:
@@ -31,13 +34,14 @@ Examples:
 @option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs, if the grid does not say.")
 @option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
 @cache_option
-@option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")
+@runs_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
     grid: Path,
+    *,
     address: str | None,
     jobs: int | None,
     device: str,
@@ -53,17 +57,19 @@ def command(
     it goes on where it stopped; finished cells are skipped. Exits with 1 if a cell failed.
     """
     from iqatune.cli.grid_view import grid_view, print_sweep
-    from iqatune.records.sweep import SWEEP_FILE
     from iqatune.tuning.grid import read_grid
     from iqatune.tuning.sweep import run_sweep
 
     cells = read_grid(grid, device)
-    cache = cache_folder(cache_dir)
-    with grid_view(quiet) as (progress, show):
-        sweep = run_sweep(cells, output, cache, progress, show, address, jobs, strict)
-    if as_json:
-        print(sweep.model_dump_json(by_alias=True))
-    else:
-        print_sweep(sweep)
+    cache = open_cache(cache_dir)
+    with grid_view(quiet=quiet) as (progress, show):
+        sweep = run_sweep(
+            cells, output, cache=cache, progress=progress, show=show, address=address, jobs=jobs, strict=strict
+        )
+
+    def table(document: Sweep) -> None:
+        print_sweep(document)
         print(f"Record: {output / SWEEP_FILE}")
+
+    emit(sweep, form_of(as_json=as_json), table=table)
     return ANSWER_IS_NO if sweep.failed else 0

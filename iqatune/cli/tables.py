@@ -1,19 +1,21 @@
 """The tables that verbs print for people."""
 
 from collections import Counter
-from pathlib import Path
 
 from iqatune.cli.terminal import figure, interval, print_table
+from iqatune.errors import as_flags
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
+from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
 from iqatune.records.replay import Replay
-from iqatune.records.result import RESULT_FILE, Result
+from iqatune.records.result import Result
+from iqatune.records.run_folder import RunFolder
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
 
 
-def print_search(result: Result, folder: Path) -> None:
+def print_search(result: Result, folder: RunFolder) -> None:
     """A finished search: tuned, held-out and uniform figures, and where the weight sits."""
     run, best = result.run, result.best
     columns = ("weights", "SRCC", "95% interval", "KRCC", "PLCC", "held-out SRCC")
@@ -50,23 +52,23 @@ def print_search(result: Result, folder: Path) -> None:
     print(f"Samples: {_how(result)}.")
     if protocol.simulated:
         print(SIMULATED)
-    print(f"Record: {folder / RESULT_FILE}")
+    print(f"Record: {folder.result_file}")
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Metrics side by side, then their groups, the weakest first."""
     rows = [
         (
-            one.file,
-            one.tuned_on,
-            figure(one.srcc) + (" *" if one.tied_with_best and len(evaluation.results) > 1 else ""),
-            interval(one.confidence.srcc if one.confidence else None),
-            figure(one.krcc),
-            interval(one.confidence.krcc if one.confidence else None),
-            figure(one.plcc),
-            interval(one.confidence.plcc if one.confidence else None),
+            metric.file,
+            metric.tuned_on,
+            figure(metric.srcc) + (" *" if metric.tied_with_best and len(evaluation.results) > 1 else ""),
+            interval(metric.confidence.srcc if metric.confidence else None),
+            figure(metric.krcc),
+            interval(metric.confidence.krcc if metric.confidence else None),
+            figure(metric.plcc),
+            interval(metric.confidence.plcc if metric.confidence else None),
         )
-        for one in evaluation.results
+        for metric in evaluation.results
     ]
     first = evaluation.results[0].protocol
     columns = ("metric", "tuned on", "SRCC", "95%", "KRCC", "95%", "PLCC", "95%")
@@ -75,13 +77,15 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
     for difference in protocol_differences(evaluation):
         print(difference)
-    for one in evaluation.results:
-        if one.groups:
+    for metric in evaluation.results:
+        if metric.groups:
             groups = [
                 (group.group, str(group.pairs), figure(group.srcc), figure(group.krcc), figure(group.plcc))
-                for group in one.groups
+                for group in metric.groups
             ]
-            print_table(f"{one.file} by {evaluation.by}", (str(evaluation.by), "pairs", "SRCC", "KRCC", "PLCC"), groups)
+            print_table(
+                f"{metric.file} by {evaluation.by}", (str(evaluation.by), "pairs", "SRCC", "KRCC", "PLCC"), groups
+            )
     if evaluation.simulated:
         print(SIMULATED)
 
@@ -91,8 +95,8 @@ def print_replay(replay: Replay) -> None:
     different = [figure for figure in replay.figures if not figure.same]
     main = [figure for figure in replay.figures if "[" not in figure.name]
     rows = [
-        (one.name, figure(one.recorded, 8), figure(one.recomputed, 8), "same" if one.same else "DIFFERS")
-        for one in different or main
+        (shown.name, figure(shown.recorded, 8), figure(shown.recomputed, 8), "same" if shown.same else "DIFFERS")
+        for shown in different or main
     ]
     if rows:
         print_table(replay.file, ("figure", "recorded", "recomputed", ""), rows)
@@ -102,14 +106,29 @@ def print_replay(replay: Replay) -> None:
     print(f"{same} of {len(replay.figures)} figures are as recorded.")
 
 
+def print_distances(distances: Distances) -> None:
+    """The distance of every pair; a dash where there is none."""
+    rows = [
+        (pair.reference, pair.distorted, "-" if pair.distance is None else f"{pair.distance:.6f}")
+        for pair in distances.pairs
+    ]
+    title = f"{distances.metric}: {distances.origin or distances.backbone}"
+    print_table(title, ("reference", "distorted", "D (lower is better)"), rows, left=2)
+
+
 def print_diagnosis(diagnosis: Diagnosis) -> None:
     """Every finding in a line, and how many problems there are."""
     rows = [
-        (one.subject, one.check, one.level.upper() if one.level == "problem" else one.level, one.says)
-        for one in diagnosis.findings
+        (
+            finding.subject,
+            finding.check,
+            finding.level.upper() if finding.level == "problem" else finding.level,
+            as_flags(finding.says),
+        )
+        for finding in diagnosis.findings
     ]
     print_table("doctor", ("what", "check", "result", "finding"), rows, left=4)
-    counts = Counter(one.level for one in diagnosis.findings)
+    counts = Counter(finding.level for finding in diagnosis.findings)
     print(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
 
 
@@ -118,15 +137,15 @@ def protocol_differences(evaluation: Evaluation) -> list[str]:
     expected = {"backbone_weights", "backbone_sha256", "split_seed"}
     first = evaluation.results[0]
     lines = []
-    for one in evaluation.results[1:]:
-        pairs = zip(first.protocol.model_dump().items(), one.protocol.model_dump().items(), strict=True)
+    for metric in evaluation.results[1:]:
+        pairs = zip(first.protocol.model_dump().items(), metric.protocol.model_dump().items(), strict=True)
         different = [
             f"{name} {theirs!r} instead of {ours!r}"
             for (name, ours), (_, theirs) in pairs
             if ours != theirs and name not in expected
         ]
         if different:
-            lines.append(f"! {one.file} was scored under another protocol: {', '.join(different)}")
+            lines.append(f"! {metric.file} was scored under another protocol: {', '.join(different)}")
     return lines
 
 

@@ -93,9 +93,9 @@ def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapte
 
     def load(options: DataOptions) -> PairTable:
         if options.pairs is not None:
-            raise UsageError(f"--pairs {options.pairs}: only --dataset csv reads a pairs file; leave it out")
+            raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
         if options.better is not None:
-            raise UsageError(f"--better: {info.name} says itself which score is better; leave it out")
+            raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
         finder = FileFinder(find_root(options, info))
         name = chosen_label(options, info)
         path = finder.find(name)
@@ -114,12 +114,12 @@ def find_root(options: DataOptions, info: DatasetInfo) -> Path:
     Raises:
         InputError: when neither is given, or there is no such folder.
     """
-    root, origin = Path(options.data_root or ""), "--data-root"
+    root, origin = Path(options.data_root or ""), "`data_root`"
     if not options.data_root:
         base = os.environ.get("IQATUNE_DATA")
         if not base:
             raise InputError(
-                f"--data-root: needed for {info.name} (or set IQATUNE_DATA to the folder that contains {info.name}/); "
+                f"`data_root`: needed for {info.name} (or set IQATUNE_DATA to the folder that contains {info.name}/); "
                 f"the images come from {info.source}"
             )
         root, origin = Path(base) / info.name, "$IQATUNE_DATA"
@@ -140,9 +140,9 @@ def chosen_label(options: DataOptions, info: DatasetInfo) -> str:
         if known.lower() == options.label.lower():
             return known
     if not info.labels:
-        raise UsageError(f"--label {options.label}: {info.name} offers no other labels; leave it out")
+        raise UsageError(f"`label` {options.label}: {info.name} offers no other labels; leave it out")
     raise UsageError(
-        f"--label {options.label}: no label file of {info.name}; {did_you_mean(options.label, info.labels)}"
+        f"`label` {options.label}: no label file of {info.name}; {did_you_mean(options.label, info.labels)}"
     )
 
 
@@ -205,7 +205,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
             f"({_absent(len(absent))}); "
-            "complete the data set, or work on what is there with --allow-missing"
+            "complete the data set, or work on what is there with `allow_missing`"
         )
     _check(pairs, len(entries), labels.source)
     return PairTable(
@@ -235,7 +235,7 @@ def _known_distortions(name: str, known: Iterable[str], dataset: str) -> list[st
     found = [distortion for distortion in known if distortion.casefold() == name.strip().casefold()]
     if found:
         return found
-    raise InputError(f"--exclude {name}: no distortion of {dataset}; {did_you_mean(name, known)}")
+    raise InputError(f"`exclude` {name}: no distortion of {dataset}; {did_you_mean(name, known)}")
 
 
 def _check(pairs: Sequence[Pair], labelled: int, source: str) -> None:

@@ -123,7 +123,7 @@ def load(options: DataOptions) -> PairTable:
         InputError: when the folder cannot be written, or an option does not fit.
     """
     if options.pairs is not None or options.better is not None:
-        raise UsageError("--pairs, --better: only --dataset csv takes them; leave them out")
+        raise UsageError("`pairs`, `better`: only `dataset` csv takes them; leave them out")
     if options.label is not None:
         chosen_label(options, INFO)
     digest = parameters_sha256()
@@ -132,7 +132,7 @@ def load(options: DataOptions) -> PairTable:
         ensure_images(folder)
     except OSError as error:
         raise InputError(
-            f"{folder}: the demo images cannot be written ({error.strerror}); name another folder with --data-root"
+            f"{folder}: the demo images cannot be written ({error.strerror}); name another folder with `data_root`"
         ) from error
     labels = LabelList("simulated observers", digest, "the demo set", "higher", _entries(), simulated=True)
     return build_table(options, labels, FileFinder(folder))

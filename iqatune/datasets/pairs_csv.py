@@ -25,7 +25,7 @@ UNNAMED = "unnamed"
 
 INFO = DatasetInfo(
     name="csv",
-    description="your own pairs: --pairs FILE.csv (reference, distorted, score[, distortion, level]) and --better",
+    description="your own pairs: `pairs` FILE.csv (reference, distorted, score[, distortion, level]) and `better`",
     pairs=None,
     references=None,
     source="your own images",
@@ -40,14 +40,14 @@ def load(options: DataOptions) -> PairTable:
         InputError: for anything missing or wrong, with the row's number.
     """
     if options.pairs is None:
-        raise UsageError("--pairs: needed with --dataset csv; name a CSV file with columns reference, distorted, score")
+        raise UsageError("`pairs`: needed with `dataset` csv; name a CSV file with columns reference, distorted, score")
     if options.better is None:
-        raise UsageError("--better: needed with --dataset csv; say whether the higher or the lower score is better")
+        raise UsageError("`better`: needed with `dataset` csv; say whether the higher or the lower score is better")
     if options.label is not None:
         chosen_label(options, INFO)
     path = Path(options.pairs)
     if not path.is_file():
-        raise InputError(f"--pairs {path}: no such file")
+        raise InputError(f"`pairs` {path}: no such file")
     root = find_root(options, INFO) if options.data_root else path.parent
     entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
     labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries)

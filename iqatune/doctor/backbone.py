@@ -51,7 +51,7 @@ def device_outcomes(name: str, backbone: Backbone) -> Iterator[Outcome]:
     except UsageError:
         raise
     except InputError as error:
-        yield "found", "problem", str(error)
+        yield "found", "problem", error.command_line
         return
     yield "found", "ok", _name(device)
     images = noise_images(max(backbone.minimum_size, SIDE))

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from iqatune.backbones.zoo import find as find_backbone
-from iqatune.datasets.registry import ADAPTERS, load_pairs
+from iqatune.datasets.registry import DATASETS, load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.doctor.findings import Outcome
 from iqatune.doctor.images import picture_outcomes
 from iqatune.doctor.labels import label_outcomes
-from iqatune.errors import InputError, UsageError, did_you_mean
+from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
 from iqatune.records.diagnosis import Diagnosis, Finding
 from iqatune.records.options import DataOptions
@@ -26,6 +26,7 @@ STAND_IN = "squeezenet"
 def examine(
     parts: Iterable[Part],
     data: DataOptions | None,
+    *,
     backbone: str | None,
     backbone_weights: str,
     pooling: str,
@@ -44,18 +45,20 @@ def examine(
         InputError: for a data set, backbone or device that no one knows, and options that do not go together.
     """
     wanted = set(parts)
-    if data is not None and data.dataset not in ADAPTERS:
-        raise InputError(f"--dataset {data.dataset}: unknown; {did_you_mean(data.dataset, ADAPTERS)}")
+    if data is not None:
+        DATASETS.find(data.dataset)
     if backbone is not None:
         find_backbone(backbone)
     network: Backbone | None = None
     network_findings: list[Finding] = []
     if wanted & {"backbone", "device"}:
-        network, network_findings = _network_findings(wanted, backbone, backbone_weights, pooling, device)
+        network, network_findings = _network_findings(
+            wanted, backbone, weights=backbone_weights, pooling=pooling, device=device
+        )
     findings: list[Finding] = []
     if "data" in wanted and data is not None:
         smallest = None if network is None else network.minimum_size
-        findings += _as_findings(data.dataset, _data_outcomes(data, full, progress, smallest))
+        findings += _as_findings(data.dataset, _data_outcomes(data, progress, full=full, smallest=smallest))
     findings += network_findings
     if "searchers" in wanted:
         findings += _searcher_findings(progress)
@@ -66,26 +69,26 @@ def _as_findings(subject: str, outcomes: Iterable[Outcome]) -> list[Finding]:
     return [Finding(subject=subject, check=check, level=level, says=says) for check, level, says in outcomes]
 
 
-def _data_outcomes(data: DataOptions, full: bool, progress: Progress, smallest: int | None) -> Iterator[Outcome]:
+def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, smallest: int | None) -> Iterator[Outcome]:
     table: PairTable | None = None
     try:
         table = load_pairs(data)
     except UsageError:
         raise
     except InputError as error:
-        yield "loading", "problem", str(error)
+        yield "loading", "problem", error.command_line
     if table is None:
         try:
             # what is there can be looked at even where something is missing
             table = load_pairs(data.model_copy(update={"allow_missing": True}))
         except InputError:
             return
-    yield from label_outcomes(table, ADAPTERS[data.dataset].info, data.exclude)
-    yield from picture_outcomes(table, full, progress, smallest)
+    yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)
+    yield from picture_outcomes(table, progress, full=full, smallest=smallest)
 
 
 def _network_findings(
-    wanted: set[Part], name: str | None, weights: str, pooling: str, device: str
+    wanted: set[Part], name: str | None, *, weights: str, pooling: str, device: str
 ) -> tuple["Backbone | None", list[Finding]]:
     """The backbone that was named, where it can be built, and what there is to say of it and of the device."""
     if name is None and "device" not in wanted:
@@ -100,7 +103,7 @@ def _network_findings(
         try:
             network = build_backbone(name, weights, pooling)
         except InputError as error:
-            findings += _as_findings(name, [("parameters", "problem", str(error))])
+            findings += _as_findings(name, [("parameters", "problem", error.command_line)])
         if network is not None and "backbone" in wanted:
             findings += _as_findings(name, backbone_outcomes(network))
     if "device" in wanted:

@@ -45,7 +45,7 @@ class _Seen:
 
 
 def picture_outcomes(
-    table: PairTable, full: bool, progress: Progress, smallest: int | None = None
+    table: PairTable, progress: Progress, *, full: bool, smallest: int | None = None
 ) -> Iterator[Outcome]:
     """Every check of the images.
 
@@ -95,7 +95,7 @@ def _header(path: Path) -> tuple[int, int] | str:
             # the end mark is a hint; decoding decides
             open_rgb(path)
     except InputError as error:
-        return str(error)
+        return error.command_line
     return size
 
 
@@ -160,7 +160,7 @@ def _looked_at(
             try:
                 reference, references[path] = _decoded(path)
             except InputError as error:
-                damaged[path] = str(error)
+                damaged[path] = error.command_line
                 advance(len(its_rows))
                 continue
             for row in its_rows:
@@ -168,7 +168,7 @@ def _looked_at(
                     distorted, thumbnail = _decoded(pairs[row].distorted)
                     seen.append(_Seen(row, -float(np.mean((reference - distorted) ** 2)), thumbnail))
                 except InputError as error:
-                    damaged[pairs[row].distorted] = str(error)
+                    damaged[pairs[row].distorted] = error.command_line
                 advance(1)
     return seen, references
 
@@ -189,10 +189,10 @@ def _fit(pairs: Sequence[Pair], seen: Sequence[_Seen], references: dict[Path, Th
     Thumbnails' correlation, for PSNR would take a much darkened image for any dark reference's.
     """
     paths = list(references)
-    fits = np.stack([one.thumbnail for one in seen]) @ np.stack(list(references.values())).T
+    fits = np.stack([pair.thumbnail for pair in seen]) @ np.stack(list(references.values())).T
     wrong = []
-    for one, fit in zip(seen, fits, strict=True):
-        pair, best = pairs[one.row], int(fit.argmax())
+    for looked_at, fit in zip(seen, fits, strict=True):
+        pair, best = pairs[looked_at.row], int(fit.argmax())
         if fit[best] > fit[paths.index(pair.reference)] + BETTER_FIT:
             wrong.append(f"{pair.distorted.name} fits {paths[best].name} better than {pair.reference.name}")
     if wrong:
@@ -201,8 +201,8 @@ def _fit(pairs: Sequence[Pair], seen: Sequence[_Seen], references: dict[Path, Th
 
 
 def _direction(table: PairTable, seen: Sequence[_Seen]) -> Outcome:
-    quality = table.quality[[one.row for one in seen]]
-    fidelity = np.array([one.fidelity for one in seen])
+    quality = table.quality[[pair.row for pair in seen]]
+    fidelity = np.array([pair.fidelity for pair in seen])
     agreement = srcc(quality, fidelity)
     says = f"SRCC of PSNR is {agreement:+.2f} on {len(seen)} pairs"
     if np.isnan(agreement):

@@ -21,10 +21,11 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
         excluded: distortions left out by the request.
     """
     # a count that differs is no surprise where images are known to be missing
-    amiss: Severity = "warning" if table.missing else "problem"
+    severity: Severity = "warning" if table.missing else "problem"
     if info.published is not None:
-        yield _counts(table, info, info.published, {name.strip().casefold() for name in excluded}, amiss)
-        yield _levels(table, info.published, {name.strip().casefold() for name in excluded}, amiss)
+        left_out = {name.strip().casefold() for name in excluded}
+        yield _counts(table, info, info.published, excluded=left_out, severity=severity)
+        yield _levels(table, info.published, excluded=left_out, severity=severity)
         yield _scores(table, info, info.published)
     else:
         kinds = len({pair.distortion for pair in table.pairs})
@@ -37,7 +38,9 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
     yield from _case(table.pairs)
 
 
-def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
+def _counts(
+    table: PairTable, info: DatasetInfo, published: Published, *, excluded: set[str], severity: Severity
+) -> Outcome:
     expected: Counter[str] = Counter()
     for (distortion, _), count in published.counts.items():
         if distortion.casefold() not in excluded:
@@ -51,16 +54,16 @@ def _counts(table: PairTable, info: DatasetInfo, published: Published, excluded:
     if len(table.references) != info.references:
         different.insert(0, f"{len(table.references)} references, not {info.references}")
     if different:
-        return "counts", amiss, f"not as published: {some(different)}"
+        return "counts", severity, f"not as published: {some(different)}"
     return "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, as published"
 
 
-def _levels(table: PairTable, published: Published, excluded: set[str], amiss: Severity) -> Outcome:
+def _levels(table: PairTable, published: Published, *, excluded: set[str], severity: Severity) -> Outcome:
     found = {(pair.distortion, pair.level) for pair in table.pairs}
     expected = {key for key in published.counts if key[0].casefold() not in excluded}
     missing = sorted((distortion, level or 0) for distortion, level in expected - found)
     if missing:
-        return "levels", amiss, f"missing: {some([f'{distortion} level {level}' for distortion, level in missing])}"
+        return "levels", severity, f"missing: {some([f'{distortion} level {level}' for distortion, level in missing])}"
     graded = any(level is not None for _, level in expected)
     return "levels", "ok", "every level of every distortion is there" if graded else "this set grades no levels"
 

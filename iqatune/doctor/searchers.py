@@ -29,7 +29,8 @@ def searcher_outcome(name: str) -> Outcome:
         searcher = make_searcher(name, Problem(names, SAMPLES, seed=0, budgets=budgets))
         trials = search(searcher, _planted)
     except (InputError, *_BROKEN) as error:
-        return "samples", "problem", f"does not run ({type(error).__name__}: {next(iter(str(error).splitlines()), '')})"
+        reason = error.command_line if isinstance(error, InputError) else next(iter(str(error).splitlines()), "")
+        return "samples", "problem", f"does not run ({type(error).__name__}: {reason})"
     samples = {trial.sample for trial in trials}
     inside = all(np.all((trial.parameters >= 0) & (trial.parameters <= 1)) for trial in trials)
     if len(samples) != SAMPLES or not inside:

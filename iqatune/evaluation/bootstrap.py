@@ -48,6 +48,7 @@ def bootstrap(
     prediction: ArrayLike,
     reference_ids: Sequence[str],
     resamples: int = 2000,
+    *,
     seed: int = 0,
     level: float = 0.95,
 ) -> Intervals:
@@ -98,6 +99,7 @@ def bootstrap_srcc(
     predictions: ArrayLike,
     reference_ids: Sequence[str],
     resamples: int = 2000,
+    *,
     seed: int = 0,
 ) -> Floats:
     """SRCC of every prediction (M, N) in the same resamples: (M, B), for paired comparisons; NaN where undefined."""

@@ -46,6 +46,7 @@ def paired_differences(
     predictions: ArrayLike,
     reference_ids: Sequence[str],
     resamples: int = 2000,
+    *,
     seed: int = 0,
     level: float = 0.95,
 ) -> Differences:
@@ -74,7 +75,7 @@ def paired_differences(
     if np.isnan(values).all():
         raise ValueError("no metric's SRCC is defined: the quality or every prediction is constant")
     best = int(np.nanargmax(values))
-    resampled = bootstrap_srcc(quality, rows, reference_ids, resamples, seed)
+    resampled = bootstrap_srcc(quality, rows, reference_ids, resamples, seed=seed)
     references = len(set(reference_ids))
     if references < 2:
         resampled = np.full_like(resampled, np.nan)  # one reference, drawn again and again, says nothing
@@ -100,6 +101,7 @@ def tied_with_best(
     predictions: ArrayLike,
     reference_ids: Sequence[str],
     resamples: int = 2000,
+    *,
     seed: int = 0,
     level: float = 0.95,
 ) -> NDArray[np.bool_]:
@@ -109,7 +111,7 @@ def tied_with_best(
     metrics; for two metrics that is a paired interval without 0. A metric whose SRCC is undefined is never tied, and
     one whose SRCC some resample leaves undefined always is. Arguments and errors as of `paired_differences`.
     """
-    found = paired_differences(quality, predictions, reference_ids, resamples, seed, level)
+    found = paired_differences(quality, predictions, reference_ids, resamples, seed=seed, level=level)
     others = np.flatnonzero((np.arange(found.p.size) != found.best) & ~np.isnan(found.p))
     tied = ~np.isnan(found.difference)
     tied[others] = holm(found.p[others]) > 1 - level

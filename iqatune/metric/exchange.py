@@ -80,7 +80,7 @@ def save_onnx(metric: Metric, path: Path) -> Header:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
-        raise InputError(f"--output {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
+        raise InputError(f"`output` {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
     minimum = _minimum_size(metric)
     program = _exported(metric, minimum, path)
     header = _header(metric, minimum)
@@ -95,7 +95,7 @@ def save_onnx(metric: Metric, path: Path) -> Header:
             output_names=["distance"],
         )
     if converted is None:  # as its signature has it; it never is with dynamo=True
-        raise InputError(f"--output {path}: torch wrote no ONNX; write a .pt2")
+        raise InputError(f"`output` {path}: torch wrote no ONNX; write a .pt2")
     model = converted.model_proto
     onnx.helper.set_model_props(model, {HEADER: header.model_dump_json()})
     content = model.SerializeToString()
@@ -121,7 +121,7 @@ def _exported(metric: Metric, minimum: int, path: Path) -> Any:
         return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(minimum), strict=False)
     except (RuntimeError, ValueError, InputError) as error:
         raise InputError(
-            f"--output {path}: torch cannot export {metric.backbone.name} for images of any size "
+            f"`output` {path}: torch cannot export {metric.backbone.name} for images of any size "
             f"({first_line(error)}); write a .safetensors"
         ) from error
 
@@ -159,7 +159,7 @@ def _verify(metric: Metric, score: Score, path: Path) -> None:
             found = score(reference, distorted).numpy()
         if not np.allclose(found, expected, rtol=0, atol=TOLERANCE):
             worst = float(np.max(np.abs(found - expected)))
-            raise InputError(f"--output {path}: the program differs from the metric by {worst:.2g}; not written")
+            raise InputError(f"`output` {path}: the program differs from the metric by {worst:.2g}; not written")
 
 
 def _floor_max_pooling(module: nn.Module) -> None:

@@ -85,8 +85,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
         source = backbone_weights or header.backbone_weights
         if backbone_weights is None and source not in (PRETRAINED, RANDOM):
             raise InputError(
-                f"{path}: its backbone's parameters came from the file {source}; "
-                "name it (--backbone-weights, or backbone_weights=)"
+                f"{path}: its backbone's parameters came from the file {source}; name it with `backbone_weights`"
             )
         backbone = build_backbone(header.backbone, source, header.pooling)
         _check_backbone(path, backbone, header.backbone_sha256, header.backbone_weights)
@@ -113,7 +112,7 @@ def read_tuned(path: Path, backbone_weights: str | None = None) -> StoredMetric:
     try:
         weights = tuned_weights(result)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error.line}") from error
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}") from error
     run, protocol = result.run, result.protocol
@@ -188,7 +187,7 @@ def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor]
     backbone = build_backbone(header.backbone, RANDOM, header.pooling).first_stages(stages)
     state = {NETWORK + key.removeprefix(PARAMETERS): value for key, value in tensors.items()}
     try:
-        backbone.take_over(state)
+        backbone.load_parameters(state)
     except RuntimeError as error:
         raise InputError(f"{path}: its backbone does not fit {header.backbone} as built here ({error})") from error
     backbone.weights = header.backbone_weights
@@ -207,7 +206,7 @@ def _check_backbone(path: Path, backbone: Backbone, sha256: str, source: str) ->
     if backbone.parameters_sha256 != sha256:
         raise InputError(
             f"{path}: its weights were tuned with other parameters of {backbone.name} ({source}); "
-            "name those (--backbone-weights, or backbone_weights=)"
+            "name those with `backbone_weights`"
         )
 
 

@@ -218,7 +218,8 @@ class Metric(nn.Module):
         """What the metric computes in."""
         return self.get_buffer("alpha_0").dtype
 
-    def train(self, mode: bool = True) -> Self:
+    # torch calls it, by place
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002
         """As of every module; the backbone stays in eval mode: a metric does not learn from what it scores."""
         super().train(mode)
         self.backbone.eval()

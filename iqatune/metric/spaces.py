@@ -24,6 +24,14 @@ TILT = 2.0
 """At its ends a tilt multiplies the weight of a channel one standard deviation off by e^2 or e^-2."""
 
 
+SPACES = {
+    "stage": "two numbers a stage: its share of alpha and of beta, spread evenly over its channels",
+    "stage+K": "those, and for each of K channel descriptors a tilt a stage, which moves weight between channels",
+    "channel": "two numbers a channel: its alpha and its beta",
+}
+"""The spaces by name, with what their numbers stand for."""
+
+
 class Space(ABC):
     """How P parameters in [0, 1] become weights over C channels, through F coefficients.
 
@@ -162,7 +170,7 @@ def tilts_of(name: str) -> int:
         return 0
     match = re.fullmatch(r"stage\+([1-9]\d?)", name)
     if match is None:
-        raise InputError(f"--space {name}: unknown space; known: stage, channel, stage+K (K descriptors, as stage+2)")
+        raise InputError(f"`space` {name}: unknown space; known: stage, channel, stage+K (K descriptors, as stage+2)")
     return int(match.group(1))
 
 
@@ -180,10 +188,10 @@ def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = 
         return StageSpace(channels) if name == StageSpace.name else ChannelSpace(channels)
     if descriptors is None or len(descriptors) < tilts:
         known = 0 if descriptors is None else len(descriptors)
-        raise InputError(f"--space {name}: there are {known} channel descriptors; take stage+{known} at most")
+        raise InputError(f"`space` {name}: there are {known} channel descriptors; take stage+{known} at most")
     numbers = (2 + tilts) * len(channels)
     if numbers > MAX_TILTED_PARAMETERS:
-        raise InputError(f"--space {name}: {numbers} numbers are more than {MAX_TILTED_PARAMETERS}; take a smaller K")
+        raise InputError(f"`space` {name}: {numbers} numbers are more than {MAX_TILTED_PARAMETERS}; take a smaller K")
     return TiltedStageSpace(channels, descriptors[:tilts])
 
 

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
@@ -40,6 +41,7 @@ class Environment(Model):
     """What computed the numbers."""
 
     versions: dict[str, str]
+    plugins: dict[str, str] = Field(default={}, description="versions of the packages that added what the run used")
     git: str | None
     platform: str
     device: str
@@ -47,17 +49,19 @@ class Environment(Model):
     searcher_threads: int | None = Field(default=None, description="threads of BLAS while the searcher runs")
 
 
-def environment(device: str) -> Environment:
+def environment(device: str, plugins: Mapping[str, str] | None = None) -> Environment:
     """Versions, commit and machine of this process, and on how many threads it computes.
 
     Args:
         device: name of what the backbone runs on.
+        plugins: versions of the packages that added a data set, backbone or searcher of this run.
     """
     found = {package: package_version(package) for package in PACKAGES}
     versions = {"python": platform.python_version(), "iqatune": __version__}
     versions |= {package: number for package, number in found.items() if number is not None}
     return Environment(
         versions=versions,
+        plugins=dict(plugins or {}),
         git=_commit(),
         platform=platform.platform(),
         device=device,

@@ -15,9 +15,6 @@ from iqatune.runtime.files import write_text
 
 RESULT_SCHEMA: Final = "iqatune.result/1"
 
-RESULT_FILE = "result.json"
-TRIALS_FILE = "trials.jsonl"
-
 
 class Protocol(Model):
     """Everything that changes a number without changing the method."""

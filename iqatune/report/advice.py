@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from iqatune.report.collect import Group
+from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Advice
 
@@ -15,15 +15,15 @@ def mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def merit(group: Group) -> tuple[float, float]:
+def merit(group: SettingRuns) -> tuple[float, float]:
     """What settings are chosen by: mean held-out SRCC, then tuned SRCC; a setting without folds comes last."""
     held_out = mean(group.held_out)
     return (held_out if held_out is not None else -2.0, mean(group.srcc) or 0.0)
 
 
-def best_per_backbone(context: Context, dataset: str) -> tuple[Group, ...]:
+def best_per_backbone(context: Context, dataset: str) -> tuple[SettingRuns, ...]:
     """The setting with the most merit of each backbone on a data set."""
-    best: dict[str, Group] = {}
+    best: dict[str, SettingRuns] = {}
     for group in context.found.groups:
         setting = group.setting
         if setting.dataset == dataset and (
@@ -55,7 +55,7 @@ def _of_dataset(context: Context, dataset: str) -> Advice:
     )
 
 
-def _certainty(chosen: Group, tied: Sequence[Group], groups: Sequence[Group]) -> str:
+def _certainty(chosen: SettingRuns, tied: Sequence[SettingRuns], groups: Sequence[SettingRuns]) -> str:
     if len(groups) == 1:
         return "It is the only setting that was tried, so nothing is known of others."
     if len(tied) == 1:
@@ -73,28 +73,28 @@ def _certainty(chosen: Group, tied: Sequence[Group], groups: Sequence[Group]) ->
     )
 
 
-def _beside_baselines(context: Context, chosen: Group) -> str:
+def _beside_baselines(context: Context, chosen: SettingRuns) -> str:
     """What metrics that need no tuning do on the same pairs."""
-    baselines = [one for one in context.untuned(chosen.setting.dataset) if one.kind == "baseline"]
+    baselines = [metric for metric in context.untuned(chosen.setting.dataset) if metric.kind == "baseline"]
     if not baselines:
         return ""
     said: dict[str, list[str]] = {"better": [], "not told apart from it": [], "worse": []}
-    for one in baselines:
-        chosen_tied, one_tied = context.ties([chosen], [one])
-        kind = "not told apart from it" if chosen_tied and one_tied else "better" if one_tied else "worse"
-        said[kind].append(f"{one.file} ({one.srcc:.3f})")
+    for baseline in baselines:
+        chosen_tied, baseline_tied = context.ties([chosen], [baseline])
+        kind = "not told apart from it" if chosen_tied and baseline_tied else "better" if baseline_tied else "worse"
+        said[kind].append(f"{baseline.file} ({baseline.srcc:.3f})")
     parts = [f"{kind} {', '.join(names)}" for kind, names in said.items() if names]
     return f"SRCC of metrics without tuning on the same pairs: {'; '.join(parts)}."
 
 
-def _name(context: Context, group: Group) -> str:
+def _name(context: Context, group: SettingRuns) -> str:
     setting = group.setting
     difference = context.usual.differences(setting.dataset, group.protocol)
     how = [f"{setting.space} space", f"{setting.samples} samples", *([difference] if difference else [])]
     return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"
 
 
-def _figures(group: Group) -> str:
+def _figures(group: SettingRuns) -> str:
     seeds = _seeds(len(group.runs))
     confidence = group.middle.result.confidence
     bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
@@ -113,7 +113,7 @@ def _seeds(count: int) -> str:
     return f"{count} seed{'' if count == 1 else 's'}"
 
 
-def _gain(group: Group) -> str:
+def _gain(group: SettingRuns) -> str:
     held_out, uniform = mean(group.held_out), mean(group.uniform_held_out)
     if held_out is None or uniform is None:
         return ""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,8 @@ from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
 from iqatune.records.labels import backbone_label, dataset_label
-from iqatune.records.result import RESULT_FILE, TRIALS_FILE, Protocol, Result, read_result
+from iqatune.records.result import Protocol, Result, read_result
+from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
 
@@ -45,7 +47,7 @@ class Names:
         return self.backbones.get((result.run.backbone, result.protocol.backbone_sha256), backbone_label(result))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Speed:
     """A backbone's rate in a bench, in image pairs a second from files."""
 
@@ -69,7 +71,7 @@ class FoundRun:
         return self.result.best.srcc if self.result.best is not None else float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """Everything about a run but its seed."""
 
@@ -82,7 +84,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Group:
+class SettingRuns:
     """The runs of one setting, a seed each, in the seeds' order."""
 
     setting: Setting
@@ -119,7 +121,7 @@ class Group:
         return self.runs[0].result.protocol
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """What is in a results folder.
 
@@ -131,7 +133,7 @@ class Collection:
     """
 
     folder: Path
-    groups: tuple[Group, ...]
+    groups: tuple[SettingRuns, ...]
     names: Names
     repeated: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
@@ -150,7 +152,7 @@ class Collection:
 
     def named(self, evaluation: Evaluation) -> Evaluation:
         """An evaluation under the name that its data set has here: that of the same pairs and scores."""
-        digests = {one.protocol.dataset_sha256 for one in evaluation.results}
+        digests = {metric.protocol.dataset_sha256 for metric in evaluation.results}
         names = [group.setting.dataset for group in self.groups if group.protocol.dataset_sha256 in digests]
         return evaluation.model_copy(update={"dataset": names[0]}) if names else evaluation
 
@@ -223,7 +225,7 @@ def _apart(candidates: Mapping[Key, tuple[str, ...]]) -> dict[Key, str]:
     return found
 
 
-def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[Group, ...]:
+def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
     """Runs that differ in their seed alone, together; of several with one seed the first that has folds."""
     groups: dict[Setting, dict[int, FoundRun]] = {}
     for run in runs:
@@ -231,26 +233,34 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[Group, ...]:
         earlier = of_seed.setdefault(run.result.run.seed, run)
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
-    ordered = sorted(groups, key=lambda one: (one.dataset, one.backbone, one.searcher, one.space, one.samples))
-    return tuple(Group(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
+    ordered = sorted(groups, key=attrgetter("dataset", "backbone", "searcher", "space", "samples"))
+    return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
     fields = result.protocol.model_dump(exclude={"split_seed"})
     return Setting(
-        names.dataset(result), names.backbone(result), run.searcher, run.space, run.samples, tuple(fields.items())
+        dataset=names.dataset(result),
+        backbone=names.backbone(result),
+        searcher=run.searcher,
+        space=run.space,
+        samples=run.samples,
+        protocol=tuple(fields.items()),
     )
 
 
 def _speeds(benches: Sequence[Bench]) -> tuple[Speed, ...]:
     """The rates of all benches; of several on one device the last."""
     found = {
-        (one.name, bench.precision, bench.environment.device): one.pairs_per_second.median
+        (backbone.name, bench.precision, bench.environment.device): backbone.pairs_per_second.median
         for bench in benches
-        for one in bench.backbones
+        for backbone in bench.backbones
     }
-    return tuple(Speed(*key, rate) for key, rate in sorted(found.items()))
+    return tuple(
+        Speed(backbone=backbone, precision=precision, device=device, pairs_per_second=rate)
+        for (backbone, precision, device), rate in sorted(found.items())
+    )
 
 
 def _other_documents(folder: Path) -> Iterator[tuple[Path, object]]:

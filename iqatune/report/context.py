@@ -6,10 +6,10 @@ from pathlib import Path
 
 from iqatune.records.evaluation import Evaluated, Evaluation
 from iqatune.records.result import Protocol
-from iqatune.report.collect import Collection, FoundRun, Group
+from iqatune.report.collect import Collection, FoundRun, SettingRuns
 from iqatune.report.model import Cell, interval
 from iqatune.report.protocol import Usual
-from iqatune.scoring.evaluate import Scores, tied
+from iqatune.scoring.evaluate import ScoredSet, tied
 
 SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how good a metric is."
 
@@ -32,9 +32,9 @@ class Context:
     found: Collection
     usual: Usual
     evaluations: tuple[Evaluation, ...] = ()
-    scores: tuple[Scores, ...] = ()
+    scores: tuple[ScoredSet, ...] = ()
 
-    def scores_of(self, dataset: str) -> Scores | None:
+    def scores_of(self, dataset: str) -> ScoredSet | None:
         """The scores of a data set, when it was scored for the report."""
         return next((scores for scores in self.scores if scores.table.dataset == dataset), None)
 
@@ -42,11 +42,11 @@ class Context:
         """How a run's weights do on a data set, the latest word if several evaluations have it."""
         return next(
             (
-                one
+                metric
                 for evaluation in reversed(self.evaluations)
                 if evaluation.dataset == dataset
-                for one in evaluation.results
-                if one.kind == "tuned" and is_of(one, run)
+                for metric in evaluation.results
+                if metric.kind == "tuned" and is_of(metric, run)
             ),
             None,
         )
@@ -54,42 +54,42 @@ class Context:
     def untuned(self, dataset: str) -> tuple[Evaluated, ...]:
         """The measured baselines and uniform weights of a data set, each once."""
         found = {
-            _key(one.file, one.protocol): one
+            _key(metric.file, metric.protocol): metric
             for evaluation in self.evaluations
             if evaluation.dataset == dataset
-            for one in evaluation.results
-            if one.kind != "tuned"
+            for metric in evaluation.results
+            if metric.kind != "tuned"
         }
         return tuple(found.values())
 
-    def uniform(self, group: Group) -> Evaluated | None:
+    def uniform(self, group: SettingRuns) -> Evaluated | None:
         """How the uniform weights of a group's backbone do on its data set, when they were evaluated."""
         return next(
             (
-                one
-                for one in self.untuned(group.setting.dataset)
-                if one.kind == "uniform"
-                and one.backbone == group.runs[0].result.run.backbone
-                and one.protocol.model_copy(update={"split_seed": None})
+                metric
+                for metric in self.untuned(group.setting.dataset)
+                if metric.kind == "uniform"
+                and metric.backbone == group.runs[0].result.run.backbone
+                and metric.protocol.model_copy(update={"split_seed": None})
                 == group.protocol.model_copy(update={"split_seed": None})
             ),
             None,
         )
 
-    def ties(self, groups: Sequence[Group], untuned: Sequence[Evaluated] = ()) -> tuple[bool, ...]:
+    def ties(self, groups: Sequence[SettingRuns], untuned: Sequence[Evaluated] = ()) -> tuple[bool, ...]:
         """Which of the groups of one data set, and then of metrics that were not tuned, are tied with the best."""
         if not groups:
             return ()
         middles = [group.middle for group in groups]
         scores = self.scores_of(groups[0].setting.dataset)
         keys = [_key(str(run.path), run.result.protocol) for run in middles]
-        keys += [_key(one.file, one.protocol) for one in untuned]
+        keys += [_key(metric.file, metric.protocol) for metric in untuned]
         if scores is not None:
             distances = {_key(metric.file, metric.protocol): metric.distances for metric in scores.metrics}
             if all(key in distances for key in keys):
                 return tied(scores.table, [distances[key] for key in keys])
         figures = [(run.srcc, run.result.confidence) for run in middles]
-        figures += [(one.srcc, one.confidence) for one in untuned]
+        figures += [(metric.srcc, metric.confidence) for metric in untuned]
         best = max(srcc for srcc, _ in figures)
         return tuple(
             srcc == best or (confidence is not None and confidence.srcc[1] >= best) for srcc, confidence in figures
@@ -100,7 +100,7 @@ class Context:
         return BY_INTERVAL if self.scores_of(dataset) is None else PAIRED
 
 
-def interval_of(group: Group) -> Cell:
+def interval_of(group: SettingRuns) -> Cell:
     """The SRCC interval of the group's middle run."""
     confidence = group.middle.result.confidence
     return interval(confidence.srcc if confidence is not None else None)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import groupby
+from operator import attrgetter
 from statistics import fmean, stdev
 
 MISSING = "—"
@@ -25,6 +26,7 @@ class Cell:
 
     text: str = MISSING
     value: float | None = None
+    _: KW_ONLY
     best: bool = False
     tied: bool = False
     more: tuple[tuple[str, float], ...] = ()
@@ -48,7 +50,7 @@ class Column:
         return f"{self.group} {self.name}".strip()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table with its protocol card.
 
@@ -72,7 +74,7 @@ class Table:
     @property
     def spans(self) -> list[tuple[str, int]]:
         """Groups of neighbouring columns, and how many they are."""
-        return [(group, len(list(columns))) for group, columns in groupby(self.columns, key=lambda one: one.group)]
+        return [(group, len(list(columns))) for group, columns in groupby(self.columns, key=attrgetter("group"))]
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,19 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Section:
-    """One question and its answer."""
+    """One question and its answer.
 
-    key: str
+    Attributes:
+        letter: what the report calls it, by its place among the others; empty until it has one.
+    """
+
     title: str
     text: tuple[str, ...] = ()
+    _: KW_ONLY
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     galleries: tuple[Gallery, ...] = ()
+    letter: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class Report:
     title: str
     answer: tuple[Advice, ...]
     sections: tuple[Section, ...]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
 
 def word(text: str) -> Cell:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iqatune.records.result import Protocol
-from iqatune.report.collect import Group
+from iqatune.report.collect import SettingRuns
 from iqatune.report.model import MARKS
 
 DATA_FIELDS = ("pairs", "references", "label", "better", "excluded", "missing", "dataset_sha256")
@@ -39,7 +39,7 @@ class Usual:
         )
 
 
-def usual(groups: Sequence[Group]) -> Usual:
+def usual(groups: Sequence[SettingRuns]) -> Usual:
     """What most groups' protocols say, field by field."""
     data: dict[str, dict[str, object]] = {}
     for dataset in sorted({group.setting.dataset for group in groups}):
@@ -69,7 +69,7 @@ class Marks:
         return tuple(f"{mark} another protocol: {deviation}." for deviation, mark in self._marks.items())
 
 
-def card(usual_protocol: Usual, groups: Sequence[Group]) -> tuple[str, ...]:
+def card(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...]:
     """The protocol of the figures of these groups, in a few lines."""
     lines = []
     for dataset in sorted({group.setting.dataset for group in groups}):
@@ -97,7 +97,7 @@ def card(usual_protocol: Usual, groups: Sequence[Group]) -> tuple[str, ...]:
     return (*lines, *deviations(usual_protocol, groups))
 
 
-def deviations(usual_protocol: Usual, groups: Sequence[Group]) -> tuple[str, ...]:
+def deviations(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...]:
     """Which backbones' results have another protocol on which data sets, and in what it differs."""
     found: dict[tuple[str, str], list[str]] = {}
     for group in groups:

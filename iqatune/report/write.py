@@ -100,7 +100,7 @@ def report_markdown(report: Report) -> str:
         "",
         "## What to use",
         "",
-        *_paragraphs(tuple(f"**{one.headline}** {one.text}" for one in report.answer)),
+        *_paragraphs(tuple(f"**{advice.headline}** {advice.text}" for advice in report.answer)),
     ]
     parts += [f"> {warning}\n" for warning in report.warnings]
     for section in report.sections:
@@ -115,7 +115,7 @@ def report_latex(report: Report) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    parts = [f"## ({section.key}) {section.title}", "", *_paragraphs(section.text)]
+    parts = [f"## ({section.letter}) {section.title}", "", *_paragraphs(section.text)]
     for figure in section.figures:
         parts += [
             f"![{figure.title}](figures/{figure.name}.svg)",

@@ -49,7 +49,7 @@ def cluster(address: str | None, processors: int, gpus: int | None = None) -> It
             if address is None:
                 raise
             first = str(error).strip().splitlines()[0]
-            raise InputError(f"--address {address}: no Ray cluster answers ({first}); see 'ray status'") from error
+            raise InputError(f"`address` {address}: no Ray cluster answers ({first}); see 'ray status'") from error
         try:
             yield
         finally:
@@ -81,7 +81,7 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
     except OSError as error:
-        raise InputError(f"--address {address}: no Ray cluster answers ({error}); see 'ray status' there") from error
+        raise InputError(f"`address` {address}: no Ray cluster answers ({error}); see 'ray status' there") from error
 
 
 def _own_token() -> None:

@@ -46,7 +46,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def read_kept(path: Path) -> bytes | None:
+def read_cached(path: Path) -> bytes | None:
     """The bytes of a file in the cache; None where there is none.
 
     Raises:
@@ -58,7 +58,7 @@ def read_kept(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); mend its permissions, or name another --cache-dir"
+            f"{path}: cannot be read ({error.strerror}); mend its permissions, or name another `cache_dir`"
         ) from error
 
 
@@ -68,7 +68,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_writable(folder: Path, option: str) -> None:
+def check_writable(folder: Path, *, option: str) -> None:
     """Make `folder` and try a file in it, so that hours of work do not end at a folder that cannot be written.
 
     Raises:
@@ -79,11 +79,11 @@ def check_writable(folder: Path, option: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"{option} {folder}: cannot be written ({error.strerror}); name another folder") from error
+        raise InputError(f"`{option}` {folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep every other process out of `folder` that asks for it here too; the lock goes with this process.
 
     Raises:
@@ -95,7 +95,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=GRACE_S)
     except Timeout as error:
         raise InputError(
-            f"{folder}: another process is at work in this folder; wait for it, or name another --output"
+            f"{folder}: another process is at work in this folder; wait for it, or name another `output`"
         ) from error
     try:
         yield
@@ -109,7 +109,7 @@ def _umask() -> int:
     return mask
 
 
-def at_home(text: str) -> str:
+def expand_home(text: str) -> str:
     """A text whose ~ is the user's own folder, as a shell would have it; any other text as it is."""
     return str(Path(text).expanduser()) if text.startswith("~/") else text
 
@@ -142,7 +142,8 @@ def _without_doubles() -> type[Any]:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        # yaml calls it, by place
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
             doubled = [key for place, key in enumerate(keys) if key in keys[:place]]
             if doubled:

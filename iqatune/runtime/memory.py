@@ -26,7 +26,7 @@ def prepare_memory() -> None:
 
 
 @contextmanager
-def unprepared() -> Iterator[None]:
+def unprepared_memory() -> Iterator[None]:
     """Let processes that are started in here take memory as any program does."""
     before = os.environ.pop(_HUGE_PAGES, None)  # what glibc was told stays in this process by itself
     try:

@@ -8,7 +8,7 @@ import threading
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def attend_to_parent() -> None:
+def prepare_worker() -> None:
     """One thread, no Ctrl-C of its own, and no life after its parent's.
 
     Ctrl-C reaches the whole process group, and the parent ends its workers itself. A pool's processes would otherwise

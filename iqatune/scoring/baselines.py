@@ -1,28 +1,32 @@
 """Metrics without weights to tune, measured on the same pairs under the same resize: what a tuned metric has to beat.
 
-They come from piq (Kastryulin et al. 2022, 'PyTorch Image Quality: Metrics for Image Quality Assessment'), with its
-defaults. PSNR and FSIMc see RGB; SSIM, MS-SSIM and VIF see luma (BT.601), as in the papers that define them. The
-quality of all five rises with their value.
+Those built in come from piq (Kastryulin et al. 2022, 'PyTorch Image Quality: Metrics for Image Quality Assessment'),
+with its defaults. PSNR and FSIMc see RGB; SSIM, MS-SSIM and VIF see luma (BT.601), as in the papers that define them.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iqatune.datasets.table import Pair, PairTable
-from iqatune.errors import InputError, did_you_mean
+from iqatune.errors import InputError
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
+from iqatune.registry import Plugin, Registry, broken
 from iqatune.runtime.files import write_text
-from iqatune.statistics.cache import image_digests
+from iqatune.statistics.cache import Cache
 from iqatune.version import package_version
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VERSION = 1
 """Raised whenever the same pairs would get other scores: older files are then not found any more."""
@@ -30,51 +34,137 @@ VERSION = 1
 CHUNK = 256
 """Pairs that are scored and kept together; an interrupted measurement loses no more than these."""
 
+UNIFORM = "uniform"
+"""The baseline that is the metric itself, untuned; it has no entry of its own."""
+
 LUMA = (0.299, 0.587, 0.114)
+
+Compare = Callable[["Tensor", "Tensor"], Any]
+"""From a reference and a distorted image, (1, 3, H, W) float32 RGB in [0, 1] (or (1, 1, H, W) luma), to one number."""
 
 
 class TooSmall(InputError):
     """An image is smaller than a baseline can take."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """A metric of piq: its function, what it sees, and the smallest image side that it can take."""
+    """A metric that is measured as it is.
+
+    Attributes:
+        name: as on the command line.
+        description: what it is and what it sees, in a line.
+        package: the distribution that computes it; its version decides which kept scores are still good.
+        module: what has to be importable for it.
+        build: makes the function that compares two images; called once in a process.
+        luma: whether it is given luma (BT.601), (1, 1, H, W), in the place of RGB.
+        minimum_size: the smallest image side that it takes, in pixels.
+        higher_is_better: whether its number rises with quality.
+        extra: the extra of this package that installs what it needs; None for a plug-in.
+    """
 
     name: str
-    function: str
-    luma: bool
-    minimum_size: int
     description: str
+    package: str
+    module: str
+    build: Callable[[], Compare]
+    luma: bool = False
+    minimum_size: int = 1
+    higher_is_better: bool = True
+    extra: str | None = None
 
 
-BASELINES = {
-    one.name: one
-    for one in (
-        Baseline("psnr", "psnr", False, 1, "peak signal-to-noise ratio, RGB"),
-        Baseline("ssim", "ssim", True, 11, "structural similarity, luma, downsampled as by its authors"),
-        Baseline("ms-ssim", "multi_scale_ssim", True, 161, "multi-scale structural similarity, luma"),
-        Baseline("fsim", "fsim", False, 1, "feature similarity with chrominance (FSIMc), RGB"),
-        Baseline("vif", "vif_p", True, 41, "visual information fidelity in the pixel domain, luma"),
+def _of_piq(function: str) -> Callable[[], Compare]:
+    def build() -> Compare:
+        import piq
+
+        compare = getattr(piq, function)
+        return lambda reference, distorted: compare(distorted, reference, data_range=1.0)
+
+    return build
+
+
+def _piq(name: str, function: str, description: str, *, luma: bool = False, minimum_size: int = 1) -> Baseline:
+    return Baseline(
+        name=name,
+        description=description,
+        package="piq",
+        module="piq",
+        build=_of_piq(function),
+        luma=luma,
+        minimum_size=minimum_size,
+        extra="baselines",
     )
-}
+
+
+PSNR = _piq("psnr", "psnr", "peak signal-to-noise ratio, RGB")
+SSIM = _piq("ssim", "ssim", "structural similarity, luma, downsampled as by its authors", luma=True, minimum_size=11)
+MS_SSIM = _piq("ms-ssim", "multi_scale_ssim", "multi-scale structural similarity, luma", luma=True, minimum_size=161)
+FSIM = _piq("fsim", "fsim", "feature similarity with chrominance (FSIMc), RGB")
+VIF = _piq("vif", "vif_p", "visual information fidelity in the pixel domain, luma", luma=True, minimum_size=41)
+
+
+def _fault(item: Any, name: str) -> str | None:
+    if not isinstance(item, Baseline):
+        return f"a {type(item).__name__}, not an iqatune.scoring.baselines.Baseline"
+    if item.name != name:
+        return f"it calls itself '{item.name}'"
+    return None if callable(item.build) else "its build cannot be called"
+
+
+BASELINES: Registry[Baseline] = Registry(
+    "baseline",
+    {
+        baseline.name: f"{__name__}:{attribute}"
+        for attribute, baseline in (
+            ("PSNR", PSNR),
+            ("SSIM", SSIM),
+            ("MS_SSIM", MS_SSIM),
+            ("FSIM", FSIM),
+            ("VIF", VIF),
+        )
+    },
+    _fault,
+)
+
+
+@dataclass(frozen=True)
+class ListedBaseline:
+    """A baseline as it is listed, and the package that adds it."""
+
+    name: str
+    description: str
+    plugin: Plugin | None = None
+
+
+def available() -> tuple[ListedBaseline, ...]:
+    """Every baseline that is measured; the uniform weights of a metric's own backbone are one more."""
+    return tuple(_listed(name) for name in BASELINES.names())
+
+
+def _listed(name: str) -> ListedBaseline:
+    plugin = BASELINES.plugin(name)
+    try:
+        return ListedBaseline(name, BASELINES.find(name).description, plugin)
+    except InputError as error:
+        return ListedBaseline(name, error.line, plugin)
 
 
 def find(name: str) -> Baseline:
-    """The baseline of that name.
+    """The baseline of that name, what it needs installed.
 
     Raises:
-        InputError: when there is none, or piq is not installed.
+        InputError: when there is none, or what it needs is not installed.
     """
-    if name not in BASELINES:
-        raise InputError(f"--baseline {name}: unknown; {did_you_mean(name, BASELINES)}")
-    if find_spec("piq") is None:
-        raise InputError(f"--baseline {name}: needs piq; install iqatune[baselines]")
-    return BASELINES[name]
+    baseline = BASELINES.find(name)
+    if find_spec(baseline.module) is None:
+        install = baseline.package if baseline.extra is None else f"iqatune[{baseline.extra}]"
+        raise InputError(f"`baseline` {name}: needs {baseline.module}; install {install}")
+    return baseline
 
 
 def baseline_scores(
-    name: str, table: PairTable, resize: int | None, device: str, cache_dir: Path, progress: Progress
+    name: str, table: PairTable, *, resize: int | None, device: str, cache: Cache, progress: Progress
 ) -> Floats:
     """(N,) scores of the pairs, higher is better, from the cache where they are.
 
@@ -83,22 +173,30 @@ def baseline_scores(
         device: where to compute, as torch names it.
 
     Raises:
-        InputError: when the name is unknown, piq is not installed, or an image is unreadable (`TooSmall`: too small).
+        InputError: when the name is unknown, its package is not installed, or an image is unreadable (`TooSmall`: too
+            small).
     """
     baseline = find(name)
-    digests = image_digests(table, cache_dir, progress)
-    chunks = [table.pairs[start : start + CHUNK] for start in range(0, len(table), CHUNK)]
-    scores = []
+    digests = cache.image_digests(table, progress)
+    measure: _Measure | None = None
+    scores: list[float] = []
     with progress.track(f"measuring {name}", len(table), "pairs") as advance:
-        for pairs in chunks:
+        for start in range(0, len(table), CHUNK):
+            pairs = table.pairs[start : start + CHUNK]
             images = [(digests[pair.reference], digests[pair.distorted]) for pair in pairs]
-            path = cache_dir / "baselines" / f"{_key(baseline, resize, images)}.json"
-            scores.append(_kept(path, len(pairs)) or _measured(baseline, pairs, resize, device, path))
+            file = cache.baseline_file(_key(baseline, resize, images))
+            found = _cached(file, len(pairs))
+            if found is None:
+                measure = measure or _Measure(baseline, baseline.build(), resize=resize, device=device)
+                found = [measure(pair) for pair in pairs]
+                write_text(file, json.dumps(found))
+            scores += found
             advance(len(pairs))
-    return np.concatenate([np.array(chunk, dtype=np.float64) for chunk in scores])
+    sign = 1.0 if baseline.higher_is_better else -1.0
+    return sign * np.array(scores, dtype=np.float64)
 
 
-def _kept(path: Path, size: int) -> list[float] | None:
+def _cached(path: Path, size: int) -> list[float] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -106,43 +204,52 @@ def _kept(path: Path, size: int) -> list[float] | None:
     return content if isinstance(content, list) and len(content) == size else None
 
 
-def _measured(baseline: Baseline, pairs: Sequence[Pair], resize: int | None, device: str, path: Path) -> list[float]:
-    function = _function(baseline)
-    scores = [_score(baseline, function, pair, resize, device) for pair in pairs]
-    write_text(path, json.dumps(scores))
-    return scores
+class _Measure:
+    """Measures one pair after another."""
 
+    def __init__(self, baseline: Baseline, compare: Compare, *, resize: int | None, device: str) -> None:
+        self._baseline = baseline
+        self._compare = compare
+        self._resize = resize
+        self._device = device
 
-def _function(baseline: Baseline) -> Callable[..., Any]:
-    import piq
+    def __call__(self, pair: Pair) -> float:
+        import torch
 
-    function: Callable[..., Any] = getattr(piq, baseline.function)
-    return function
+        from iqatune.backbones.devices import true_float32
 
-
-def _score(baseline: Baseline, function: Callable[..., Any], pair: Pair, resize: int | None, device: str) -> float:
-    import torch
-
-    from iqatune.backbones.devices import true_float32
-
-    reference, distorted = (read_rgb(path, resize) for path in (pair.reference, pair.distorted))
-    if min(reference.shape[:2]) < baseline.minimum_size:
-        size = f"{reference.shape[1]} x {reference.shape[0]}"
-        raise TooSmall(
-            f"--baseline {baseline.name}: {pair.reference} is {size}, and it takes {baseline.minimum_size} pixels a "
-            "side; leave this baseline out"
+        baseline = self._baseline
+        reference, distorted = (read_rgb(path, self._resize) for path in (pair.reference, pair.distorted))
+        if min(reference.shape[:2]) < baseline.minimum_size:
+            size = f"{reference.shape[1]} x {reference.shape[0]}"
+            raise TooSmall(
+                f"`baseline` {baseline.name}: {pair.reference} is {size}, and it takes {baseline.minimum_size} pixels "
+                "a side; leave this baseline out"
+            )
+        x, y = (
+            torch.from_numpy(image).permute(2, 0, 1)[None].to(device=self._device, dtype=torch.float32) / 255
+            for image in (reference, distorted)
         )
-    x, y = (
-        torch.from_numpy(image).permute(2, 0, 1)[None].to(device=device, dtype=torch.float32) / 255
-        for image in (reference, distorted)
-    )
-    if baseline.luma:
-        shares = torch.tensor(LUMA, device=device)[None, :, None, None]
-        x, y = (x * shares).sum(1, keepdim=True), (y * shares).sum(1, keepdim=True)
-    with torch.inference_mode(), true_float32():
-        return float(function(y, x, data_range=1.0))
+        if baseline.luma:
+            shares = torch.tensor(LUMA, device=self._device)[None, :, None, None]
+            x, y = (x * shares).sum(1, keepdim=True), (y * shares).sum(1, keepdim=True)
+        with torch.inference_mode(), true_float32():
+            return self._checked(x, y)
+
+    def _checked(self, reference: "Tensor", distorted: "Tensor") -> float:
+        """What the comparison gives; a plug-in that fails, or gives no number, is named."""
+        if BASELINES.is_builtin(self._baseline.name):
+            return float(self._compare(reference, distorted))
+        plugin = BASELINES.plugin(self._baseline.name)
+        try:
+            value = float(self._compare(reference, distorted))
+        except Exception as error:
+            raise broken("baseline", self._baseline.name, plugin, f"{type(error).__name__}: {error}") from error
+        if math.isnan(value):
+            raise broken("baseline", self._baseline.name, plugin, "its number for two images is NaN")
+        return value
 
 
 def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:
-    content = [VERSION, package_version("piq"), baseline.name, resize, images]
+    content = [VERSION, package_version(baseline.package), baseline.name, resize, images]
     return f"{baseline.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"

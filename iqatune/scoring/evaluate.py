@@ -13,22 +13,21 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.agreement import FEWEST_PAIRS, confidence, correlation
 from iqatune.evaluation.compare import tied_with_best
+from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Correlation, Protocol, Result, read_result
-from iqatune.records.vocabulary import Grouping, MetricKind, Structure
-from iqatune.scoring.baselines import baseline_scores
+from iqatune.records.vocabulary import Grouping, MetricKind
+from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.baselines import find as find_baseline
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 
-UNIFORM = "uniform"
-"""The baseline that is the metric itself, untuned."""
 
-
-@dataclass(frozen=True)
-class Scored:
+@dataclass(frozen=True, kw_only=True)
+class ScoredMetric:
     """One metric's distances on the pairs of a data set.
 
     Attributes:
@@ -45,31 +44,43 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoredSet:
     """Metrics scored on the same pairs."""
 
     table: PairTable
-    metrics: tuple[Scored, ...]
+    metrics: tuple[ScoredMetric, ...]
 
     def ties(self) -> tuple[bool, ...]:
         """Which metrics the data cannot tell from the best one."""
         return tied(self.table, [metric.distances for metric in self.metrics])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where metrics are scored, and what there is for it.
+
+    Attributes:
+        device: the value of `--device`.
+        backbone_weights: where the backbone's parameters are now; None where the search found them.
+    """
+
+    device: str = "auto"
+    backbone_weights: str | None = None
+    cache: Cache
+    progress: Progress
+
+
 def score(
     files: Sequence[Path],
     data: DataOptions,
-    device: str,
-    backbone_weights: str | None,
-    cache_dir: Path,
-    progress: Progress,
+    machine: Machine,
+    *,
     baselines: Sequence[str] = (),
     table: PairTable | None = None,
-) -> Scores:
+) -> ScoredSet:
     """Distances of the pairs of a data set under the metrics of result files, then under the baselines.
 
     Args:
-        backbone_weights: where the backbone's parameters are now, when not where the search found them.
         baselines: names of `scoring.baselines`, or "uniform" for the uniform weights of each backbone.
         table: the pairs, when they have been loaded already.
 
@@ -83,32 +94,46 @@ def score(
     results = [read_result(file) for file in files]
     weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
     table = table or load_pairs(data)
-    same_features: dict[tuple[BackboneOptions, Structure], list[int]] = {}
+    same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
     for row, result in enumerate(results):
-        options = _backbone_options(result, device, backbone_weights)
-        same_features.setdefault((options, result.protocol.structure), []).append(row)
+        options = _backbone_options(result, machine)
+        same_features.setdefault((options, Similarity.of(result.protocol)), []).append(row)
 
-    tuned: dict[int, Scored] = {}
-    uniform: list[Scored] = []
-    for (options, structure), rows in same_features.items():
+    tuned: dict[int, ScoredMetric] = {}
+    uniform: list[ScoredMetric] = []
+    for (options, similarity), rows in same_features.items():
         # one backbone's moments at a time: those of a large set under a wide backbone fill gigabytes
-        prepared = prepare(data, options, structure, cache_dir, progress, table)
+        prepared = prepare(
+            data, options, similarity=similarity, cache=machine.cache, progress=machine.progress, table=table
+        )
         for row in rows:
             _check_backbone(files[row], results[row], prepared)
             distances = prepared.distances(weights[row])
-            tuned[row] = Scored(str(files[row]), "tuned", results[row], distances, prepared.protocol)
+            tuned[row] = ScoredMetric(
+                file=str(files[row]),
+                kind="tuned",
+                result=results[row],
+                distances=distances,
+                protocol=prepared.protocol,
+            )
         if UNIFORM in baselines:
             distances = prepared.distances(uniform_weights(prepared.channels))
-            name = f"uniform weights of {options.backbone}"
-            uniform.append(Scored(name, "uniform", results[rows[0]], distances, prepared.protocol))
-    metrics = [tuned[row] for row in range(len(results))] + uniform
-    scores = Scores(table, tuple(metrics))
+            uniform.append(
+                ScoredMetric(
+                    file=f"uniform weights of {options.backbone}",
+                    kind="uniform",
+                    result=results[rows[0]],
+                    distances=distances,
+                    protocol=prepared.protocol,
+                )
+            )
+    scores = ScoredSet(table, (*(tuned[row] for row in range(len(results))), *uniform))
     for name in measured:
-        scores = with_baseline(scores, name, device, cache_dir, progress)
+        scores = with_baseline(scores, name, machine)
     return scores
 
 
-def with_baseline(scores: Scores, name: str, device: str, cache_dir: Path, progress: Progress) -> Scores:
+def with_baseline(scores: ScoredSet, name: str, machine: Machine) -> ScoredSet:
     """The scores, and those of a baseline on the same pairs under the first metric's resize.
 
     Raises:
@@ -119,28 +144,38 @@ def with_baseline(scores: Scores, name: str, device: str, cache_dir: Path, progr
 
     first = scores.metrics[0].protocol
     protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
-    values = baseline_scores(name, scores.table, first.resize, str(resolve_device(device)), cache_dir, progress)
-    return replace(scores, metrics=(*scores.metrics, Scored(name, "baseline", None, -values, protocol)))
+    values = baseline_scores(
+        name,
+        scores.table,
+        resize=first.resize,
+        device=str(resolve_device(machine.device)),
+        cache=machine.cache,
+        progress=machine.progress,
+    )
+    baseline = ScoredMetric(file=name, kind="baseline", result=None, distances=-values, protocol=protocol)
+    return replace(scores, metrics=(*scores.metrics, baseline))
 
 
 def evaluate(
     files: Sequence[Path],
     data: DataOptions,
-    by: Grouping | None,
-    device: str,
-    backbone_weights: str | None,
-    cache_dir: Path,
-    progress: Progress,
+    machine: Machine,
+    *,
+    by: Grouping | None = None,
     baselines: Sequence[str] = (),
 ) -> Evaluation:
-    """`score`, and how well each metric agrees with the human scores, whole and group by group."""
+    """`score`, and how well each metric agrees with the human scores, whole and group by group.
+
+    Raises:
+        InputError: as of `score`, and for a grouping that the pairs do not have.
+    """
     table = load_pairs(data)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
-    return summarise(score(files, data, device, backbone_weights, cache_dir, progress, baselines, table), by)
+    return evaluation_of(score(files, data, machine, baselines=baselines, table=table), by)
 
 
-def summarise(scores: Scores, by: Grouping | None) -> Evaluation:
+def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
     """How well each metric agrees with the human scores, with intervals, ties and groups."""
     table = scores.table
     evaluated = []
@@ -172,15 +207,15 @@ def as_csv(evaluation: Evaluation) -> str:
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
     figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best"]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
-    for one in evaluation.results:
-        metric = [one.file, one.kind, one.backbone, one.searcher, one.space, one.tuned_on]
-        metric += [evaluation.dataset, str(evaluation.simulated).lower()]
-        bounds = list(one.confidence.srcc) if one.confidence else ["", ""]
-        whole = ["", one.protocol.pairs, one.srcc, one.krcc, one.plcc, *bounds, one.tied_with_best]
-        writer.writerow(metric + whole)
-        for group in one.groups:
+    for metric in evaluation.results:
+        names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
+        names += [evaluation.dataset, str(evaluation.simulated).lower()]
+        bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
+        figures = [metric.srcc, metric.krcc, metric.plcc]
+        writer.writerow([*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best])
+        for group in metric.groups:
             figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow([*metric, group.group, group.pairs, *figures, "", "", ""])
+            writer.writerow([*names, group.group, group.pairs, *figures, "", "", ""])
     return text.getvalue()
 
 
@@ -195,7 +230,7 @@ def group_names(table: PairTable, by: Grouping) -> list[str]:
     if by == "distortion":
         return [pair.distortion for pair in table.pairs]
     if any(pair.level is None for pair in table.pairs):
-        raise InputError(f"--by level: the pairs of {table.dataset} have no levels; take distortion or reference")
+        raise InputError(f"`by` level: the pairs of {table.dataset} have no levels; take distortion or reference")
     return [str(pair.level) for pair in table.pairs]
 
 
@@ -221,7 +256,7 @@ def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
     if len(distances) == 1 or len(table.references) < 2:
         return (True,) * len(distances)
     ties = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
-    return tuple(bool(one) for one in ties)
+    return tuple(bool(is_tied) for is_tied in ties)
 
 
 def _weights(file: Path, result: Result) -> Weights:
@@ -230,20 +265,19 @@ def _weights(file: Path, result: Result) -> Weights:
     except ValueError as error:
         raise InputError(f"{file}: damaged, {error}") from error
     except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+        raise InputError(f"{file}: {error.line}") from error
 
 
-def _backbone_options(result: Result, device: str, backbone_weights: str | None) -> BackboneOptions:
-    options = {name: getattr(result.run, name) for name in BackboneOptions.model_fields}
-    options["device"] = device
-    if backbone_weights is not None:
-        options["backbone_weights"] = backbone_weights
-    return BackboneOptions(**options)
+def _backbone_options(result: Result, machine: Machine) -> BackboneOptions:
+    now: dict[str, str] = {"device": machine.device}
+    if machine.backbone_weights is not None:
+        now["backbone_weights"] = machine.backbone_weights
+    return BackboneOptions.of(result.run).model_copy(update=now)
 
 
 def _check_backbone(file: Path, result: Result, prepared: Prepared) -> None:
     if prepared.protocol.backbone_sha256 != result.protocol.backbone_sha256:
         raise InputError(
             f"{file}: its weights were tuned with other parameters of {result.run.backbone} "
-            f"({result.protocol.backbone_weights}); name those with --backbone-weights"
+            f"({result.protocol.backbone_weights}); name those with `backbone_weights`"
         )

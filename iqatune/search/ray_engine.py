@@ -39,6 +39,7 @@ def search_on_ray(
     task: Task,
     recorded: Sequence[Trial] = (),
     keep: Callable[[Trial], None] = lambda trial: None,
+    *,
     address: str | None = None,
     concurrency: int = 1,
 ) -> tuple[Searcher, list[Trial]]:
@@ -64,7 +65,7 @@ def search_on_ray(
     """
     if address is not None and address.startswith("ray://"):
         raise InputError(
-            f"--address {address}: a search needs the cluster's own address (HOST:6379) on a machine that is part of "
+            f"`address` {address}: a search needs the cluster's own address (HOST:6379) on a machine that is part of "
             "it; leave ray:// out, or use 'iqatune sweep'"
         )
     searcher = make_searcher(task.searcher, task.problem())
@@ -99,7 +100,7 @@ def _fit(conversation: "Conversation", objective: Objective, folder: str) -> Non
     ).fit()
     if adapter.failed is not None:
         raise InputError(
-            f"--engine ray: evaluation {adapter.failed} failed on {RETRIES + 1} workers; see that this version of "
+            f"`engine` ray: evaluation {adapter.failed} failed on {RETRIES + 1} workers; see that this version of "
             "iqatune is installed on every node, and the logs of Ray"
         )
 
@@ -207,7 +208,13 @@ class Adapter(RaySearcher):
         self._running[trial_id] = waiting[0].trial_id
         return {"parameters": waiting[0].parameters, "budget": waiting[0].budget}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    # Tune calls it, by place
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,
+        error: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
         evaluation = self._running.pop(trial_id)
         if error or result is None:
             self.failed = self.failed or evaluation

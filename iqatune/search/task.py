@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
+from iqatune.records.options import Run
 from iqatune.records.trial import Trial
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import search
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
+from iqatune.statistics.prepare import Prepared
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """One search.
 
@@ -38,11 +40,23 @@ class Task:
     quality: Floats
     reference_ids: tuple[str, ...]
 
+    @classmethod
+    def of(cls, run: Run, prepared: Prepared) -> "Task":
+        """The search that a run asks for, on prepared data."""
+        space, table = prepared.space(run.space), prepared.table
+        return cls(
+            searcher=run.searcher,
+            samples=run.samples,
+            seed=run.seed,
+            space=space,
+            features=prepared.features(space),
+            quality=table.quality,
+            reference_ids=table.reference_ids,
+        )
+
     def subsets(self) -> tuple[NDArray[np.intp], ...]:
         """Rows of every budget, the last one all; a single budget unless the searcher makes use of more."""
-        if not find(self.searcher).wants_budgets:
-            return (np.arange(len(self.quality)),)
-        return nested_subsets(self.reference_ids, seed=self.seed)
+        return _subsets(self.searcher, self.reference_ids, self.seed)
 
     def objective(self) -> Objective:
         """The function to maximise."""
@@ -50,9 +64,7 @@ class Task:
 
     def problem(self) -> Problem:
         """What the searcher is told."""
-        ids = np.array(self.reference_ids)
-        everything = len(set(self.reference_ids))
-        budgets = tuple(len(set(ids[rows])) / everything for rows in self.subsets())
+        budgets = _budgets(self.reference_ids, self.subsets())
         return Problem(self.space.names, self.samples, self.seed, budgets)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
@@ -66,3 +78,23 @@ class Task:
         """Search in this process; see `iqatune.search.loop.search`."""
         searcher = make_searcher(self.searcher, self.problem())
         return searcher, search(searcher, self.objective(), recorded, keep)
+
+
+def problem_of(run: Run, prepared: Prepared) -> Problem:
+    """What the searcher of a run will be told, without the features that only its objective needs."""
+    ids = prepared.table.reference_ids
+    budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed))
+    return Problem(prepared.space(run.space).names, run.samples, run.seed, budgets)
+
+
+def _subsets(searcher: str, reference_ids: Sequence[str], seed: int) -> tuple[NDArray[np.intp], ...]:
+    if not find(searcher).wants_budgets:
+        return (np.arange(len(reference_ids)),)
+    return nested_subsets(reference_ids, seed=seed)
+
+
+def _budgets(reference_ids: Sequence[str], subsets: Sequence[NDArray[np.intp]]) -> tuple[float, ...]:
+    """The share of the references that each subset holds."""
+    ids = np.array(reference_ids)
+    everything = len(set(reference_ids))
+    return tuple(len(set(ids[rows])) / everything for rows in subsets)

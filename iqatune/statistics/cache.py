@@ -1,37 +1,22 @@
-"""What the store holds of a table's moments, found and read without a CNN and without torch."""
+"""The cache folder: what every file in it is called, and what it holds of a table. No CNN and no torch is needed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from iqatune.backbones import identity as identities
 from iqatune.backbones.identity import Identity
-from iqatune.datasets.table import Pair, PairTable
+from iqatune.backbones.zoo import plugin_of
+from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions
 from iqatune.statistics.digests import file_digests
 from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """The moments of every pair of a table, in its order.
-
-    Attributes:
-        channels: number of channels of every stage, the image's 3 first.
-        moments: (N, 5, C) float32, C = sum(channels), the moments in the order of `moments.MOMENTS`.
-        computed: pairs that passed the backbone now, the others came from the store.
-        image_digests: SHA-256 of every image file of the table.
-    """
-
-    channels: tuple[int, ...]
-    moments: Moments
-    computed: int
-    image_digests: dict[Path, str]
-
-
-@dataclass(frozen=True)
-class Group:
+@dataclass(frozen=True, kw_only=True)
+class ReferenceGroup:
     """The pairs of one reference: what the store keeps in one file.
 
     Attributes:
@@ -46,8 +31,8 @@ class Group:
     path: Path
 
 
-@dataclass(frozen=True)
-class Kept:
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
     """What the store holds of a table.
 
     Attributes:
@@ -58,7 +43,7 @@ class Kept:
     """
 
     moments: Moments
-    missing: tuple[Group, ...]
+    missing: tuple[ReferenceGroup, ...]
     damaged: tuple[str, ...]
     image_digests: dict[Path, str]
 
@@ -68,52 +53,84 @@ class Kept:
         return sum(len(group.rows) for group in self.missing)
 
 
-def settings(backbone: Identity, resize: int | None, precision: str) -> Settings:
-    """What decides the moments besides the images."""
-    return Settings(
-        backbone.name, backbone.parameters_sha256, backbone.pooling, resize, precision, tuple(backbone.channels)
-    )
+@dataclass(frozen=True)
+class Cache:
+    """One cache folder. Several processes may use it at once: files are written whole."""
+
+    folder: Path
+
+    def image_digests(self, table: PairTable, progress: Progress) -> dict[Path, str]:
+        """SHA-256 of every image file of a table.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
+        return file_digests(images, self.folder / "digests.json", progress)
+
+    def identity(self, options: BackboneOptions) -> Identity | None:
+        """The identity of the backbone that these options built before; None where that is not known."""
+        return identities.recall(
+            options.backbone, options.backbone_weights, options.pooling, memo=self.folder / "backbones.json"
+        )
+
+    def remember(self, identity: Identity, options: BackboneOptions) -> None:
+        """Keep the identity of the backbone that these options built."""
+        memo = self.folder / "backbones.json"
+        identities.remember(identity, options.backbone, options.backbone_weights, options.pooling, memo=memo)
+
+    def baseline_file(self, key: str) -> Path:
+        """Where the scores of a baseline are kept."""
+        return self.folder / "baselines" / f"{key}.json"
+
+    def lookup(self, table: PairTable, settings: Settings, progress: Progress) -> Lookup:
+        """Read what the store holds of a table's moments.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        digests = self.image_digests(table, progress)
+        moments = np.empty((len(table), 5, sum(settings.channels)), dtype=np.float32)
+        groups = self._groups(table, settings, digests)
+        return read_missing(Lookup(moments=moments, missing=groups, damaged=(), image_digests=digests))
+
+    def _groups(self, table: PairTable, settings: Settings, digests: dict[Path, str]) -> tuple[ReferenceGroup, ...]:
+        rows_of: dict[Path, list[int]] = {}
+        for row, pair in enumerate(table.pairs):
+            rows_of.setdefault(pair.reference, []).append(row)
+        groups = []
+        for reference, rows in rows_of.items():
+            distorted = tuple(table.pairs[row].distorted for row in rows)
+            images = [digests[image] for image in distorted]
+            path = group_path(self.folder / "statistics", settings, digests[reference], images)
+            groups.append(ReferenceGroup(rows=tuple(rows), reference=reference, distorted=distorted, path=path))
+        return tuple(groups)
 
 
-def image_digests(table: PairTable, cache_dir: Path, progress: Progress) -> dict[Path, str]:
-    """SHA-256 of every image file of a table.
-
-    Raises:
-        InputError: naming an image file that cannot be read.
-    """
-    images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
-    return file_digests(images, cache_dir / "digests.json", progress)
-
-
-def look_up(table: PairTable, decided: Settings, cache_dir: Path, progress: Progress) -> Kept:
-    """Read from the store in `cache_dir` what it holds of a table's moments.
-
-    Raises:
-        InputError: naming an image file that cannot be read.
-    """
-    digests = image_digests(table, cache_dir, progress)
-    channels = sum(decided.channels)
-    moments = np.empty((len(table.pairs), 5, channels), dtype=np.float32)
-    missing: list[Group] = []
+def read_missing(lookup: Lookup) -> Lookup:
+    """Read the groups that were missing, such as after others have computed them; the rows are filled in place."""
+    missing: list[ReferenceGroup] = []
     damaged: list[str] = []
-    for group in _grouped(table.pairs, decided, cache_dir / "statistics", digests):
+    for group in lookup.missing:
         try:
-            moments[list(group.rows)] = read_group(group.path, (len(group.rows), 5, channels))
+            shape = (len(group.rows), *lookup.moments.shape[1:])
+            lookup.moments[list(group.rows)] = read_group(group.path, shape)
         except FileNotFoundError:
             missing.append(group)
         except DamagedFile as error:
             damaged.append(str(error))
             missing.append(group)
-    return Kept(moments, tuple(missing), tuple(damaged), digests)
+    return replace(lookup, missing=tuple(missing), damaged=tuple(damaged))
 
 
-def _grouped(pairs: Sequence[Pair], decided: Settings, folder: Path, digests: dict[Path, str]) -> list[Group]:
-    rows_of: dict[Path, list[int]] = {}
-    for row, pair in enumerate(pairs):
-        rows_of.setdefault(pair.reference, []).append(row)
-    groups = []
-    for reference, rows in rows_of.items():
-        distorted = tuple(pairs[row].distorted for row in rows)
-        path = group_path(folder, decided, digests[reference], [digests[image] for image in distorted])
-        groups.append(Group(tuple(rows), reference, distorted, path))
-    return groups
+def settings_of(backbone: Identity, options: BackboneOptions) -> Settings:
+    """What decides the moments besides the images."""
+    return Settings(
+        backbone=backbone.name,
+        parameters_sha256=backbone.parameters_sha256,
+        pooling=backbone.pooling,
+        resize=options.resize,
+        precision=options.precision,
+        channels=tuple(backbone.channels),
+        plugin=str(plugin_of(backbone.name) or ""),
+    )

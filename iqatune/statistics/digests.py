@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.runtime.files import read_kept, sha256_of_file, write_text
+from iqatune.runtime.files import read_cached, sha256_of_file, write_text
 
 
 def file_digests(paths: Iterable[Path], memo: Path, progress: Progress) -> dict[Path, str]:
@@ -60,7 +60,7 @@ def _digest(path: Path) -> str:
 
 def _read(memo: Path) -> Mapping[str, list[object]]:
     try:
-        content = json.loads(read_kept(memo) or b"{}")
+        content = json.loads(read_cached(memo) or b"{}")
     except ValueError:
         return {}
     # a file whose entries are not of the form written above is one that something else damaged

@@ -20,12 +20,11 @@ from torch import Tensor
 
 from iqatune.backbones.devices import is_slow, true_float32
 from iqatune.backbones.network import Backbone
-from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
-from iqatune.statistics.cache import Group, Statistics, look_up, settings
+from iqatune.statistics.cache import Lookup, ReferenceGroup
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments, write_group
 
@@ -41,19 +40,34 @@ AHEAD = {"cpu": 32, "cuda": 2 * LARGEST_BATCH}
 """Images that are decoded before they are needed; bounds the memory, whatever the set."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """The moments of every pair of a table, in its order.
+
+    Attributes:
+        moments: (N, 5, C) float32, C = sum(channels), the moments in the order of `moments.MOMENTS`.
+        computed: pairs that passed the backbone now, the others came from the store.
+        image_digests: SHA-256 of every image file of the table.
+    """
+
+    moments: Moments
+    computed: int
+    image_digests: dict[Path, str]
+
+
 def extract(
-    table: PairTable,
+    lookup: Lookup,
     backbone: Backbone,
-    cache_dir: Path,
     device: torch.device,
+    *,
     precision: Precision = "fp32",
     resize: int | None = 256,
-    *,
     progress: Progress,
 ) -> Statistics:
-    """Moments of every pair of `table`, computed where the store in `cache_dir` does not hold them.
+    """Compute the moments that a lookup found missing, and keep them.
 
     Args:
+        lookup: of the table, by the settings that the other arguments come to.
         resize: short side that larger images are brought down to (see `iqatune.images.resize`); None for none.
         precision: of the backbone's arithmetic; moments are float32 in any case.
 
@@ -61,34 +75,53 @@ def extract(
         InputError: naming an image that cannot be read, that differs in size from its reference, or that is too
             small for the backbone.
     """
-    kept = look_up(table, settings(backbone.identity, resize, precision), cache_dir, progress)
-    for damaged in kept.damaged:
+    for damaged in lookup.damaged:
         progress.warn(f"damaged cache file, computed again: {damaged}")
-    moments, missing, wanted = kept.moments, list(kept.missing), kept.missing_pairs
-    if missing:
-        if is_slow(device, PRECISIONS[precision]):
-            progress.warn(f"this CPU has no instructions for {precision}: it takes several times as long as fp32")
-        placed = _placed(backbone, device, precision)
-        kernels = kernels_of(device, progress)
-        batch = None
-        with progress.track(f"extracting {backbone.name}", len(table), "pairs", done=len(table) - wanted) as advance:
-            while missing:
-                stream = Stream(placed, device, kernels, batch)
-                try:
-                    for group, computed in stream.moments(decoded(tuple(missing), resize, device)):
-                        _check_finite(computed, group, backbone.name, precision)
-                        write_group(group.path, computed)
-                        moments[list(group.rows)] = computed
-                        missing.remove(group)
-                        advance(len(group.rows))
-                except torch.OutOfMemoryError as error:
-                    if stream.batch == 1:
-                        raise _too_little_memory(device, backbone) from error
-                    # the groups that are not kept begin anew: a pair's two images must pass in batches of one size
-                    batch = stream.batch // 2
-                    progress.warn(f"{device} is out of memory; going on with batches of {batch}")
-                    torch.cuda.empty_cache()
-    return Statistics(backbone.channels, moments, wanted, kept.image_digests)
+    moments, wanted = lookup.moments, lookup.missing_pairs
+    if lookup.missing:
+        done = len(moments) - wanted
+        with progress.track(f"extracting {backbone.name}", len(moments), "pairs", done=done) as advance:
+            groups = extracted(lookup.missing, backbone, device, precision=precision, resize=resize, progress=progress)
+            for group, computed in groups:
+                moments[list(group.rows)] = computed
+                advance(len(group.rows))
+    return Statistics(moments=moments, computed=wanted, image_digests=lookup.image_digests)
+
+
+def extracted(
+    groups: Sequence[ReferenceGroup],
+    backbone: Backbone,
+    device: torch.device,
+    *,
+    precision: Precision,
+    resize: int | None,
+    progress: Progress,
+) -> Iterator[tuple[ReferenceGroup, Moments]]:
+    """Every group with its (n, 5, C) moments, which are in the store by then.
+
+    Raises:
+        InputError: as of `extract`.
+    """
+    if is_slow(device, PRECISIONS[precision]):
+        progress.warn(f"this CPU has no instructions for {precision}: it takes several times as long as fp32")
+    placed = _placed(backbone, device, precision)
+    kernels = kernels_of(device, progress)
+    left, batch = list(groups), None
+    while left:
+        stream = Stream(placed, device, kernels, batch=batch)
+        try:
+            for group, computed in stream.moments(decoded(tuple(left), resize, device)):
+                _check_finite(computed, group, backbone.name, precision)
+                write_group(group.path, computed)
+                left.remove(group)
+                yield group, computed
+        except torch.OutOfMemoryError as error:
+            if stream.batch == 1:
+                raise _too_little_memory(device, backbone) from error
+            # the groups that are not kept begin anew: a pair's two images must pass in batches of one size
+            batch = stream.batch // 2
+            progress.warn(f"{device} is out of memory; going on with batches of {batch}")
+            torch.cuda.empty_cache()
 
 
 def _placed(backbone: Backbone, device: torch.device, precision: Precision) -> Backbone:
@@ -100,16 +133,16 @@ def _placed(backbone: Backbone, device: torch.device, precision: Precision) -> B
 
 def _too_little_memory(device: torch.device, backbone: Backbone) -> InputError:
     return InputError(
-        f"--device {device}: has too little free memory for one image in {backbone.name}; "
-        "give --device cpu, or a smaller --resize"
+        f"`device` {device}: has too little free memory for one image in {backbone.name}; "
+        "give `device` cpu, or a smaller `resize`"
     )
 
 
-def _check_finite(moments: Moments, group: Group, backbone: str, precision: Precision) -> None:
+def _check_finite(moments: Moments, group: ReferenceGroup, backbone: str, precision: Precision) -> None:
     if not np.isfinite(moments).all():
-        advice = "give other --backbone-weights" if precision == "fp32" else "give --precision fp32"
+        advice = "give other `backbone_weights`" if precision == "fp32" else "give `precision` fp32"
         raise InputError(
-            f"--precision {precision}: {backbone} leaves the range of its numbers at {group.reference} or a distorted "
+            f"`precision` {precision}: {backbone} leaves the range of its numbers at {group.reference} or a distorted "
             f"version of it; {advice}"
         )
 
@@ -118,12 +151,12 @@ def _check_finite(moments: Moments, group: Group, backbone: str, precision: Prec
 class Image:
     """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
 
-    group: Group
+    group: ReferenceGroup
     row: int | None
     pixels: Rgb
 
 
-def decoded(groups: Sequence[Group], resize: int | None, device: torch.device) -> Iterator[Image]:
+def decoded(groups: Sequence[ReferenceGroup], resize: int | None, device: torch.device) -> Iterator[Image]:
     """Every group's images, its reference first, decoded by all processors together.
 
     For a GPU the next ones are decoded while it works. A CPU decodes some, passes them through the CNN and decodes
@@ -132,7 +165,7 @@ def decoded(groups: Sequence[Group], resize: int | None, device: torch.device) -
     by_turns = device.type == "cpu"
     pool = ThreadPoolExecutor(torch.get_num_threads() if by_turns else None, thread_name_prefix="decode")
     wanted = ((group, row, path) for group in groups for row, path in _files(group))
-    queue: deque[tuple[Group, int | None, Future[Rgb]]] = deque()
+    queue: deque[tuple[ReferenceGroup, int | None, Future[Rgb]]] = deque()
     try:
         while True:
             if not (by_turns and queue):
@@ -148,7 +181,7 @@ def decoded(groups: Sequence[Group], resize: int | None, device: torch.device) -
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _files(group: Group) -> Iterator[tuple[int | None, Path]]:
+def _files(group: ReferenceGroup) -> Iterator[tuple[int | None, Path]]:
     yield None, group.reference
     yield from enumerate(group.distorted)
 
@@ -178,7 +211,7 @@ class Stream:
         batch: images in a batch; by default `batch_size` of the first image.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, kernels: Kernels, batch: int | None = None) -> None:
+    def __init__(self, backbone: Backbone, device: torch.device, kernels: Kernels, *, batch: int | None = None) -> None:
         self.batch = batch or 1
         self._undecided = batch is None
         self._backbone = backbone
@@ -187,7 +220,7 @@ class Stream:
         self._reference: Any = None
         self._found: list[Tensor] = []
 
-    def moments(self, images: Iterator[Image]) -> Iterator[tuple[Group, Moments]]:
+    def moments(self, images: Iterator[Image]) -> Iterator[tuple[ReferenceGroup, Moments]]:
         """Every group with the (n, 5, C) moments of its pairs, once the batch after its last is under way."""
         coming: list[_Coming] = []
         for batch in self._batches(images):
@@ -243,18 +276,18 @@ class Stream:
 class _Coming:
     """The (n, 5, C) moments of a group, on their way from the device; `sent` is None where there is no way to go."""
 
-    group: Group
+    group: ReferenceGroup
     moments: Tensor
     sent: torch.cuda.Event | None
 
-    def arrived(self) -> tuple[Group, Moments]:
+    def arrived(self) -> tuple[ReferenceGroup, Moments]:
         if self.sent is not None:
             self.sent.synchronize()
         moments: Moments = self.moments.numpy()
         return self.group, moments
 
 
-def _sent(group: Group, parts: list[Tensor], device: torch.device) -> _Coming:
+def _sent(group: ReferenceGroup, parts: list[Tensor], device: torch.device) -> _Coming:
     # asked for at once and waited for later: a copy that is asked for later comes after the next batch
     moments = torch.cat(parts).to("cpu", non_blocking=True)
     if device.type == "cpu":

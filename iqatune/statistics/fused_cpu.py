@@ -18,7 +18,7 @@ from torch import Tensor
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.float32] | NDArray[np.uint16]
 """Values of a map: float32, or bfloat16 as the 16 bits that it is."""
-Kernel = Callable[[Pixels, Floats, Pixels, Floats, Floats, Floats], None]
+Kernel = Callable[[Pixels, Floats, Pixels, tuple[Floats, Floats, Floats]], None]
 
 ROWS = 64
 """Rows whose sums are taken in float32, before they are added up in float64."""
@@ -60,7 +60,8 @@ def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: i
         for reference, stage, end, width in zip(references, maps, ends, widths, strict=True):
             place = moments[image, :, end - width : end]
             place[0], place[2] = reference.mean, reference.variance
-            _kernel()(reference.rows, reference.mean, _rows(stage[image, None])[0], place[1], place[3], place[4])
+            own = _rows(stage[image, None])[0]
+            _kernel()(reference.rows, reference.mean, own, (place[1], place[3], place[4]))
 
     with ThreadPoolExecutor(threads or torch.get_num_threads()) as pool:
         list(pool.map(compare, range(len(moments))))
@@ -70,7 +71,7 @@ def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: i
 def _reference(rows: Pixels, channels: int) -> Reference:
     mean, variance, _ = (np.empty(channels, dtype=np.float32) for _ in range(3))
     # by the kernel that others are compared by: an image compared with itself then has s = 1 exactly
-    _kernel()(rows, mean, rows, mean, variance, _)
+    _kernel()(rows, mean, rows, (mean, variance, _))
     return Reference(rows, mean, variance)
 
 
@@ -113,12 +114,14 @@ def _value(pixel: Any) -> Any:
 
 
 def _moments(
-    reference: Pixels, reference_mean: Floats, distorted: Pixels, mean: Floats, variance: Floats, covariance: Floats
+    reference: Pixels, reference_mean: Floats, distorted: Pixels, found: tuple[Floats, Floats, Floats]
 ) -> None:
     """Mean and variance of `distorted` (rows, n * C) and its covariance with `reference` (rows, n * C).
 
-    They are written to the last three (C,). `reference_mean` (C,) may be `mean` itself, which is set before it is used.
+    They are written to `found`, (C,) each. `reference_mean` (C,) may be that mean itself, which is set before it is
+    used.
     """
+    mean, variance, covariance = found
     (rows, width), channels = distorted.shape, len(mean)
     pixels = rows * width // channels
     first, second = np.zeros(width, np.float64), np.zeros(width, np.float64)

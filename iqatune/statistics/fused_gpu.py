@@ -102,8 +102,11 @@ def _added_up(pieces: Tensor, count: int) -> Tensor:
     return (pieces.sum(dim=1, dtype=torch.float64) / count).float()
 
 
+# Triton takes a kernel's arguments by place
 @triton.jit(do_not_specialize=["count"])
-def _sum_kernel(values, pieces, count, channels, STEPS: tl.constexpr, DOWN: tl.constexpr, ACROSS: tl.constexpr):
+def _sum_kernel(  # noqa: PLR0917
+    values, pieces, count, channels, STEPS: tl.constexpr, DOWN: tl.constexpr, ACROSS: tl.constexpr
+):
     """Sums of one piece of one image's (count, channels) values."""
     piece, image = tl.program_id(0), tl.program_id(2).to(tl.int64)
     channel = tl.program_id(1) * ACROSS + tl.arange(0, ACROSS)
@@ -118,7 +121,7 @@ def _sum_kernel(values, pieces, count, channels, STEPS: tl.constexpr, DOWN: tl.c
 
 
 @triton.jit(do_not_specialize=["count"])
-def _product_kernel(
+def _product_kernel(  # noqa: PLR0917
     reference,
     reference_mean,
     values,

@@ -3,25 +3,24 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from iqatune.backbones.identity import Identity, recall, remember
+from iqatune.backbones.identity import Identity
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.images import INTERPOLATION
-from iqatune.metric.similarity import Similarity
+from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.spaces import Space, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Protocol
-from iqatune.records.vocabulary import Structure
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
-from iqatune.statistics.cache import Statistics, image_digests, look_up, settings
+from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.store import Moments
 
@@ -29,7 +28,7 @@ NO_DEVICE = "none: all statistics were in the cache"
 """What a record says where no CNN ran."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A data set seen through a backbone.
 
@@ -51,28 +50,34 @@ class Prepared:
     seconds: float
     computed: int
 
+    @property
+    def similarity(self) -> Similarity:
+        """How l and s compare under the protocol."""
+        return Similarity.of(self.protocol)
+
     def space(self, name: str) -> Space:
         """The space of that name over this backbone's channels."""
         descriptors = None
         if tilts_of(name):
-            one_of_each = {reference: row for row, reference in enumerate(self.table.reference_ids)}
-            descriptors = measured.channel_descriptors(self.moments, sorted(one_of_each.values()))
+            row_of_reference = {reference: row for row, reference in enumerate(self.table.reference_ids)}
+            descriptors = measured.channel_descriptors(self.moments, sorted(row_of_reference.values()))
         return make_space(name, self.channels, descriptors)
 
     def features(self, space: Space) -> Floats:
         """(N, F) features of the pairs in a space."""
-        return measured.feature_table(self.moments, space, Similarity.of(self.protocol))
+        return measured.feature_table(self.moments, space, self.similarity)
 
     def distances(self, weights: Weights) -> Floats:
         """(N,) distances D of the pairs under given weights."""
-        return measured.distances(self.moments, weights, Similarity.of(self.protocol))
+        return measured.distances(self.moments, weights, self.similarity)
 
 
 def prepare(
     data: DataOptions,
-    features: BackboneOptions,
-    structure: Structure,
-    cache_dir: Path,
+    backbone: BackboneOptions,
+    *,
+    similarity: Similarity = DISTS,
+    cache: Cache,
     progress: Progress,
     table: PairTable | None = None,
 ) -> Prepared:
@@ -86,81 +91,105 @@ def prepare(
     """
     started = time.perf_counter()
     table = table or load_pairs(data)
-
-    backbone, found, device = _statistics(table, features, cache_dir, progress)
-    protocol = _protocol(table, found.image_digests, backbone, features, structure)
+    found = _statistics(table, backbone, cache, progress)
     return Prepared(
-        table,
-        found.channels,
-        found.moments,
-        protocol,
-        device,
-        time.perf_counter() - started,
-        found.computed,
+        table=table,
+        channels=found.identity.channels,
+        moments=found.moments,
+        protocol=_protocol(table, found.image_digests, found.identity, options=backbone, similarity=similarity),
+        device=found.device,
+        seconds=time.perf_counter() - started,
+        computed=found.computed,
     )
 
 
 def current_protocol(
-    table: PairTable, features: BackboneOptions, structure: Structure, cache_dir: Path, progress: Progress
+    table: PairTable, backbone: BackboneOptions, *, similarity: Similarity, cache: Cache, progress: Progress
 ) -> Protocol:
     """The protocol that `prepare` would come to, without any statistics.
 
     Raises:
         InputError: for what is wrong with the images or the parameters.
     """
-    options = (features.backbone, features.backbone_weights, features.pooling)
-    memo = cache_dir / "backbones.json"
-    backbone = recall(*options, memo)
-    if backbone is None:
+    identity = cache.identity(backbone)
+    if identity is None:
         from iqatune.backbones.network import build_backbone
 
-        backbone = build_backbone(*options).identity
-        remember(backbone, *options, memo)
-    return _protocol(table, image_digests(table, cache_dir, progress), backbone, features, structure)
+        identity = build_backbone(backbone.backbone, backbone.backbone_weights, backbone.pooling).identity
+        cache.remember(identity, backbone)
+    digests = cache.image_digests(table, progress)
+    return _protocol(table, digests, identity, options=backbone, similarity=similarity)
 
 
-def dataset_sha256(data: DataOptions, cache_dir: Path, progress: Progress) -> str:
+def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
     """The hash of a data set in a protocol: of its images' contents and human scores.
 
     Raises:
         InputError: for what is wrong with the labels or the images.
     """
     table = load_pairs(data)
-    return _dataset_sha256(table, image_digests(table, cache_dir, progress))
+    return _dataset_sha256(table, cache.image_digests(table, progress))
 
 
-def _statistics(
-    table: PairTable, features: BackboneOptions, cache_dir: Path, progress: Progress
-) -> tuple[Identity, Statistics, str]:
-    """The moments of every pair, the backbone they are of, and the name of the device it ran on."""
-    options = (features.backbone, features.backbone_weights, features.pooling)
-    memo = cache_dir / "backbones.json"
-    known = recall(*options, memo)
-    if known is not None and features.device in ("auto", "cpu"):
-        kept = look_up(table, settings(known, features.resize, features.precision), cache_dir, progress)
-        if not kept.missing:
-            return known, Statistics(known.channels, kept.moments, 0, kept.image_digests), NO_DEVICE
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """The moments of every pair, the backbone they are of, and what it ran on."""
+
+    identity: Identity
+    moments: Moments
+    image_digests: dict[Path, str]
+    computed: int
+    device: str
+
+
+def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progress: Progress) -> _Found:
+    identity = cache.identity(options)
+    lookup = None
+    # a GPU that was asked for and is not there is refused, whatever the cache holds
+    if identity is not None and options.device in ("auto", "cpu"):
+        lookup = cache.lookup(table, settings_of(identity, options), progress)
+        if not lookup.missing:
+            return _Found(
+                identity=identity,
+                moments=lookup.moments,
+                image_digests=lookup.image_digests,
+                computed=0,
+                device=NO_DEVICE,
+            )
 
     # here, not above: torch takes seconds to import, and with everything at hand nothing of it is needed
     from iqatune.backbones.devices import device_name, gpu_count, resolve_device
     from iqatune.backbones.network import build_backbone
     from iqatune.statistics.extract import extract
 
-    device = resolve_device(features.device)
-    backbone = build_backbone(*options)
-    remember(backbone.identity, *options, memo)
-    gpus, ahead = gpu_count(features.device), 0
+    device = resolve_device(options.device)
+    backbone = build_backbone(options.backbone, options.backbone_weights, options.pooling)
+    cache.remember(backbone.identity, options)
+    if lookup is None:
+        lookup = cache.lookup(table, settings_of(backbone.identity, options), progress)
+    wanted, gpus = lookup.missing_pairs, gpu_count(options.device)
     # the tasks of a cluster that is joined already may run where these files are not
-    if gpus > 1 and not is_connected():
-        ahead = fill_store(table, features, backbone.identity, cache_dir, gpus, progress)
-    found = extract(table, backbone, cache_dir, device, features.precision, features.resize, progress=progress)
-    computed = ahead + found.computed
-    name = device_name(device) + (f" and {gpus - 1} more" if ahead else "")
-    return backbone.identity, replace(found, computed=computed), name if computed else NO_DEVICE
+    several = wanted > 0 and gpus > 1 and not is_connected()
+    if several:
+        lookup = fill_store(lookup, options, gpus=gpus, progress=progress)
+    found = extract(lookup, backbone, device, precision=options.precision, resize=options.resize, progress=progress)
+    name = device_name(device) + (f" and {gpus - 1} more" if several else "")
+    return _Found(
+        identity=backbone.identity,
+        moments=found.moments,
+        image_digests=found.image_digests,
+        computed=wanted,
+        device=name if wanted else NO_DEVICE,
+    )
 
 
 def _protocol(
-    table: PairTable, digests: dict[Path, str], backbone: Identity, features: BackboneOptions, structure: Structure
+    table: PairTable,
+    digests: dict[Path, str],
+    backbone: Identity,
+    *,
+    options: BackboneOptions,
+    similarity: Similarity,
 ) -> Protocol:
     return Protocol(
         pairs=len(table),
@@ -170,11 +199,13 @@ def _protocol(
         excluded=table.excluded,
         missing=table.missing,
         simulated=table.simulated,
-        resize=features.resize,
-        interpolation=INTERPOLATION if features.resize else None,
+        resize=options.resize,
+        interpolation=INTERPOLATION if options.resize else None,
         pooling=backbone.pooling,
-        structure=structure,
-        precision=features.precision,
+        structure=similarity.structure,
+        precision=options.precision,
+        c1=similarity.c1,
+        c2=similarity.c2,
         dataset_sha256=_dataset_sha256(table, digests),
         backbone_weights=backbone.weights,
         backbone_sha256=backbone.parameters_sha256,

@@ -25,7 +25,7 @@ VERSION = 3
 Moments = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything besides the images that decides the moments.
 
@@ -36,6 +36,7 @@ class Settings:
         resize: the short side that larger images are brought down to; None for no resize.
         precision: of the backbone's arithmetic: fp32, bf16 or fp16.
         channels: of every stage.
+        plugin: the package that adds the backbone, with its version; empty where it is built in.
     """
 
     backbone: str
@@ -44,6 +45,7 @@ class Settings:
     resize: int | None
     precision: str
     channels: tuple[int, ...]
+    plugin: str = ""
 
 
 class DamagedFile(Exception):
@@ -52,7 +54,8 @@ class DamagedFile(Exception):
 
 def group_path(folder: Path, settings: Settings, reference: str, distorted: Sequence[str]) -> Path:
     """Where the moments of one reference and its distorted images (SHA-256 of their files) are kept."""
-    settings_key = _key({"version": VERSION, **asdict(settings)})
+    decides = {name: value for name, value in asdict(settings).items() if name != "plugin" or value}
+    settings_key = _key({"version": VERSION, **decides})
     group_key = _key([reference, *distorted])
     return folder / f"{settings.backbone.replace(':', '_')}-{settings_key[:16]}" / f"{group_key[:32]}.safetensors"
 

@@ -19,7 +19,7 @@ from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.records.result import Fold, HeldOut
 from iqatune.records.trial import Trial
-from iqatune.runtime.worker import attend_to_parent
+from iqatune.runtime.worker import prepare_worker
 from iqatune.search.loop import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
@@ -47,7 +47,7 @@ def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
     return 0
 
 
-def masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
+def fold_masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
     """For every fold the (N,) mask of its held-out pairs; the split is the seed's."""
     return reference_folds(task.reference_ids, folds, task.seed)
 
@@ -61,16 +61,16 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
     tasks = [task.of_rows(~mask) for mask in held_out]
     expected = find(task.searcher).expected_seconds(task.problem())
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
-        yield lambda: [_best(one) for one in tasks]
+        yield lambda: [_best(fold) for fold in tasks]
         return
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=attend_to_parent)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=prepare_worker)
     try:
-        futures = [pool.submit(_best, one) for one in tasks]
+        futures = [pool.submit(_best, fold) for fold in tasks]
         yield lambda: [future.result() for future in futures]
     except BrokenProcessPool as error:
         raise InputError(
-            "a process that searched a fold was killed, such as for want of memory; run it again, with fewer --folds"
+            "a process that searched a fold was killed, such as for want of memory; run it again, with fewer `folds`"
         ) from error
     except BaseException:
         # an interrupt or an error: nobody waits for the folds any more
@@ -81,10 +81,11 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def summarise(
+def held_out_of(
     task: Task,
     held_out: Sequence[NDArray[np.bool_]],
     parameters: Sequence[Floats | None],
+    *,
     uniform: Floats,
     tuned_srcc: float,
 ) -> HeldOut:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.options import Run
-from iqatune.runtime.files import at_home, read_yaml
-from iqatune.tuning.run import check_run, run_folder
+from iqatune.records.run_folder import RunFolder
+from iqatune.runtime.files import expand_home, read_yaml
+from iqatune.tuning.run import check_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
 OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
@@ -74,15 +75,15 @@ def _axes(path: Path, content: Mapping[Any, Any]) -> dict[str, list[dict[str, An
         several = value if isinstance(value, list) and option not in LISTS else [value]
         if not several:
             raise InputError(f"{path}: '{key}' is empty; give a value, or leave it out")
-        axes[option] = [_entry(path, option, one) for one in several]
+        axes[option] = [_entry(path, option, given) for given in several]
     # the data set and the backbone change slowest, so that their statistics are loaded once
     return {name: axes[name] for name in (*REQUIRED[:2], *axes) if name in axes}
 
 
-def _option(path: Path, key: Any, plural: bool) -> str:
+def _option(path: Path, key: Any, *, plural: bool) -> str:
     name = str(key).replace("-", "_")
     if name in NOT_OF_A_GRID:
-        raise InputError(f"{path}: '{key}' is no option of a grid; a sweep has --address and --jobs")
+        raise InputError(f"{path}: '{key}' is no option of a grid; a sweep has `address` and `jobs`")
     if name in OPTIONS:
         return name
     if plural and name.removesuffix("s") in OPTIONS:
@@ -104,7 +105,7 @@ def _value(option: str, value: Any) -> Any:
     if option in LISTS:
         return tuple(value) if isinstance(value, list) else (value,)
     if isinstance(value, str):
-        return None if value == "none" else at_home(value)
+        return None if value == "none" else expand_home(value)
     return value
 
 
@@ -127,7 +128,7 @@ def _check(path: Path, run: Run) -> None:
     try:
         check_run(run)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error.line}") from error
     if run.backbone_weights not in ("pretrained", "random") and not Path(run.backbone_weights).is_file():
         raise InputError(f"{path}: backbone_weights '{run.backbone_weights}': no such file; give its path, or 'random'")
 
@@ -136,8 +137,8 @@ def _places(runs: Sequence[Run]) -> list[Path]:
     """The folder of every run; where several would share one, a folder between them says what tells them apart."""
     sharing: dict[Path, list[Run]] = defaultdict(list)
     for run in runs:
-        sharing[run_folder(Path(), run)].append(run)
-    return [_place(folder, run, sharing[folder]) for run in runs for folder in [run_folder(Path(), run)]]
+        sharing[RunFolder.of(Path(), run).path].append(run)
+    return [_place(folder, run, sharing[folder]) for run in runs for folder in [RunFolder.of(Path(), run).path]]
 
 
 def _place(folder: Path, run: Run, sharing: Sequence[Run]) -> Path:
@@ -158,7 +159,7 @@ def _short(name: str, run: Run, sharing: Sequence[Run]) -> str:
 
 def _file_name(value: Any) -> str:
     if isinstance(value, tuple):
-        return "+".join(_file_name(one) for one in value) or "none"
+        return "+".join(_file_name(part) for part in value) or "none"
     return "none" if value is None else re.sub(r"[^A-Za-z0-9._+-]", "_", Path(str(value)).name)
 
 

@@ -1,20 +1,23 @@
 """Recompute every figure of a record from its stored weights and the data, and say what differs."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iqatune.evaluation.agreement import confidence, correlation
+from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
-from iqatune.records.options import Run
+from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Changed, Replay, Replayed
 from iqatune.records.result import Baselines, Best, HeldOut, Result, read_result
 from iqatune.search.task import Task
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
-from iqatune.tuning.folds import summarise
+from iqatune.tuning.folds import held_out_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
@@ -23,7 +26,7 @@ NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 """Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
 
 
-def replay(file: Path, where: dict[str, str], cache_dir: Path, progress: Progress) -> Replay:
+def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Progress) -> Replay:
     """Recompute the figures of a record: tuned, uniform, held-out and the intervals. No figure that is null is made up.
 
     Args:
@@ -34,7 +37,9 @@ def replay(file: Path, where: dict[str, str], cache_dir: Path, progress: Progres
     """
     result = read_result(file)
     run = result.run.model_copy(update=where)
-    prepared = prepare(run, run, run.structure, cache_dir, progress)
+    similarity = Similarity.of(result.protocol)
+    data, backbone = DataOptions.of(run), BackboneOptions.of(run)
+    prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress)
     changed = _changed(result, prepared)
     if prepared.channels != result.channels:
         return Replay(file=str(file), changed=changed, figures=())
@@ -102,7 +107,7 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
     held = result.held_out
     if held is not None and _keeps_parameters(held) and _folds_are_there(held, prepared):
         tuned = best.srcc if best is not None else math.nan
-        held_out = _held_out(held, run, prepared, uniform, tuned)
+        held_out = _held_out(held, run, prepared, uniform=uniform, tuned_srcc=tuned)
     update = {
         "best": best,
         "baselines": Baselines(uniform=correlation(quality, uniform)),
@@ -122,15 +127,12 @@ def _folds_are_there(held_out: HeldOut, prepared: Prepared) -> bool:
     return sorted(folds) == sorted(prepared.table.references)
 
 
-def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, uniform: Floats, tuned_srcc: float) -> HeldOut:
-    space, table = prepared.space(run.space), prepared.table
-    features = prepared.features(space)
-    task = Task(run.searcher, run.samples, run.seed, space, features, table.quality, table.reference_ids)
-    ids = np.array(table.reference_ids)
+def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, *, uniform: Floats, tuned_srcc: float) -> HeldOut:
+    task = Task.of(run, prepared)
+    ids = np.array(prepared.table.reference_ids)
     masks = [np.isin(ids, fold.references) for fold in recorded.per_fold]
-    return summarise(
-        task, masks, [_vector(fold.parameters, space.names) for fold in recorded.per_fold], uniform, tuned_srcc
-    )
+    parameters = [_vector(fold.parameters, task.space.names) for fold in recorded.per_fold]
+    return held_out_of(task, masks, parameters, uniform=uniform, tuned_srcc=tuned_srcc)
 
 
 def _vector(parameters: dict[str, float], names: tuple[str, ...]) -> Floats | None:

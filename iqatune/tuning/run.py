@@ -1,54 +1,42 @@
 """One search from options to record: `result.json` and `trials.jsonl`."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from iqatune.backbones.zoo import find as find_backbone
-from iqatune.datasets.registry import load_pairs
-from iqatune.errors import InputError
+from iqatune.backbones.zoo import plugin_of
+from iqatune.datasets.registry import DATASETS, load_pairs
+from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import confidence, correlation
+from iqatune.metric.similarity import Similarity
 from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.environment import environment
-from iqatune.records.options import Run
-from iqatune.records.result import (
-    RESULT_FILE,
-    TRIALS_FILE,
-    Baselines,
-    Best,
-    Protocol,
-    Result,
-    Strategy,
-    Timing,
-    read_result,
-    write_result,
-)
+from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Result, Strategy, Timing
+from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
-from iqatune.records.trials import append_trial, read_trials
-from iqatune.runtime.files import alone_in, check_writable
+from iqatune.runtime.files import check_writable
 from iqatune.runtime.threads import processors
 from iqatune.search.loop import OtherSearch, best_trial
 from iqatune.search.searchers.base import Searcher
+from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
-from iqatune.tuning.folds import fold_searches, masks, possible_folds, summarise
-
-# options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
-# files hold is in the protocol, by their hashes
-INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
-
-
-def run_folder(output: Path, run: Run) -> Path:
-    """Where a run's files go."""
-    backbone = run.backbone.replace(":", "_").replace("/", "_")
-    return output / run.dataset / backbone / f"{run.searcher}-{run.space}-s{run.seed}"
+from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of, possible_folds
+from iqatune.tuning.resume import earlier_result
 
 
 def check_run(run: Run) -> None:
@@ -61,38 +49,46 @@ def check_run(run: Run) -> None:
     find_backbone(run.backbone)
     tilts_of(run.space)
     if run.samples < 1:
-        raise InputError(f"--samples {run.samples}: a search needs at least one sample")
+        raise InputError(f"`samples` {run.samples}: a search needs at least one sample")
     if run.seed < 0:
-        raise InputError(f"--seed {run.seed}: must be 0 or more")
+        raise InputError(f"`seed` {run.seed}: must be 0 or more")
     if run.folds < 0 or run.folds == 1:
-        raise InputError(f"--folds {run.folds}: give 0 for none, or 2 and more")
+        raise InputError(f"`folds` {run.folds}: give 0 for none, or 2 and more")
     if run.concurrency < 1:
-        raise InputError(f"--concurrency {run.concurrency}: must be 1 or more")
+        raise InputError(f"`concurrency` {run.concurrency}: must be 1 or more")
     if run.engine == "local" and (run.address or run.concurrency > 1):
-        raise InputError("--address and --concurrency are of --engine ray; leave them out, or add it")
+        raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
 
 
-def run_search(run: Run, output: Path, cache_dir: Path, progress: Progress, strict: bool = False) -> Result:
+def run_search(
+    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False
+) -> tuple[Result, RunFolder]:
     """Search, score and record one run; goes on where an interrupted one stopped.
 
     A complete run of the same options is returned as it is recorded.
+
+    Returns:
+        the record, and the folder that it is in.
 
     Raises:
         InputError: for bad input, and under `strict` where the searcher could not act as its name says.
         KeyboardInterrupt: after what was done has been recorded.
     """
     check_run(run)
-    folder = run_folder(output, run)
-    check_writable(folder, "--output")
-    table = load_pairs(run)
-    prepared = prepare(run, run, run.structure, cache_dir, progress, table)
-    return search_prepared(run, prepared, folder, progress, strict)
+    folder = RunFolder.of(output, run)
+    check_writable(folder.path, option="output")
+    data, backbone = DataOptions.of(run), BackboneOptions.of(run)
+    table = load_pairs(data)
+    similarity = Similarity(run.structure)
+    prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
+    return search_prepared(run, prepared, folder, progress=progress, strict=strict), folder
 
 
 def search_prepared(
     run: Run,
     prepared: Prepared,
-    folder: Path,
+    folder: RunFolder,
+    *,
     progress: Progress,
     strict: bool = False,
     processes: int | None = None,
@@ -102,63 +98,102 @@ def search_prepared(
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
-    with alone_in(folder):
-        return _search_alone(run, prepared, folder, progress, strict, processes or processors())
-
-
-def _search_alone(
-    run: Run, prepared: Prepared, folder: Path, progress: Progress, strict: bool, processes: int
-) -> Result:
-    started = time.perf_counter()
-    space = prepared.space(run.space)
-    table = prepared.table
-    task = Task(
-        run.searcher,
-        run.samples,
-        run.seed,
-        space,
-        prepared.features(space),
-        table.quality,
-        table.reference_ids,
-    )
-    warnings = _advise(run, task, progress, strict)
-    folds = possible_folds(table.reference_ids, run.folds, run.seed)
-    if folds != run.folds:
-        line = (
-            f"{len(table.references)} references of {len(table)} pairs allow {folds or 'no'} folds, not {run.folds}: "
-            "a fold needs 3 pairs, and 2 references to tune on"
+    with folder.locked():
+        started = time.perf_counter()
+        task = Task.of(run, prepared)
+        warnings = _advise(run, task, progress, strict=strict)
+        folds, fewer = _folds(run, prepared)
+        if fewer is not None:
+            progress.warn(fewer)
+            warnings = (*warnings, fewer)
+        uniform = prepared.distances(uniform_weights(prepared.channels))
+        draft = _draft(run, prepared, folds=folds, uniform=uniform, warnings=warnings)
+        earlier = earlier_result(folder, draft, progress)
+        if earlier is not None and earlier.status == "complete":
+            progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
+            return earlier
+        if earlier is not None:
+            draft = draft.model_copy(update={"best": earlier.best})  # until a sample of this time is better
+        folder.write(draft)
+        work = _Work(
+            task=task,
+            prepared=prepared,
+            draft=draft,
+            folder=folder,
+            folds=folds,
+            uniform=uniform,
+            processes=processes or processors(),
+            started=started,
         )
-        progress.warn(line)
-        warnings = (*warnings, line)
+        return _searched(work, progress)
 
-    uniform = prepared.distances(uniform_weights(prepared.channels))
-    result = Result(
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A run that is about to be searched.
+
+    Attributes:
+        draft: its record so far.
+        uniform: (N,) distances under the uniform weights.
+        processes: that the folds' searches may use.
+        started: when the run began, by `time.perf_counter`.
+    """
+
+    task: Task
+    prepared: Prepared
+    draft: Result
+    folder: RunFolder
+    folds: int
+    uniform: Floats
+    processes: int
+    started: float
+
+    def timing(self, search: float, folds: float | None) -> Timing:
+        """Where the time went, by now."""
+        total = self.prepared.seconds + time.perf_counter() - self.started
+        return self.draft.timing.model_copy(update={"search": search, "folds": folds, "total": total})
+
+
+def _folds(run: Run, prepared: Prepared) -> tuple[int, str | None]:
+    """How many folds there can be, and why not as many as were asked for."""
+    table = prepared.table
+    folds = possible_folds(table.reference_ids, run.folds, run.seed)
+    if folds == run.folds:
+        return folds, None
+    return folds, (
+        f"{len(table.references)} references of {len(table)} pairs allow {folds or 'no'} folds, not {run.folds}: "
+        "a fold needs 3 pairs, and 2 references to tune on"
+    )
+
+
+def _draft(run: Run, prepared: Prepared, *, folds: int, uniform: Floats, warnings: tuple[str, ...]) -> Result:
+    """The record of a run that begins."""
+    return Result(
         status="running",
         run=run,
         protocol=prepared.protocol.model_copy(update={"split_seed": run.seed if folds else None}),
         channels=prepared.channels,
-        baselines=Baselines(uniform=correlation(table.quality, uniform)),
-        strategy=Strategy(evaluations={}, warnings=warnings),
+        baselines=Baselines(uniform=correlation(prepared.table.quality, uniform)),
+        # a record speaks to the command line, as it always did
+        strategy=Strategy(evaluations={}, warnings=tuple(map(as_flags, warnings))),
         timing=Timing(extraction=prepared.seconds, pairs_extracted=prepared.computed, search=0, total=0),
-        environment=environment(prepared.device),
+        environment=environment(prepared.device, _plugins(run)),
     )
-    earlier = _earlier(folder, result, progress)
-    if earlier is not None and earlier.status == "complete":
-        progress.say(f"{folder / RESULT_FILE}: this run is complete; delete it to search anew")
-        return earlier
-    if earlier is not None:
-        result = result.model_copy(update={"best": earlier.best})  # until a sample of this time is better
-    write_result(folder / RESULT_FILE, result)
-    return _searched(task, prepared, result, folds, uniform, folder, progress, started, processes)
 
 
-def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str, ...]:
+def _plugins(run: Run) -> dict[str, str]:
+    """Versions of the packages that add what a run uses."""
+    used = (DATASETS.plugin(run.dataset), plugin_of(run.backbone), SEARCHERS.plugin(run.searcher))
+    return {plugin.distribution: plugin.version for plugin in used if plugin is not None}
+
+
+def _advise(run: Run, task: Task, progress: Progress, *, strict: bool) -> tuple[str, ...]:
     """Say before the run what will keep the searcher from acting as its name says, and how long it will take."""
     searcher = find_searcher(run.searcher)
     problem = task.problem()
     warning = searcher.degenerate(problem)
     if warning is not None and strict:
-        raise InputError(f"--strict: {warning}")
+        raise InputError(f"`strict`: {warning}")
     if warning is not None:
         progress.warn(warning)
     caution = searcher.caution(problem)
@@ -166,7 +201,7 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
         progress.warn(caution)
     if run.concurrency > 1:
         progress.say(
-            f"--concurrency {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
+            f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
             "and another run may find other samples"
         )
     seconds = searcher.expected_seconds(problem)
@@ -175,109 +210,44 @@ def _advise(run: Run, task: Task, progress: Progress, strict: bool) -> tuple[str
     return tuple(line for line in (warning, caution) if line is not None)
 
 
-def _earlier(folder: Path, result: Result, progress: Progress) -> Result | None:
-    """The record of this very run from before; what another run left is put aside, and said so."""
-    path = folder / RESULT_FILE
-    if not path.exists():
-        (folder / TRIALS_FILE).unlink(missing_ok=True)
-        return None
-    earlier = read_result(path)
-    others = differences(earlier, result.run, result.protocol)
-    if not others:
-        return earlier
-    put_aside(folder, others, progress)
-    return None
-
-
-def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...]:
-    """Names of what makes a run another one than the recorded: options, and what the protocol says of data and CNN."""
-    pairs = (
-        (earlier.run.model_dump(exclude=INCIDENTAL), run.model_dump(exclude=INCIDENTAL)),
-        # the seed of the split follows from the options and the data
-        (earlier.protocol.model_dump(exclude={"split_seed"}), protocol.model_dump(exclude={"split_seed"})),
-    )
-    return tuple(dict.fromkeys(name for then, now in pairs for name, value in then.items() if value != now[name]))
-
-
-def put_aside(folder: Path, others: Sequence[str], progress: Progress) -> None:
-    """Give the files of another run names that nothing reads, so that this one has the folder and nothing is lost."""
-    number = next(number for number in count(1) if not (folder / _numbered(RESULT_FILE, number)).exists())
-    for name in (RESULT_FILE, TRIALS_FILE):
-        if (folder / name).exists():
-            (folder / name).replace(folder / _numbered(name, number))
-    progress.warn(
-        f"{folder}: held a run of other {', '.join(others)}, whose record is now {_numbered(RESULT_FILE, number)}"
-    )
-
-
-def _numbered(name: str, number: int) -> str:
-    path = Path(name)
-    return f"{path.stem}-{number}{path.suffix}"
-
-
-def _searched(
-    task: Task,
-    prepared: Prepared,
-    result: Result,
-    folds: int,
-    uniform: Floats,
-    folder: Path,
-    progress: Progress,
-    started: float,
-    processes: int,
-) -> Result:
-    path = folder / TRIALS_FILE
+def _searched(work: _Work, progress: Progress) -> Result:
+    """Search, and the folds beside it; the record is complete at the end."""
+    task, run, folder = work.task, work.draft.run, work.folder
     names = task.space.names
-    recorded = read_trials(path, names)
+    recorded = folder.trials(names)
     trials = list(recorded)
-    run = result.run
+    held_out = fold_masks(task, work.folds) if work.folds else ()
+    with _recording_interrupts(work, trials), fold_searches(task, held_out, work.processes) as fold_trials:
+        before = time.perf_counter()
+        seen = {trial.sample for trial in recorded}
+        with progress.track(f"searching ({run.searcher})", run.samples, "samples", done=len(seen)) as advance:
 
-    def timing(search: float, fold_seconds: float | None) -> Timing:
-        total = prepared.seconds + time.perf_counter() - started
-        return result.timing.model_copy(update={"search": search, "folds": fold_seconds, "total": total})
+            def keep(trial: Trial) -> None:
+                folder.append(names, trial)
+                trials.append(trial)
+                advance(int(trial.sample not in seen))
+                seen.add(trial.sample)
 
-    held_out_masks = masks(task, folds) if folds else ()
-    with _recording_interrupts(task, prepared, result, trials, folder):
-        with fold_searches(task, held_out_masks, processes) as fold_trials:
-            before = time.perf_counter()
-            seen = {trial.sample for trial in recorded}
-            with progress.track(f"searching ({run.searcher})", run.samples, "samples", done=len(seen)) as advance:
-
-                def keep(trial: Trial) -> None:
-                    append_trial(path, names, trial)
-                    trials.append(trial)
-                    advance(int(trial.sample not in seen))
-                    seen.add(trial.sample)
-
-                try:
-                    searcher, found = _run_engine(run, task, recorded, keep)
-                except OtherSearch as error:
-                    raise InputError(f"{path}: {error}; delete the folder to search anew") from error
-            search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
-            before = time.perf_counter()
-            fold_best = fold_trials()
-            fold_seconds = time.perf_counter() - before if folds else None
-        best = _best(task, prepared, found)
-        held_out = None
-        if folds:
-            tuned = best.srcc if best is not None else float("nan")
-            fold_parameters = [trial.parameters if trial is not None else None for trial in fold_best]
-            held_out = summarise(task, held_out_masks, fold_parameters, uniform, tuned)
-        weights = tuned_weights(result.model_copy(update={"best": best})) if best is not None else None
-        intervals = (
-            confidence(task.quality, prepared.distances(weights), task.reference_ids) if weights is not None else None
-        )
-        complete = result.model_copy(
+            try:
+                searcher, found = _run_engine(run, task, recorded, keep)
+            except OtherSearch as error:
+                raise InputError(f"{folder.trials_file}: {error}; delete the folder to search anew") from error
+        search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
+        before = time.perf_counter()
+        fold_parameters = [None if trial is None else trial.parameters for trial in fold_trials()]
+        fold_seconds = time.perf_counter() - before if work.folds else None
+        best = _best(work, found)
+        complete = work.draft.model_copy(
             update={
                 "status": "complete",
                 "best": best,
-                "held_out": held_out,
-                "confidence": intervals,
-                "strategy": _strategy(searcher, found, result.strategy.warnings),
-                "timing": timing(search_seconds, fold_seconds),
+                "held_out": _held_out(work, held_out, fold_parameters, best),
+                "confidence": _confidence(work, best),
+                "strategy": _strategy(searcher, found, work.draft.strategy.warnings),
+                "timing": work.timing(search_seconds, fold_seconds),
             }
         )
-        write_result(folder / RESULT_FILE, complete)
+        folder.write(complete)
     return complete
 
 
@@ -289,36 +259,50 @@ def _run_engine(
     # here, not above: Ray takes seconds to import
     from iqatune.search.ray_engine import search_on_ray
 
-    return search_on_ray(task, recorded, keep, run.address, run.concurrency)
+    return search_on_ray(task, recorded, keep, address=run.address, concurrency=run.concurrency)
 
 
 @contextmanager
-def _recording_interrupts(
-    task: Task, prepared: Prepared, result: Result, trials: Sequence[Trial], folder: Path
-) -> Iterator[None]:
+def _recording_interrupts(work: _Work, trials: Sequence[Trial]) -> Iterator[None]:
+    """Write down what was done when Ctrl-C comes; `trials` grows while the search goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        best = _best(task, prepared, trials)
-        strategy = result.strategy.model_copy(update=_counts(trials))
-        update = {"status": "interrupted", "best": best, "strategy": strategy}
-        write_result(folder / RESULT_FILE, result.model_copy(update=update))
+        strategy = work.draft.strategy.model_copy(update=_counts(trials))
+        update = {"status": "interrupted", "best": _best(work, trials), "strategy": strategy}
+        work.folder.write(work.draft.model_copy(update=update))
         raise
 
 
-def _best(task: Task, prepared: Prepared, trials: Sequence[Trial]) -> Best | None:
+def _best(work: _Work, trials: Sequence[Trial]) -> Best | None:
     trial = best_trial(trials)
     if trial is None:
         return None
-    weights = task.space.weights(trial.parameters)
-    agreement = correlation(task.quality, prepared.distances(weights))
+    weights = work.task.space.weights(trial.parameters)
+    agreement = correlation(work.task.quality, work.prepared.distances(weights))
     return Best(
         **agreement.model_dump(),
         sample=trial.sample,
-        parameters=dict(zip(task.space.names, trial.parameters.tolist(), strict=True)),
+        parameters=dict(zip(work.task.space.names, trial.parameters.tolist(), strict=True)),
         alpha=tuple(weights.alpha.tolist()),
         beta=tuple(weights.beta.tolist()),
     )
+
+
+def _held_out(
+    work: _Work, masks: Sequence[NDArray[np.bool_]], parameters: Sequence[Floats | None], best: Best | None
+) -> HeldOut | None:
+    if not masks:
+        return None
+    tuned_srcc = best.srcc if best is not None else math.nan
+    return held_out_of(work.task, masks, parameters, uniform=work.uniform, tuned_srcc=tuned_srcc)
+
+
+def _confidence(work: _Work, best: Best | None) -> Confidence | None:
+    if best is None:
+        return None
+    weights = tuned_weights(work.draft.model_copy(update={"best": best}))
+    return confidence(work.task.quality, work.prepared.distances(weights), work.task.reference_ids)
 
 
 def _strategy(searcher: Searcher, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.metric.similarity import Similarity
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import RESULT_FILE, Protocol, Result, read_result
+from iqatune.records.result import Protocol, Result, read_result
+from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
-from iqatune.records.vocabulary import Structure
-from iqatune.runtime.files import alone_in, check_writable, write_text
+from iqatune.runtime.files import check_writable, locked, write_text
 from iqatune.search.searchers.registry import find
-from iqatune.search.task import Task
+from iqatune.search.task import problem_of
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, current_protocol, prepare
 from iqatune.tuning.grid import Cell
-from iqatune.tuning.run import differences, put_aside
+from iqatune.tuning.resume import archive, differences
 from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason
 
-Group = tuple[DataOptions, BackboneOptions, Structure]
-"""What cells share that work on the same statistics: the data, the backbone, the form of s."""
+Subject = tuple[DataOptions, BackboneOptions, Similarity]
+"""What cells share that work on the same statistics: the data, the backbone, how l and s compare."""
 
 
 Show = Callable[[Sweep], None]
@@ -36,7 +36,8 @@ Show = Callable[[Sweep], None]
 def run_sweep(
     cells: Sequence[Cell],
     output: Path,
-    cache_dir: Path,
+    *,
+    cache: Cache,
     progress: Progress,
     show: Show = lambda sweep: None,
     address: str | None = None,
@@ -51,7 +52,7 @@ def run_sweep(
     Args:
         cells: of the grid.
         output: folder of the results.
-        cache_dir: of the statistics.
+        cache: of the statistics.
         progress: where loading and extraction are told.
         show: where the grid is shown.
         address: of a Ray cluster whose tasks search; by default processes of this machine do.
@@ -62,20 +63,36 @@ def run_sweep(
         InputError: before any work, for a data set that cannot be loaded, or no cluster at the address.
         KeyboardInterrupt: with everything that is done kept.
     """
-    check_writable(output, "--output")
-    with alone_in(output):
-        tables = {_data(cell.run): load_pairs(cell.run) for cell in {_data(cell.run): cell for cell in cells}.values()}
+    check_writable(output, option="output")
+    with locked(output):
+        tables = {data: load_pairs(data) for data in dict.fromkeys(DataOptions.of(cell.run) for cell in cells)}
         board = _Board(cells, output, show)
+        work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress)
         try:
-            groups = _unfinished(cells, tables, board, output, cache_dir, progress)
+            unfinished = _unfinished(cells, work)
             board.write("running")
-            if groups:
+            if unfinished:
                 with _workers(address, jobs, output) as workers:
-                    _search(groups, tables, board, workers, output, cache_dir, progress, strict)
+                    _search(unfinished, work, workers, strict=strict)
         except BaseException:
             board.write("interrupted")
             raise
         return board.write("complete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What a sweep works with."""
+
+    tables: Mapping[DataOptions, PairTable]
+    board: "_Board"
+    output: Path
+    cache: Cache
+    progress: Progress
+
+    def folder(self, cell: Cell) -> RunFolder:
+        """Where a cell's files are."""
+        return RunFolder(self.output / cell.place)
 
 
 class _Board:
@@ -121,48 +138,33 @@ class _Statistics:
     users: int
 
 
-def _unfinished(
-    cells: Sequence[Cell],
-    tables: Mapping[DataOptions, PairTable],
-    board: _Board,
-    output: Path,
-    cache_dir: Path,
-    progress: Progress,
-) -> dict[Group, list[Cell]]:
-    """The cells that have no complete record of this very run; what another run left in their folders is put aside."""
-    groups: dict[Group, list[Cell]] = defaultdict(list)
-    protocols: dict[Group, Protocol] = {}
+def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Subject, list[Cell]]:
+    """The cells that have no complete record of this very run; what another run left in their folders is archived."""
+    unfinished: dict[Subject, list[Cell]] = defaultdict(list)
+    protocols: dict[Subject, Protocol] = {}
     for cell in cells:
-        data, features, structure = group = (_data(cell.run), _features(cell.run), cell.run.structure)
-        path = output / cell.place / RESULT_FILE
+        subject = _subject(cell.run)
+        folder = work.folder(cell)
         try:
-            earlier = read_result(path) if path.exists() else None
-            if earlier is not None and group not in protocols:
-                protocols[group] = current_protocol(tables[data], features, structure, cache_dir, progress)
+            earlier = folder.result()
+            if earlier is not None and subject not in protocols:
+                protocols[subject] = _protocol(subject, work)
         except InputError as error:
-            board.failed(cell, reason(error))
+            work.board.failed(cell, reason(error))
             continue
-        others = differences(earlier, cell.run, protocols[group]) if earlier is not None else ()
+        others = differences(earlier, cell.run, protocols[subject]) if earlier is not None else ()
         if others:
-            put_aside(path.parent, others, progress)
+            archive(folder, others, work.progress)
         elif earlier is not None and earlier.status == "complete":
-            board.done(cell, earlier)
+            work.board.done(cell, earlier)
             continue
-        groups[group].append(cell)
-    return groups
+        unfinished[subject].append(cell)
+    return unfinished
 
 
-def _search(
-    groups: Mapping[Group, Sequence[Cell]],
-    tables: Mapping[DataOptions, PairTable],
-    board: _Board,
-    workers: Workers,
-    output: Path,
-    cache_dir: Path,
-    progress: Progress,
-    strict: bool,
-) -> None:
-    under_way: dict[Path, tuple[Cell, _Statistics]] = {}
+def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool) -> None:
+    board = work.board
+    under_way: dict[RunFolder, tuple[Cell, _Statistics]] = {}
 
     def collect() -> None:
         for ended in workers.next():
@@ -171,46 +173,60 @@ def _search(
             if statistics.users == 0:
                 workers.drop(statistics.shared)
             if ended.error is None:
-                board.done(cell, read_result(ended.job.folder / RESULT_FILE))
+                board.done(cell, read_result(ended.job.folder.result_file))
             else:
                 board.failed(cell, ended.error)
         board.write("running")
 
-    # a group's statistics are loaded while the last cells of the group before are still searched, and no sooner
-    for (data, features, structure), cells in groups.items():
+    # a subject's statistics are loaded while the last cells of the one before are still searched, and no sooner
+    for subject, cells in unfinished.items():
         try:
-            prepared = prepare(data, features, structure, cache_dir, progress, tables[data])
+            prepared = _prepared(subject, work)
         except (InputError, OSError, RuntimeError, ValueError, MemoryError) as error:
             for cell in cells:
                 board.failed(cell, reason(error))
             board.write("running")
             continue
-        _advise(cells, prepared, progress)
+        _advise(cells, prepared, work.progress)
         statistics = _Statistics(workers.share(prepared), len(cells))
         del prepared
         for cell in cells:
             while len(under_way) >= workers.count:
                 collect()
-            folder = output / cell.place
+            folder = work.folder(cell)
             under_way[folder] = (cell, statistics)
             board.running(cell)
-            workers.start(Job(cell.run, folder, strict), statistics.shared)
+            workers.start(Job(cell.run, folder, strict=strict), statistics.shared)
         board.write("running")
     while under_way:
         collect()
+
+
+def _subject(run: Run) -> Subject:
+    return DataOptions.of(run), BackboneOptions.of(run), Similarity(run.structure)
+
+
+def _protocol(subject: Subject, work: _Work) -> Protocol:
+    data, backbone, similarity = subject
+    return current_protocol(
+        work.tables[data], backbone, similarity=similarity, cache=work.cache, progress=work.progress
+    )
+
+
+def _prepared(subject: Subject, work: _Work) -> Prepared:
+    data, backbone, similarity = subject
+    table = work.tables[data]
+    return prepare(data, backbone, similarity=similarity, cache=work.cache, progress=work.progress, table=table)
 
 
 def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> None:
     """Say before they run which cells' searchers cannot act as their names say; the others' seeds change nothing."""
     for run in {(cell.run.searcher, cell.run.space, cell.run.samples): cell.run for cell in cells}.values():
         try:
-            space = prepared.space(run.space)
+            problem = problem_of(run, prepared)
         except InputError:
             continue  # a space that this backbone does not have: the cell itself will say so
-        nothing = np.empty((0, 0))
-        table = prepared.table
-        task = Task(run.searcher, run.samples, run.seed, space, nothing, table.quality, table.reference_ids)
-        warning = find(run.searcher).degenerate(task.problem())
+        warning = find(run.searcher).degenerate(problem)
         if warning is not None:
             progress.warn(f"{run.dataset}, {run.backbone}: {warning}")
 
@@ -229,11 +245,3 @@ def _state(cell: Cell) -> CellState:
         space=run.space,
         seed=run.seed,
     )
-
-
-def _data(run: Run) -> DataOptions:
-    return DataOptions(**{name: getattr(run, name) for name in DataOptions.model_fields})
-
-
-def _features(run: Run) -> BackboneOptions:
-    return BackboneOptions(**{name: getattr(run, name) for name in BackboneOptions.model_fields})

@@ -3,7 +3,7 @@
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -16,11 +16,10 @@ import numpy as np
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import Run
-from iqatune.records.result import RESULT_FILE, TRIALS_FILE
+from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.cluster import cluster
-from iqatune.runtime.files import write_bytes
 from iqatune.runtime.threads import processors
-from iqatune.runtime.worker import attend_to_parent
+from iqatune.runtime.worker import prepare_worker
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning.run import search_prepared
 
@@ -36,7 +35,7 @@ class Job:
     """One run to do: its options, the folder of its files, and what to do where its searcher cannot act its part."""
 
     run: Run
-    folder: Path
+    folder: RunFolder
     strict: bool
 
 
@@ -135,7 +134,7 @@ class LocalWorkers:
         ended: list[Ended] = []
         while not ended:
             done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
-            ended = [one for future in done if (one := self._ended(future)) is not None]
+            ended = [job for future in done if (job := self._ended(future)) is not None]
         return ended
 
     def _ended(self, future: Future[None]) -> Ended | None:
@@ -147,7 +146,7 @@ class LocalWorkers:
             return Ended(job, None if error is None else reason(error))
         executor.shutdown()
         if attempt == ATTEMPTS:
-            return Ended(job, "its process was killed, such as for want of memory; try fewer --jobs")
+            return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
         self._start(job, shared, attempt + 1)
         return None
 
@@ -172,9 +171,7 @@ class RayWorkers:
 
     def start(self, job: Job, shared: Any) -> None:
         """Send the job out with the files it has so far."""
-        paths = [job.folder / name for name in (TRIALS_FILE, RESULT_FILE)]
-        files = {path.name: path.read_bytes() for path in paths if path.exists()}
-        self._busy[self._task.remote(job.run, shared, files, job.strict)] = job
+        self._busy[self._task.remote(_Order(job.run, job.folder.content(), job.strict), shared)] = job
 
     def next(self) -> list[Ended]:
         """Wait until a job is over, and write its files."""
@@ -188,10 +185,17 @@ class RayWorkers:
             return Ended(job, reason(error.cause))
         except self._ray.exceptions.RayError as error:
             return Ended(job, reason(error))
-        # the result last: with it the run is complete
-        for name in (TRIALS_FILE, RESULT_FILE):
-            write_bytes(job.folder / name, files[name])
+        job.folder.write_content(files)
         return Ended(job, None)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A job for a machine that does not have its folder: the files so far travel along."""
+
+    run: Run
+    content: Mapping[str, bytes]
+    strict: bool
 
 
 @dataclass(frozen=True)
@@ -207,23 +211,23 @@ class _Mapped:
 
 
 def _run_mapped(job: Job, shared: _Mapped) -> None:
-    search_prepared(job.run, shared.load(), job.folder, Progress(), job.strict, processes=1)
+    search_prepared(job.run, shared.load(), job.folder, progress=Progress(), strict=job.strict, processes=1)
 
 
-def _run_apart(run: Run, prepared: Prepared, files: dict[str, bytes], strict: bool) -> dict[str, bytes]:
+def _run_apart(order: _Order, prepared: Prepared) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, content in files.items():
-            write_bytes(folder / file, content)
-        search_prepared(run, prepared, folder, Progress(), strict, processes=1)
-        return {file: (folder / file).read_bytes() for file in (TRIALS_FILE, RESULT_FILE)}
+        folder = RunFolder(Path(name))
+        folder.write_content(order.content)
+        search_prepared(order.run, prepared, folder, progress=Progress(), strict=order.strict, processes=1)
+        return folder.content()
 
 
 def reason(error: BaseException) -> str:
     """Why something failed, in a line; the kind of error too where it is not one that was foreseen."""
-    line = " ".join(str(error).split())
-    return line if isinstance(error, InputError) else f"{type(error).__name__}: {line}"
+    if isinstance(error, InputError):
+        return error.command_line
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _one_process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=attend_to_parent)
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=prepare_worker)

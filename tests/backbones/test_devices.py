@@ -34,7 +34,7 @@ def test_devices_that_are_not_there_are_refused(
     name: str, gpus: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _gpus(monkeypatch, gpus)
-    with pytest.raises(InputError, match=f"--device {name}: .*{message}"):
+    with pytest.raises(InputError, match=f"device={name}: .*{message}"):
         resolve_device(name)
 
 

@@ -24,36 +24,36 @@ def parameters(tmp_path: Path) -> Path:
 def test_what_was_built_is_remembered(parameters: Path, tmp_path: Path) -> None:
     memo = tmp_path / "memo.json"
     for options in (("squeezenet", "random", "auto"), ("squeezenet", str(parameters), "l2")):
-        assert recall(*options, memo) is None
+        assert recall(*options, memo=memo) is None
         built = build_backbone(*options).identity
-        remember(built, *options, memo)
-        assert recall(*options, memo) == built
-    assert recall("squeezenet", "random", "auto", memo).weights == "random"  # type: ignore[union-attr]
+        remember(built, *options, memo=memo)
+        assert recall(*options, memo=memo) == built
+    assert recall("squeezenet", "random", "auto", memo=memo).weights == "random"  # type: ignore[union-attr]
 
 
 def test_every_option_and_the_files_content_make_another(parameters: Path, tmp_path: Path) -> None:
     memo = tmp_path / "memo.json"
     options = ("squeezenet", str(parameters), "auto")
-    remember(build_backbone(*options).identity, *options, memo)
-    assert recall("squeezenet", str(parameters), "l2", memo) is None
-    assert recall("squeezenet", "random", "auto", memo) is None
-    assert recall("alexnet", str(parameters), "auto", memo) is None
+    remember(build_backbone(*options).identity, *options, memo=memo)
+    assert recall("squeezenet", str(parameters), "l2", memo=memo) is None
+    assert recall("squeezenet", "random", "auto", memo=memo) is None
+    assert recall("alexnet", str(parameters), "auto", memo=memo) is None
     moved = tmp_path / "folder" / parameters.name
     moved.parent.mkdir()
     shutil.copy(parameters, moved)
-    assert recall("squeezenet", str(moved), "auto", memo) is not None
+    assert recall("squeezenet", str(moved), "auto", memo=memo) is not None
     moved.write_bytes(moved.read_bytes() + b"!")
-    assert recall("squeezenet", str(moved), "auto", memo) is None
+    assert recall("squeezenet", str(moved), "auto", memo=memo) is None
     moved.unlink()
-    assert recall("squeezenet", str(moved), "auto", memo) is None
+    assert recall("squeezenet", str(moved), "auto", memo=memo) is None
 
 
 def test_of_a_file_that_cannot_be_read_nothing_is_known(tmp_path: Path) -> None:
     # a folder in its place, for a test that runs as root can read every file
     memo = tmp_path / "memo.json"
     built = build_backbone("squeezenet", "random").identity
-    remember(built, "squeezenet", str(tmp_path), "auto", memo)
-    assert recall("squeezenet", str(tmp_path), "auto", memo) is None
+    remember(built, "squeezenet", str(tmp_path), "auto", memo=memo)
+    assert recall("squeezenet", str(tmp_path), "auto", memo=memo) is None
     assert not memo.exists()
 
 
@@ -62,12 +62,12 @@ def test_another_version_of_the_code_or_a_library_remembers_nothing(
 ) -> None:
     memo = tmp_path / "memo.json"
     options = ("squeezenet", "random", "auto")
-    remember(build_backbone(*options).identity, *options, memo)
+    remember(build_backbone(*options).identity, *options, memo=memo)
     with monkeypatch.context() as patch:
         patch.setattr(identity, "VERSION", identity.VERSION + 1)
-        assert recall(*options, memo) is None
+        assert recall(*options, memo=memo) is None
     monkeypatch.setattr(identity, "package_version", lambda package: "another")
-    assert recall(*options, memo) is None
+    assert recall(*options, memo=memo) is None
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"KEY": 3}', '{"KEY": {"name": "squeezenet"}}'])
@@ -75,9 +75,9 @@ def test_a_damaged_memo_knows_nothing_and_is_made_anew(content: str, tmp_path: P
     memo = tmp_path / "memo.json"
     options = ("squeezenet", "random", "auto")
     built = build_backbone(*options).identity
-    remember(built, *options, memo)
+    remember(built, *options, memo=memo)
     (key,) = json.loads(memo.read_text())
     memo.write_text(content.replace("KEY", key))
-    assert recall(*options, memo) is None
-    remember(built, *options, memo)
-    assert recall(*options, memo) == built
+    assert recall(*options, memo=memo) is None
+    remember(built, *options, memo=memo)
+    assert recall(*options, memo=memo) == built

@@ -201,7 +201,7 @@ def test_a_failed_download_says_what_to_give_instead(
     monkeypatch.setattr("torch.hub.urlopen", _unreachable)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=r"could not be downloaded.*not known.*--backbone-weights FILE.*random"):
+    with pytest.raises(InputError, match=r"could not be downloaded.*not known.*backbone_weights=FILE.*random"):
         build_backbone(name, "pretrained")
 
 

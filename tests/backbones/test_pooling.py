@@ -64,10 +64,10 @@ def test_l2_pooling_changes_what_follows_the_first_max_pooling(
 
 
 def test_l2_pooling_of_a_backbone_without_max_pooling_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--pooling l2: timm:convnext_atto has no max pooling.*native"):
+    with pytest.raises(InputError, match=r"pooling=l2: timm:convnext_atto has no max pooling.*native"):
         build_backbone("timm:convnext_atto", "random", pooling="l2")
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--pooling max: unknown pooling; give auto, native or l2"):
+    with pytest.raises(InputError, match=r"pooling=max: unknown pooling; give auto, native or l2"):
         build_backbone("squeezenet", "random", pooling="max")

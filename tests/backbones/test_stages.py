@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import timm
@@ -45,7 +46,7 @@ def test_every_stage_has_its_channels(name: str, random_backbone: Callable[..., 
 
 
 def test_the_zoo_says_the_channels_that_the_cnns_have() -> None:
-    named = {info.name: (3, *info.channels) for info in zoo.available() if info.channels}
+    named = {listed.info.name: (3, *listed.info.channels) for listed in zoo.available() if listed.info.channels}
     assert named == {name: channels for name, channels in CHANNELS.items() if not name.startswith("timm:")}
 
 
@@ -146,7 +147,7 @@ def test_xceptions_stages_are_the_maps_of_timms_own_forward_pass(
 
 def test_a_tap_before_an_in_place_activation_keeps_its_negative_values(monkeypatch: pytest.MonkeyPatch) -> None:
     before = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))  # alexnet's convolutions, each fed to a ReLU
-    info = zoo.BackboneInfo("convolutions", "", "torchvision", "alexnet", before, (64, 192, 384, 256, 256))
+    info = replace(zoo.ALEXNET, name="convolutions", taps=before)
     monkeypatch.setattr("iqatune.backbones.network.find", lambda name: info)
     with torch.no_grad():
         stages = build_backbone("convolutions", "random")(torch.rand(1, 3, 64, 64))
@@ -214,7 +215,7 @@ def test_a_timm_model_of_one_size_names_it() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vgg91", r"--backbone vgg91: unknown backbone; did you mean 'vgg19'"),
+        ("vgg91", r"backbone=vgg91: unknown backbone; did you mean 'vgg19'"),
         ("transformer", r"unknown backbone; known: vgg16, .*timm:NAME"),
         ("timm:", r"unknown backbone"),
         ("timm:resnt50", r"timm has no such model; did you mean .*resnet50"),

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
     monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
     pairs = made_up_pairs(tmp_path, Setting(size=(80, 64), references=1, distorted=3)).pairs
     distorted = tuple(pair.distorted for pair in pairs)
-    with peers_at_work(Comparison("alexnet", pairs[0].reference, distorted, None, 2, "cpu")) as work:
+    comparison = Comparison(
+        backbone="alexnet", reference=pairs[0].reference, distorted=distorted, resize=None, batch=2, device="cpu"
+    )
+    with peers_at_work(comparison) as work:
         assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
         (child,) = multiprocessing.active_children()
         if Path(f"/proc/{child.pid}/environ").exists():
@@ -76,7 +80,7 @@ def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
             "torchmetrics LPIPS": 3,
             "torchmetrics LPIPS from files": 3,
         }
-    with peers_at_work(Comparison("vgg19", pairs[0].reference, distorted, None, 2, "cpu")) as work:
+    with peers_at_work(replace(comparison, backbone="vgg19")) as work:
         assert work == {}
 
 
@@ -95,7 +99,7 @@ def test_a_quick_bench(iqatune, tmp_path: Path) -> None:
     assert 1 < backbone.peak_memory_mib < 2000
     # the convolutions of AlexNet up to the fifth ReLU, from torchvision's shapes
     assert backbone.parameters == 2469696
-    assert [one.space for one in bench.objective] == ["stage", "channel"]
+    assert [objective.space for objective in bench.objective] == ["stage", "channel"]
 
 
 def test_rays_tuner_is_measured_beside_the_same_search_here(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,10 @@ from iqatune.bench.objective import CHANNELS, planted
 from iqatune.metric import moments
 from iqatune.metric.spaces import make_space
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions
 from iqatune.search.objective import Objective
 from iqatune.statistics import fused_cpu
+from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.extract import extract
 
 TRIES = 15
@@ -46,7 +48,7 @@ def one_thread() -> object:
 
 def _objective(space_name: str, pairs: int) -> tuple[Objective, np.ndarray, np.ndarray, np.ndarray]:
     space = make_space(space_name, CHANNELS)
-    features, quality, _ = planted(space, pairs, 25)
+    features, quality, _ = planted(space, pairs=pairs, references=25)
     parameters = np.random.default_rng(0).uniform(size=(64, len(space.names)))
     return Objective(space, features, quality), parameters, features, quality
 
@@ -94,6 +96,7 @@ def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None
     # 8 images, of which each must pass the CNN once; a reference that passed with every pair would make it 14
     table = made_up_pairs(tmp_path, Setting(size=(128, 112), references=1, distorted=7))
     backbone = build_backbone("vgg16", "random").to(memory_format=torch.channels_last)
+    settings = settings_of(backbone.identity, BackboneOptions(backbone="vgg16", backbone_weights="random"))
     images = torch.rand(4, 3, 112, 128).contiguous(memory_format=torch.channels_last)
     fused_cpu.reference_of([images])  # compiled before anything is measured
     shares = []
@@ -104,7 +107,8 @@ def test_extraction_costs_little_more_than_the_cnn_alone(tmp_path: Path) -> None
                 backbone(images)
         alone = time.process_time() - started
         started = time.process_time()
-        extract(table, backbone, tmp_path / f"cache{number}", torch.device("cpu"), progress=Progress())
+        lookup = Cache(tmp_path / f"cache{number}").lookup(table, settings, Progress())
+        extract(lookup, backbone, torch.device("cpu"), progress=Progress())
         shares.append(alone / (time.process_time() - started))
     assert max(shares) > 0.6  # .9 where it was measured
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iqatune.runtime.files import alone_in
+from iqatune.records.run_folder import RunFolder
 
 SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
@@ -116,7 +116,7 @@ def test_a_run_with_other_options_leaves_the_last_one_beside_it_and_says_so(sear
 
 def test_two_searches_do_not_write_into_one_folder(search: Callable[..., Any]) -> None:
     folder = Path("runs/csv/squeezenet/random-stage-s0")
-    with alone_in(folder):
+    with RunFolder(folder).locked():
         ran = search("--searcher", "random", "--samples", 4, code=2)
     assert ran.last_line.startswith(f"iqatune: {folder}: another process is at work")
     assert search("--searcher", "random", "--samples", 4).code == 0

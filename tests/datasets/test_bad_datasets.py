@@ -15,7 +15,7 @@ from iqatune.records.options import DataOptions
 def refused(request: DataOptions) -> str:
     with pytest.raises(InputError) as error:
         load_pairs(request)
-    message = str(error.value)
+    message = error.value.command_line
     assert "\n" not in message
     return message
 

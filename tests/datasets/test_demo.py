@@ -107,7 +107,7 @@ def test_without_a_root_it_goes_to_the_users_cache(table, root, monkeypatch):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="--data-root"):
+    with pytest.raises(InputError, match="data_root"):
         load_pairs(DataOptions(dataset="demo", data_root=tmp_path / "file"))
 
 

@@ -33,7 +33,7 @@ def load(folder: Path, text: str, **changes):
 def refused(folder: Path, text: str, **changes) -> str:
     with pytest.raises(InputError) as error:
         load(folder, text, **changes)
-    return str(error.value)
+    return error.value.command_line
 
 
 def test_real_live_images(test_data):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqatune.datasets.registry import ADAPTERS, available, load_pairs
+from iqatune.datasets.registry import DATASETS, available, load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.records.options import DataOptions
 from iqatune.runtime.files import sha256_of_file
@@ -37,7 +37,7 @@ def tables(trees) -> dict[str, PairTable]:
 )
 def test_every_pair_and_reference_is_there(tables, trees, name, pairs, references):
     table = tables[name]
-    info = ADAPTERS[name].info
+    info = DATASETS.find(name).info
     assert (len(table), len(table.references)) == (pairs, references) == (info.pairs, info.references)
     assert len(table.reference_ids) == pairs
     assert table.dataset == name
@@ -180,7 +180,7 @@ def test_root_falls_back_to_the_environment(trees, tmp_path, monkeypatch):
 
 
 def test_the_registry_tells_of_every_set():
-    infos = {info.name: info for info in available()}
+    infos = {listed.info.name: listed.info for listed in available()}
     assert list(infos) == ["tid2013", "kadid10k", "live", "csiq", "csv", "demo"]
     assert all(infos[name].source.startswith("https://") for name in SETS)
     assert infos["live"].labels == ("dmos_realigned.mat", "dmos.mat")

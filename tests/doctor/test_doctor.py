@@ -22,8 +22,8 @@ def examined(iqatune: Callable[..., Any]) -> Callable[..., tuple[int, Findings]]
         ran = iqatune("doctor", "--only", "data", "--json", *options)
         assert ran.code in (0, 1), ran.err
         findings: Findings = {"ok": {}, "note": {}, "warning": {}, "problem": {}}
-        for one in json.loads(ran.out)["findings"]:
-            findings[one["level"]][one["check"]] = one["says"]
+        for finding in json.loads(ran.out)["findings"]:
+            findings[finding["level"]][finding["check"]] = finding["says"]
         return ran.code, findings
 
     return run
@@ -259,7 +259,8 @@ def test_images_too_small_for_the_backbone_are_named(
     options = ("--dataset", "csv", "--pairs", folder / "labels.csv", "--better", "higher")
     network = ("--only", "data", "--only", "backbone", "--backbone", "alexnet", "--backbone-weights", "random")
     ran = iqatune("doctor", *options, *network, "--json")
-    problems = [one["says"] for one in json.loads(ran.out)["findings"] if one["level"] == "problem"]
+    findings = json.loads(ran.out)["findings"]
+    problems = [finding["says"] for finding in findings if finding["level"] == "problem"]
     assert ran.code == 1
     assert any(says.startswith("19 images are under the 31 pixels a side that the backbone needs") for says in problems)
 

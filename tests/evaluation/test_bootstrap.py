@@ -166,7 +166,7 @@ def test_references_must_name_every_pair():
 
 def test_metrics_share_their_resamples():
     quality, prediction = (part.ravel() for part in planted(10, 8, 8))
-    found = bootstrap_srcc(quality, [prediction, prediction**3, -prediction], names(10, 8), 100, 3)
+    found = bootstrap_srcc(quality, [prediction, prediction**3, -prediction], names(10, 8), 100, seed=3)
     assert found.shape == (3, 100)
     np.testing.assert_allclose(found[0], found[1], atol=1e-12)  # ranks are the same
     np.testing.assert_allclose(found[0], -found[2], atol=1e-12)
@@ -191,7 +191,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     ids, covered = names(25, 10), dict.fromkeys(truth, 0)
     for seed in range(300):
         quality, prediction = (part.ravel() for part in planted(25, 10, 1000 + seed))
-        found = bootstrap(quality, prediction, ids, 400, seed)
+        found = bootstrap(quality, prediction, ids, 400, seed=seed)
         for name, value in truth.items():
             low, high = getattr(found, name)
             covered[name] += low <= value <= high

@@ -18,6 +18,8 @@ from iqatune.metric.module import Metric, distance
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions
+from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import extract
 
@@ -40,9 +42,9 @@ def test_a_pair_scores_as_the_search_scored_it(backbone_of, some_weights, pairs_
     table = PairTable("csv", tuple(pairs), "labels", "", "higher")
     backbone = backbone_of()
     weights = some_weights(backbone.channels)
-    found = extract(
-        table, copy.deepcopy(backbone), tmp_path / "cache", torch.device("cpu"), resize=64, progress=Progress()
-    )
+    settings = settings_of(backbone.identity, BackboneOptions(backbone="squeezenet", resize=64))
+    lookup = Cache(tmp_path / "cache").lookup(table, settings, Progress())
+    found = extract(lookup, copy.deepcopy(backbone), torch.device("cpu"), resize=64, progress=Progress())
     expected = distances(found.moments, weights, Similarity(structure))
 
     metric = Metric(backbone, weights, similarity=Similarity(structure), short_side=64)

@@ -87,7 +87,7 @@ def test_weights_refuse_what_is_not_a_weighting() -> None:
 
 @pytest.mark.parametrize("name", ["stages", "stage+", "stage+0", "stage-1", "", "stage+100"])
 def test_unknown_space_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="--space"):
+    with pytest.raises(InputError, match="space="):
         make_space(name, CHANNELS, DESCRIPTORS)
 
 

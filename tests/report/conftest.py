@@ -25,6 +25,7 @@ from iqatune.records.result import (
 
 
 def made_result(
+    *,
     dataset: str = "live",
     backbone: str = "vgg19",
     searcher: str = "random",

@@ -35,7 +35,7 @@ def report(tmp_path: Path, write_run: Callable[..., Path]) -> Path:
         write_run(folder=str(srcc), backbone=backbone.replace("/", ""), srcc=srcc, bounds=(srcc - 0.01, srcc + 0.015))
     for backbone in ("vgg19", "resnet50"):
         write_run(dataset="demo", backbone=backbone)
-    return write_report(tmp_path, tmp_path / "report", None, Progress())
+    return write_report(tmp_path, tmp_path / "report", scoring=None, progress=Progress())
 
 
 def test_the_page_loads_shows_its_figures_and_sorts(browser: Any, report: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_same_folder_gives_the_same_files(tmp_path: Path, write_run: Callabl
     write_run(searcher="ax", srcc=0.91)
     written: list[dict[str, Any]] = []
     for name in ("one", "two"):
-        write_report(tmp_path / "runs", tmp_path / name, None, Progress())
+        write_report(tmp_path / "runs", tmp_path / name, scoring=None, progress=Progress())
         files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
         written.append({str(path.relative_to(tmp_path / name)): path.read_bytes() for path in files})
     assert written[0] == written[1]

@@ -23,10 +23,10 @@ from iqatune.report import figures
 from iqatune.report.build import make_report
 from iqatune.report.collect import FoundRun, collect
 from iqatune.report.context import is_of
-from iqatune.report.model import MISSING, Cell, Column, Report, Table, interval, number, ranked, spread, word
+from iqatune.report.model import MISSING, Cell, Column, Report, Section, Table, interval, number, ranked, spread, word
 from iqatune.report.sections.examples import chosen_pairs
 from iqatune.report.sections.searchers import best_so_far, expected_best, random_equivalent
-from iqatune.report.write import latex, table_csv, table_latex, table_markdown
+from iqatune.report.write import latex, report_markdown, table_csv, table_latex, table_markdown
 
 WriteRun = Callable[..., Path]
 
@@ -34,11 +34,15 @@ WriteRun = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     # a drawing takes longer than all tables; the page's test looks at real ones
-    monkeypatch.setattr(figures, "_drawn", lambda draw, width, height: "<svg/>")
+    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg/>")
 
 
 def tables(report: Report) -> dict[str, Table]:
     return {table.name: table for section in report.sections for table in section.tables}
+
+
+def section_of_searchers(report: Report) -> Section:
+    return next(section for section in report.sections if section.title == "Which searcher is best")
 
 
 def cells(table: Table, *words: str) -> dict[str, Cell]:
@@ -121,7 +125,7 @@ def test_ties_with_the_best_are_marked(tmp_path: Path, write_run: WriteRun) -> N
 def test_simulated_scores_are_said_to_be(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(dataset="demo")
     report = make_report(collect(tmp_path))
-    assert all("SIMULATED" in one.text for one in report.answer)
+    assert all("SIMULATED" in advice.text for advice in report.answer)
     for table in tables(report).values():
         if not table.source and table.name != "speed":
             assert "SIMULATED" in " ".join((*table.notes, *table.card)), table.name
@@ -201,7 +205,7 @@ def test_speed_comes_from_a_bench(tmp_path: Path, write_run: WriteRun) -> None:
         content = {**measured, "precision": precision, "quick": quick}
         (tmp_path / "bench" / f"{name}.json").write_text(json.dumps(content))
     speed = tables(make_report(collect(tmp_path)))["speed"]
-    wanted = next(one for one in measured["backbones"] if one["name"] == "vgg19")["pairs_per_second"]["median"]
+    (wanted,) = [row["pairs_per_second"]["median"] for row in measured["backbones"] if row["name"] == "vgg19"]
     device = measured["environment"]["device"]
     for precision in ("fp32", "bf16"):
         assert cells(speed, "vgg19", precision, device)["pairs per second"].value == wanted
@@ -245,8 +249,15 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
     write_run(folder="b", dataset="csv", pairs_file="/data/a_b/x.csv", dataset_sha256="b" * 64)
     report = make_report(collect(tmp_path))
     for kind in ("tables", "figures"):
-        names = [one.name for section in report.sections for one in getattr(section, kind)]
+        names = [named.name for section in report.sections for named in getattr(section, kind)]
         assert len(names) == len(set(names))
+
+
+def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run()
+    report = make_report(collect(tmp_path))
+    assert "".join(section.letter for section in report.sections) == "abcdefgh"
+    assert "## (e) Which searcher is best" in report_markdown(report)
 
 
 def test_csv_tables_hold_every_figure(tmp_path: Path, write_run: WriteRun) -> None:
@@ -316,7 +327,7 @@ def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write
     assert cells(found["searchers"], "bohb")["random samples"].text.startswith("> ")
     assert cells(found["searchers-anytime"], "bohb")["10 samples"].value == pytest.approx(0.7)
     assert cells(found["searchers-anytime"], "bohb")["25 samples"].missing
-    section = next(section for section in report.sections if section.key == "e")
+    section = section_of_searchers(report)
     assert "Friedman" in section.text[0]
     assert "the searchers differ" in section.text[0]
     assert found["searchers-wilcoxon"].rows[0][0].text == "ax"
@@ -327,16 +338,16 @@ def test_few_cases_are_not_tested(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(searcher="random")
     write_run(searcher="ax", srcc=0.91)
     report = make_report(collect(tmp_path))
-    section = next(section for section in report.sections if section.key == "e")
+    section = section_of_searchers(report)
     assert "too few" in section.text[0]
     assert "searchers-wilcoxon" not in tables(report)
 
 
 TABLE = Table(
-    "t",
-    "50 % of a_b & c",
-    (Column("name"), Column("SRCC", "live"), Column("KRCC", "live")),
-    (
+    name="t",
+    title="50 % of a_b & c",
+    columns=(Column("name"), Column("SRCC", "live"), Column("KRCC", "live")),
+    rows=(
         (Cell("a|b"), Cell("0.95", 0.951234567890123, best=True, tied=True), Cell()),
         (Cell("c"), Cell("0.94", 0.94, tied=True), number(math.nan)),
         (Cell("d"), Cell("0.90", 0.9), interval((0.1, 0.2))),
@@ -390,13 +401,13 @@ def test_spread_of_seeds() -> None:
 def test_an_evaluation_that_is_of_no_record_is_told(tmp_path: Path, write_run: WriteRun) -> None:
     path = write_run()
     result = read_result(path)
-    one = {
+    agreement = {
         **{"backbone": "vgg19", "searcher": "random", "space": "stage", "tuned_on": "live", "groups": ()},
         **{"srcc": 0.9, "krcc": 0.7, "plcc": 0.9, "confidence": None, "tied_with_best": True},
         "protocol": result.protocol,
     }
     whole = str(path.relative_to(tmp_path))
-    results = tuple(Evaluated(**one, file=file) for file in (whole, "random-stage-s0/result.json"))
+    results = tuple(Evaluated(**agreement, file=file) for file in (whole, "random-stage-s0/result.json"))
     kept = Evaluation(dataset="live", by=None, simulated=False, results=results)
     (tmp_path / "kept.json").write_text(kept.model_dump_json(by_alias=True))
     told = [line for line in make_report(collect(tmp_path)).warnings if "of no record here" in line]

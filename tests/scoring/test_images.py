@@ -13,7 +13,7 @@ from iqatune.cli.main import main
 from iqatune.errors import InputError
 from iqatune.metric.export import save_metric
 from iqatune.metric.module import Metric
-from iqatune.scoring.images import pairs_of_paths
+from iqatune.scoring.pairing import pairs_of_paths
 
 
 @pytest.fixture(scope="module")

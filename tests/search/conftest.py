@@ -22,7 +22,15 @@ def make_task() -> Callable[..., Task]:
         features = rng.random((90, 4))
         quality = -features @ (0.5, 0.1, 0.3, 0.1) + rng.normal(0, 0.1, 90)
         references = tuple(f"reference {pair // 10}" for pair in range(90))
-        return Task(searcher, samples, seed, space, features, quality, references)
+        return Task(
+            searcher=searcher,
+            samples=samples,
+            seed=seed,
+            space=space,
+            features=features,
+            quality=quality,
+            reference_ids=references,
+        )
 
     return make
 

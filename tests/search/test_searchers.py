@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optuna.samplers._tpe import _truncnorm
-from scipy.special import log_ndtr
 
 from iqatune.errors import InputError
 from iqatune.records.trial import Trial
@@ -26,6 +24,7 @@ from iqatune.search.searchers.base import (
     SearchExhausted,
     TuneSearcher,
 )
+from iqatune.search.searchers.compat import truncated_normal
 from iqatune.search.searchers.registry import available, find, make_searcher
 
 NAMES = tuple(info.name for info in available())
@@ -330,22 +329,14 @@ class TestWhatEachSampleWas:
 def test_truncated_normal_is_scipys():
     from scipy.stats import truncnorm
 
-    find("bohb")
-    from iqatune.search.searchers.bohb import _truncated_normal
-
     for mean in (0.0, 1e-3, 0.4, 1.0):
         for width in (1e-3, 0.2, 3.0):
             bounds = (-mean / width, (1 - mean) / width)
             np.random.seed(1)
             expected = [truncnorm.rvs(*bounds, loc=mean, scale=width) for _ in range(5)]
             np.random.seed(1)
-            drawn = [_truncated_normal(*bounds, loc=mean, scale=width) for _ in range(5)]
+            drawn = [truncated_normal(*bounds, loc=mean, scale=width) for _ in range(5)]
             np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-12)
-
-
-def test_logarithms_of_the_normal_distribution_are_optunas():
-    values = np.concatenate((np.linspace(-40, 10, 501), [-1e3, 0.0]))
-    np.testing.assert_allclose(log_ndtr(values), _truncnorm._log_ndtr(values), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -367,7 +358,7 @@ class TestWarnsBeforehand:
         assert line is not None
         assert line.startswith(name)
         assert "\n" not in line
-        assert "--space" in line or "--samples" in line
+        assert "`space`" in line or "`samples`" in line
 
     @pytest.mark.parametrize(("samples", "warns"), [(24, True), (25, False)])
     def test_ax_is_right_about_its_design(self, samples, warns):
@@ -398,7 +389,7 @@ class TestRegistry:
             make_searcher("bayesop", problem(1))
 
     def test_no_samples(self):
-        with pytest.raises(InputError, match="--samples 0"):
+        with pytest.raises(InputError, match="samples=0"):
             make_searcher("random", problem(0))
 
     @pytest.mark.parametrize("info", available())

@@ -22,10 +22,11 @@ from iqatune.errors import InputError
 from iqatune.images import read_rgb
 from iqatune.metric.weights import uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions
 from iqatune.records.vocabulary import Precision
 from iqatune.statistics import extract as extraction
 from iqatune.statistics import fused_cpu
-from iqatune.statistics.cache import look_up, settings
+from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
 
@@ -59,8 +60,20 @@ def make_table(tmp_path: Path) -> MakeTable:
     return make
 
 
-def _extract(table: PairTable, backbone: Backbone, cache: Path, **settings: object) -> Statistics:
-    return extract(table, backbone, cache, torch.device("cpu"), progress=WarningsOnly(), **settings)
+def _extract(
+    table: PairTable,
+    backbone: Backbone,
+    cache: Path,
+    *,
+    resize: int | None = 256,
+    precision: Precision = "fp32",
+    progress: Progress | None = None,
+) -> Statistics:
+    progress = progress or WarningsOnly()
+    options = BackboneOptions(backbone="squeezenet", resize=resize, precision=precision)
+    lookup = Cache(cache).lookup(table, settings_of(backbone.identity, options), progress)
+    device = torch.device("cpu")
+    return extract(lookup, backbone, device, resize=resize, precision=precision, progress=progress)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,7 @@ def test_a_precision_that_takes_longer_than_fp32_is_warned_about(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     table = make_table(references=1, distorted=1)
     for _ in range(2):  # the second time the store has it
-        extract(table, backbone, tmp_path, torch.device("cpu"), precision, progress=WarningsOnly())
+        _extract(table, backbone, tmp_path, precision=precision)
     assert capsys.readouterr().err.count(f"no instructions for {precision}") == warned
 
 
@@ -122,7 +135,7 @@ def test_identical_files_are_at_distance_zero(name: str, make_table: MakeTable, 
     table = make_table(references=1, distorted=7)
     copy = build_backbone(name, "random")
     found = _extract(table, copy, tmp_path / "cache")
-    measured = distances(found.moments, uniform_weights(found.channels))
+    measured = distances(found.moments, uniform_weights(copy.channels))
     identical = [pair.level == 0 for pair in table.pairs]
     np.testing.assert_allclose(measured[identical], 0, atol=1e-6)
     assert np.all(measured[np.logical_not(identical)] > 1e-4)
@@ -144,7 +157,7 @@ def test_flat_black_and_noise_are_like_themselves(backbone: Backbone, tmp_path: 
         )
     table = PairTable("csv", tuple(pairs), "labels.csv", "", "lower")
     found = _extract(table, backbone, tmp_path / "cache")
-    np.testing.assert_allclose(distances(found.moments, uniform_weights(found.channels)), 0, atol=1e-6)
+    np.testing.assert_allclose(distances(found.moments, uniform_weights(backbone.channels)), 0, atol=1e-6)
 
 
 def test_a_second_extraction_runs_no_cnn(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
@@ -249,17 +262,16 @@ def test_float32_is_never_less(make_table: MakeTable, backbone: Backbone, tmp_pa
 def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path
 ) -> None:
-    kept = look_up(
-        make_table(references=3, distorted=7), settings(backbone.identity, 256, "fp32"), tmp_path, Progress()
-    )
+    settings = settings_of(backbone.identity, BackboneOptions(backbone="squeezenet"))
+    lookup = Cache(tmp_path).lookup(make_table(references=3, distorted=7), settings, Progress())
     counting = _Counting(backbone)
     stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
     passed = [
         (group.path, len(counting.batches), moments.shape[0])
-        for group, moments in stream.moments(extraction.decoded(kept.missing, 256, torch.device("cpu")))
+        for group, moments in stream.moments(extraction.decoded(lookup.missing, 256, torch.device("cpu")))
     ]
     # 8 images a group are two batches of 4; after the last there is none to wait for
-    assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(kept.missing)]
+    assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(lookup.missing)]
 
 
 def test_all_groups_go_through_one_stream(
@@ -268,8 +280,8 @@ def test_all_groups_go_through_one_stream(
     streams: list[extraction.Stream] = []
 
     class Counted(extraction.Stream):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
             streams.append(self)
 
     monkeypatch.setattr(extraction, "Stream", Counted)
@@ -293,7 +305,7 @@ def test_figures_that_are_not_finite_are_refused_and_not_kept(make_table: MakeTa
     table = make_table(references=1)
     loud = build_backbone("squeezenet", "random")
     next(loud.parameters()).data *= 1e6
-    with pytest.raises(InputError, match=r"--precision fp16: squeezenet leaves the range .*; give --precision fp32"):
+    with pytest.raises(InputError, match=r"precision=fp16: squeezenet leaves the range .*; give precision=fp32"):
         _extract(table, loud, tmp_path / "cache", precision="fp16")
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
     _extract(table, loud, tmp_path / "cache")
@@ -322,7 +334,7 @@ def test_reading_many_images_is_told(
     monkeypatch.setattr("iqatune.cli.progress.LINE_EVERY_S", 0)
     table = make_table(references=2)
     for is_new in (True, False):
-        extract(table, backbone, tmp_path / "cache", torch.device("cpu"), progress=Console())
+        _extract(table, backbone, tmp_path / "cache", progress=Console())
         assert ("reading: 14/14, " in capsys.readouterr().err) is is_new
 
 
@@ -382,7 +394,7 @@ def test_out_of_memory_loses_no_pair(
     undisturbed = _extract(table, backbone, tmp_path / "other")
     np.testing.assert_allclose(found.moments, undisturbed.moments, rtol=1e-4, atol=1e-6)
     identical = [pair.level == 0 for pair in table.pairs]
-    np.testing.assert_allclose(distances(found.moments, uniform_weights(found.channels))[identical], 0, atol=1e-6)
+    np.testing.assert_allclose(distances(found.moments, uniform_weights(backbone.channels))[identical], 0, atol=1e-6)
 
 
 def test_too_little_memory_for_one_image_is_told(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
@@ -399,7 +411,7 @@ def test_low_precision_is_near_and_exact_where_it_must_be(
     low = _extract(table, copy.deepcopy(backbone), tmp_path / "cache", precision=precision)
     assert low.moments.dtype == np.float32
     np.testing.assert_allclose(low.moments[:, :, :3], exact.moments[:, :, :3], rtol=1e-6)  # the image itself
-    weights = uniform_weights(low.channels)
+    weights = uniform_weights(backbone.channels)
     near = distances(low.moments, weights)
     np.testing.assert_allclose(near, distances(exact.moments, weights), rtol=0.02, atol=1e-6)
     np.testing.assert_allclose(near[[pair.level == 0 for pair in table.pairs]], 0, atol=1e-6)

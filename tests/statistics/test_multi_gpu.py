@@ -19,7 +19,8 @@ from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.runtime.cluster import cluster
-from iqatune.statistics.extract import extract
+from iqatune.statistics.cache import Cache, Lookup, settings_of
+from iqatune.statistics.extract import Statistics, extract
 from iqatune.statistics.multi_gpu import fill_store
 
 FEATURES = BackboneOptions(backbone="squeezenet", backbone_weights="random", resize=None)
@@ -46,25 +47,32 @@ def table(small_set: Any) -> PairTable:
 def test_shards_fill_the_store_with_what_one_device_computes(
     table: PairTable, backbone: Backbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = extract(table, backbone, tmp_path / "alone", torch.device("cpu"), resize=None, progress=Progress())
+    def looked_up(folder: str, table: PairTable = table) -> Lookup:
+        return Cache(tmp_path / folder).lookup(table, settings_of(backbone.identity, FEATURES), Progress())
+
+    def extracted(lookup: Lookup) -> Statistics:
+        return extract(lookup, backbone, torch.device("cpu"), resize=None, progress=Progress())
+
+    alone = extracted(looked_up("alone"))
     # a part of the references is there already, and one file of them is damaged
     first = replace(table, pairs=table.pairs[:16])
-    extract(first, backbone, tmp_path / "cache", torch.device("cpu"), resize=None, progress=Progress())
+    extracted(looked_up("cache", first))
     damaged = next((tmp_path / "cache").rglob("*.safetensors"))
     damaged.write_bytes(damaged.read_bytes()[:-9] + b"ruined it")
 
-    def fill() -> int:
-        return fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Console(), device="cpu")
-
-    assert fill() == 48 - 8
+    lookup = looked_up("cache")
+    assert lookup.missing_pairs == 48 - 8
+    filled = fill_store(lookup, FEATURES, gpus=2, progress=Console(), device="cpu")
+    assert filled.missing_pairs == 0
     told = capsys.readouterr().err
     assert "damaged cache file, computed again" in told
     assert "48/48" in told
-    found = extract(table, backbone, tmp_path / "cache", torch.device("cpu"), resize=None, progress=Progress())
+    found = extracted(looked_up("cache"))
     assert found.computed == 0
+    np.testing.assert_array_equal(found.moments, filled.moments)
     # batches are filled otherwise, and convolutions round by what else is in a batch
     np.testing.assert_allclose(found.moments, alone.moments, rtol=1e-5, atol=1e-6)
-    assert fill() == 0
+    assert fill_store(looked_up("cache"), FEATURES, gpus=2, progress=Progress(), device="cpu").missing_pairs == 0
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -76,8 +84,9 @@ def test_a_parameter_file_is_found_from_the_folder_of_the_command(
     monkeypatch.chdir(tmp_path)
     features = FEATURES.model_copy(update={"backbone_weights": "some.pth"})
     identity = build_backbone("squeezenet", "some.pth").identity
-    assert fill_store(table, features, identity, Path("cache"), 2, Progress(), device="cpu") == 48
-    assert fill_store(table, features, identity, Path("cache"), 2, Progress(), device="cpu") == 0
+    lookup = Cache(Path("cache")).lookup(table, settings_of(identity, features), Progress())
+    assert lookup.missing_pairs == 48
+    assert fill_store(lookup, features, gpus=2, progress=Progress(), device="cpu").missing_pairs == 0
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -86,8 +95,9 @@ def test_an_image_that_cannot_be_read_is_named(table: PairTable, backbone: Backb
     broken.write_bytes(table.pairs[3].distorted.read_bytes()[:-40])
     pairs = (*table.pairs[:3], replace(table.pairs[3], distorted=broken), *table.pairs[4:])
     table = replace(table, pairs=pairs)
+    lookup = Cache(tmp_path / "cache").lookup(table, settings_of(backbone.identity, FEATURES), Progress())
     with pytest.raises(InputError, match=r"broken\.png"):
-        fill_store(table, FEATURES, backbone.identity, tmp_path / "cache", 2, Progress(), device="cpu")
+        fill_store(lookup, FEATURES, gpus=2, progress=Progress(), device="cpu")
 
 
 def test_only_a_device_without_a_number_stands_for_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,14 @@ import pytest
 
 import iqatune as package
 from iqatune.progress import Progress
-from iqatune.records.options import Run
+from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.result import read_result
-from iqatune.runtime.files import alone_in
+from iqatune.records.run_folder import RunFolder
+from iqatune.runtime.files import locked
+from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.run import search_prepared
-from iqatune.tuning.workers import Job, _run_apart, local_workers
+from iqatune.tuning.workers import Job, _Order, _run_apart, local_workers
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def grid(small_set: Any) -> Callable[..., Path]:
 def prepared(small_set: Any, small_cache: Path) -> Prepared:
     """The small set seen through SqueezeNet."""
     run = _run(small_set)
-    return prepare(run, run, "covariance", small_cache, Progress())
+    return prepare(DataOptions.of(run), BackboneOptions.of(run), cache=Cache(small_cache), progress=Progress())
 
 
 def _run(small_set: Any, **options: Any) -> Run:
@@ -182,7 +184,7 @@ def test_a_cell_that_cannot_be_leaves_the_others_alone(
 
 
 def test_two_sweeps_do_not_work_in_one_folder(iqatune: Callable[..., Any], grid: Callable[..., Path]) -> None:
-    with alone_in(Path("out")):
+    with locked(Path("out")):
         ran = iqatune("sweep", grid(searchers="random", samples="4"), "--output", "out")
     assert ran.code == 2
     assert ran.last_line == (
@@ -238,8 +240,8 @@ def test_a_grid_that_cannot_work_does_nothing(
 def test_a_killed_process_is_replaced_and_its_job_fails_the_second_time(
     small_set: Any, prepared: Prepared, tmp_path: Path
 ) -> None:
-    slow = Job(_run(small_set, searcher="bayesopt", samples=2000, folds=0), tmp_path / "slow", False)
-    quick = Job(_run(small_set), tmp_path / "quick", False)
+    slow = Job(_run(small_set, searcher="bayesopt", samples=2000, folds=0), RunFolder(tmp_path / "slow"), strict=False)
+    quick = Job(_run(small_set), RunFolder(tmp_path / "quick"), strict=False)
 
     def kill_twice() -> None:
         killed: set[int] = set()
@@ -264,7 +266,7 @@ def test_a_killed_process_is_replaced_and_its_job_fails_the_second_time(
         [ended] = workers.next()
         assert ended.error is None
         workers.drop(shared)
-    assert read_result(quick.folder / "result.json").status == "complete"
+    assert read_result(quick.folder.result_file).status == "complete"
     assert not multiprocessing.active_children()
 
 
@@ -272,15 +274,17 @@ def test_a_distant_worker_needs_no_image_and_no_cache(small_set: Any, prepared: 
     moved = tmp_path / "set"
     shutil.copytree(small_set.folder, moved)
     run = _run(small_set, pairs=str(moved / "labels.csv"), searcher="bohb", samples=6)
-    local = search_prepared(run, prepared, tmp_path / "local", Progress(), processes=1)
-    there = prepare(run, run, "covariance", tmp_path / "cache", Progress())
+    local = search_prepared(run, prepared, RunFolder(tmp_path / "local"), progress=Progress(), processes=1)
+    there = prepare(DataOptions.of(run), BackboneOptions.of(run), cache=Cache(tmp_path / "cache"), progress=Progress())
     sent = pickle.dumps((run, there))
     shutil.rmtree(moved)
     shutil.rmtree(tmp_path / "cache")
     # the first lines of an interrupted run travel along
     lines = (tmp_path / "local" / "trials.jsonl").read_bytes().splitlines(keepends=True)
     record = local.model_copy(update={"status": "interrupted"}).model_dump_json(by_alias=True).encode()
-    received = _run_apart(*pickle.loads(sent), {"trials.jsonl": b"".join(lines[:3]), "result.json": record}, False)
+    content = {"trials.jsonl": b"".join(lines[:3]), "result.json": record}
+    sent_run, sent_statistics = pickle.loads(sent)
+    received = _run_apart(_Order(sent_run, content, strict=False), sent_statistics)
     assert received["trials.jsonl"].startswith(b"".join(lines[:3]))
     assert len(received["trials.jsonl"].splitlines()) == len(lines)
     result = json.loads(received["result.json"])

@@ -17,7 +17,7 @@ STUDY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishedFigure:
     """SRCC and KRCC of one metric on one data set. None where the source gives no figure."""
 
@@ -33,7 +33,7 @@ class PublishedFigure:
     distortion: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishedSpeed:
     """Image pairs per second of a backbone."""
 
@@ -60,7 +60,12 @@ def distortions() -> tuple[PublishedFigure, ...]:
 def speeds() -> tuple[PublishedSpeed, ...]:
     """The study's table 9."""
     return tuple(
-        PublishedSpeed(row["backbone"], float(row["fps"]), row["source"], row["protocol"])
+        PublishedSpeed(
+            backbone=row["backbone"],
+            pairs_per_second=float(row["fps"]),
+            source=row["source"],
+            protocol=row["protocol"],
+        )
         for row in _rows("study_speed.csv")
     )
 
@@ -72,10 +77,17 @@ def state_of_the_art() -> tuple[PublishedFigure, ...]:
     return tuple(_figure(row, row["metric"]) for row in rows)
 
 
-def _figure(row: dict[str, str], metric: str, searcher: str = "", distortion: str = "") -> PublishedFigure:
-    srcc, krcc, plcc = (_number(row.get(name, "")) for name in ("srcc", "krcc", "plcc"))
+def _figure(row: dict[str, str], metric: str, *, searcher: str = "", distortion: str = "") -> PublishedFigure:
     return PublishedFigure(
-        metric, row["dataset"], srcc, krcc, row["source"], row["protocol"], plcc, searcher, distortion
+        metric=metric,
+        dataset=row["dataset"],
+        srcc=_number(row.get("srcc", "")),
+        krcc=_number(row.get("krcc", "")),
+        plcc=_number(row.get("plcc", "")),
+        source=row["source"],
+        protocol=row["protocol"],
+        searcher=searcher,
+        distortion=distortion,
     )
 
 

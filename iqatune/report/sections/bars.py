@@ -1,8 +1,8 @@
-"""(g) The study's figure 2: SRCC and KRCC of each backbone on each data set, as bars."""
+"""The study's figure 2: SRCC and KRCC of each backbone on each data set, as bars."""
 
 from iqatune.report import figures
 from iqatune.report.advice import best_per_backbone, mean
-from iqatune.report.collect import Group
+from iqatune.report.collect import SettingRuns
 from iqatune.report.context import Context
 from iqatune.report.model import Figure
 from iqatune.report.protocol import deviations
@@ -15,7 +15,7 @@ def bars(context: Context) -> tuple[Figure, Figure]:
 
 def _bars(context: Context, name: str) -> Figure:
     values: dict[str, dict[str, float | None]] = {}
-    shown: list[Group] = []
+    shown: list[SettingRuns] = []
     for dataset in context.found.datasets:
         for group in best_per_backbone(context, dataset):
             figure = mean(group.srcc if name == "SRCC" else group.krcc)
@@ -28,7 +28,7 @@ def _bars(context: Context, name: str) -> Figure:
     return Figure(
         f"bars-{name.lower()}",
         f"Tuned {name} per backbone and data set",
-        figures.grouped_bars(labels, rows, name),
+        figures.as_svg(figures.grouped_bars(labels, rows, y_name=name)),
         (
             "Mean over seeds of each backbone's best setting; a missing bar was not run.",
             *deviations(context.usual, shown),

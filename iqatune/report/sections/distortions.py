@@ -1,4 +1,4 @@
-"""(b) SRCC per distortion: where a metric is weak."""
+"""SRCC per distortion: where a metric is weak."""
 
 from operator import attrgetter
 
@@ -21,43 +21,51 @@ def distortions_section(context: Context) -> Section:
     if not tables:
         text = ("Missing: give --score, or keep 'iqatune evaluate --by distortion --format json' in the folder.",)
     for dataset in context.found.datasets:
-        figures = [one for one in distortions() if one.dataset == dataset]
+        figures = [figure for figure in distortions() if figure.dataset == dataset]
         if figures:
-            name, title = f"published-distortions-{dataset}", f"{dataset} by distortion"
-            by_distortion = ("distortion", attrgetter("distortion"))
-            tables.append(published_table(name, title, figures, by_distortion, attrgetter("metric")))
-    return Section("b", "Per distortion", text, tuple(tables))
+            tables.append(
+                published_table(
+                    figures,
+                    name=f"published-distortions-{dataset}",
+                    title=f"{dataset} by distortion",
+                    row=("distortion", attrgetter("distortion")),
+                    column=attrgetter("metric"),
+                )
+            )
+    return Section("Per distortion", text, tables=tuple(tables))
 
 
 def _measured(context: Context, dataset: str) -> Table | None:
     groups = [
         group
         for group in best_per_backbone(context, dataset)
-        if (one := context.evaluated(group.middle, dataset)) is not None and one.groups
+        if (tuned := context.evaluated(group.middle, dataset)) is not None and tuned.groups
     ]
     columns: list[tuple[str, Evaluated]] = []
     marks = Marks()
     for group in groups:
-        one = context.evaluated(group.middle, dataset)
+        tuned = context.evaluated(group.middle, dataset)
         mark = marks.of(context.usual.differences(dataset, group.protocol))
-        if one is not None:
-            columns.append((f"{group.setting.backbone}{mark}", one))
+        if tuned is not None:
+            columns.append((f"{group.setting.backbone}{mark}", tuned))
         uniform = context.uniform(group)
         if uniform is not None and uniform.groups:
             columns.append((f"{group.setting.backbone}{mark} uniform", uniform))
     if not columns:
         return None
-    columns += [(one.file, one) for one in context.untuned(dataset) if one.kind == "baseline" and one.groups]
-    by_column = [{group.group: group for group in one.groups} for _, one in columns]
+    columns += [
+        (metric.file, metric) for metric in context.untuned(dataset) if metric.kind == "baseline" and metric.groups
+    ]
+    by_column = [{agreement.group: agreement for agreement in metric.groups} for _, metric in columns]
     # evaluations list the weakest first: the order of the first metric
-    names = list(dict.fromkeys(name for groups_of in by_column for name in groups_of))
+    names = list(dict.fromkeys(name for by_distortion in by_column for name in by_distortion))
     rows = []
     for name in names:
-        found = [groups_of.get(name) for groups_of in by_column]
-        pairs = next(group.pairs for group in found if group is not None)
+        found = [by_distortion.get(name) for by_distortion in by_column]
+        pairs = next(agreement.pairs for agreement in found if agreement is not None)
         cells = [word(name), number(pairs, 0)]
-        for group_ in found:
-            cells += [Cell(), Cell()] if group_ is None else [number(group_.srcc, 3), number(group_.krcc, 3)]
+        for agreement in found:
+            cells += [Cell(), Cell()] if agreement is None else [number(agreement.srcc, 3), number(agreement.krcc, 3)]
         rows.append(tuple(cells))
     return Table(
         name=f"distortions-{slug(dataset)}",

@@ -1,7 +1,8 @@
-"""(g) The study's figure 3: a reference and some distorted versions, with the human score and each metric's."""
+"""The study's figure 3: a reference and some distorted versions, with the human score and each metric's."""
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
@@ -12,7 +13,7 @@ from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Gallery, Picture, Table, number, slug, word
 from iqatune.report.protocol import Marks, card
-from iqatune.scoring.evaluate import Scored, Scores
+from iqatune.scoring.evaluate import ScoredMetric, ScoredSet
 
 VERSIONS = 5
 
@@ -38,14 +39,14 @@ def chosen_pairs(pairs: Sequence[Pair]) -> list[Pair]:
     return sorted(chosen, key=lambda pair: -pair.quality)
 
 
-def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table, Gallery | None]:
+def examples(context: Context, scores: ScoredSet, *, with_images: bool) -> tuple[Table, Gallery | None]:
     """The versions' scores as a table, and with their pictures where the report is to hold images."""
     dataset = scores.table.dataset
     pairs = chosen_pairs(scores.table.pairs)
     groups = best_per_backbone(context, dataset)
     files = {str(group.middle.path): group for group in groups}
     marks = Marks()
-    metrics: list[tuple[str, Scored]] = []
+    metrics: list[tuple[str, ScoredMetric]] = []
     for metric in scores.metrics:
         if metric.file in files:
             group = files[metric.file]
@@ -58,7 +59,10 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
     columns += [Column(name, title) for title, _ in metrics for name in ("D", "rank")]
     ranks = [_ranks([float(metric.distances[rows_of[pair.distorted]]) for pair in pairs]) for _, metric in metrics]
     human = _ranks([-pair.quality for pair in pairs])
-    rows, pictures = [], [Picture(_jpeg(pairs[0], True), ("reference", pairs[0].reference_id))] if with_images else []
+    rows, pictures = (
+        [],
+        [Picture(_jpeg(pairs[0].reference), ("reference", pairs[0].reference_id))] if with_images else [],
+    )
     for place, pair in enumerate(pairs):
         distances = [float(metric.distances[rows_of[pair.distorted]]) for _, metric in metrics]
         cells = [word(pair.distortion), number(pair.level, 0) if pair.level is not None else Cell()]
@@ -71,7 +75,7 @@ def examples(context: Context, scores: Scores, with_images: bool) -> tuple[Table
             lines = [f"{title}: D {distance:.4f} (rank {rank[place]})" for (title, _), distance, rank in titled]
             level = "" if pair.level is None else f" {pair.level}"
             head = (f"{pair.distortion}{level}", f"human score {pair.score:.2f} (rank {human[place]})")
-            pictures.append(Picture(_jpeg(pair, False), (*head, *lines)))
+            pictures.append(Picture(_jpeg(pair.distorted), (*head, *lines)))
     better = scores.table.better
     table = Table(
         name=f"examples-{slug(dataset)}",
@@ -94,8 +98,8 @@ def _ranks(values: Sequence[float]) -> list[int]:
     return [int(rank) for rank in rankdata(values, method="min")]
 
 
-def _jpeg(pair: Pair, reference: bool) -> bytes:
-    image = resize(open_rgb(pair.reference if reference else pair.distorted), SHORT_SIDE)
+def _jpeg(path: Path) -> bytes:
+    image = resize(open_rgb(path), SHORT_SIDE)
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=85)
     return encoded.getvalue()

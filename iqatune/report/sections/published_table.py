@@ -9,31 +9,32 @@ Key = Callable[[PublishedFigure], str]
 
 
 def published_table(
-    name: str, title: str, figures: Sequence[PublishedFigure], row: tuple[str, Key], column: Key
+    figures: Sequence[PublishedFigure], *, name: str, title: str, row: tuple[str, Key], column: Key
 ) -> Table:
     """SRCC and KRCC as printed, with their protocol and source.
 
     Args:
-        title: what the figures are of.
         figures: of one source.
+        name: of the table's files.
+        title: what the figures are of.
         row: what the rows are called, and which row a figure is in.
         column: which pair of columns a figure is in.
     """
     header, row_of = row
     names = list(dict.fromkeys(map(row_of, figures)))
     columns = list(dict.fromkeys(map(column, figures)))
-    by_key = {(row_of(one), column(one)): one for one in figures}
+    by_key = {(row_of(figure), column(figure)): figure for figure in figures}
     rows = []
     for row_name in names:
         cells = [word(row_name)]
         for column_name in columns:
-            one = by_key.get((row_name, column_name))
-            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
+            figure = by_key.get((row_name, column_name))
+            cells += [number(figure.srcc if figure else None, 3), number(figure.krcc if figure else None, 3)]
         rows.append(tuple(cells))
     return Table(
         name=name,
         title=f"Published, not measured here: {title}",
-        columns=(Column(header), *(Column(figure, one) for one in columns for figure in ("SRCC", "KRCC"))),
+        columns=(Column(header), *(Column(measure, group) for group in columns for measure in ("SRCC", "KRCC"))),
         rows=tuple(rows),
         card=(f"Protocol as published: {figures[0].protocol}.",),
         source=figures[0].source,

@@ -1,9 +1,9 @@
-"""(a) SRCC and KRCC per backbone and data set, a table for each searcher."""
+"""SRCC and KRCC per backbone and data set, a table for each searcher."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
-from iqatune.report.collect import Group
+from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, spread, word
 from iqatune.report.protocol import Marks, card
@@ -23,7 +23,6 @@ def scores_section(context: Context) -> Section:
         if published is not None:
             tables.append(published)
     return Section(
-        "a",
         "SRCC and KRCC per backbone and data set",
         (
             "SRCC and KRCC are of the pairs that the weights were tuned on; held-out is the SRCC on references that "
@@ -31,15 +30,15 @@ def scores_section(context: Context) -> Section:
             "weights, not with SRCC over all references. Seeds are averaged (± standard deviation). Intervals "
             "resample the references and are those of the seed with the median SRCC.",
         ),
-        tuple(tables),
+        tables=tuple(tables),
     )
 
 
-def _search(group: Group) -> tuple[str, str, int]:
+def _search(group: SettingRuns) -> tuple[str, str, int]:
     return group.setting.searcher, group.setting.space, group.setting.samples
 
 
-def _measured(context: Context, groups: Sequence[Group]) -> Table:
+def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
     searcher, space, samples = _search(groups[0])
     datasets = sorted({group.setting.dataset for group in groups})
     deviation = {group.setting: context.usual.differences(group.setting.dataset, group.protocol) for group in groups}
@@ -53,7 +52,7 @@ def _measured(context: Context, groups: Sequence[Group]) -> Table:
             for group in groups
             if group.setting.dataset == dataset
         }
-        untuned = {key: one for key, group in found.items() if (one := context.uniform(group)) is not None}
+        untuned = {key: metric for key, group in found.items() if (metric := context.uniform(group)) is not None}
         ties = context.ties(list(found.values()), list(untuned.values()))
         tuned_ties = dict(zip(found, ties[: len(found)], strict=True))
         uniform_ties = dict(zip(untuned, ties[len(found) :], strict=True))
@@ -90,13 +89,13 @@ def _measured(context: Context, groups: Sequence[Group]) -> Table:
     )
 
 
-def _tuned(group: Group | None) -> tuple[Cell, ...]:
+def _tuned(group: SettingRuns | None) -> tuple[Cell, ...]:
     if group is None:
         return (Cell(),) * len(FIGURES)
     return spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)
 
 
-def _uniform(context: Context, group: Group | None) -> tuple[Cell, ...]:
+def _uniform(context: Context, group: SettingRuns | None) -> tuple[Cell, ...]:
     if group is None:
         return (Cell(),) * len(FIGURES)
     uniform = group.runs[0].result.baselines.uniform
@@ -106,11 +105,16 @@ def _uniform(context: Context, group: Group | None) -> tuple[Cell, ...]:
 
 
 def _published(searcher: str, datasets: set[str]) -> Table | None:
-    figures = [one for one in searches() if one.searcher == searcher]
-    if not figures or not datasets & {one.dataset for one in figures}:
+    figures = [figure for figure in searches() if figure.searcher == searcher]
+    if not figures or not datasets & {figure.dataset for figure in figures}:
         return None
-    by_backbone = ("backbone", attrgetter("metric"))
-    return published_table(f"published-{searcher}", searcher, figures, by_backbone, attrgetter("dataset"))
+    return published_table(
+        figures,
+        name=f"published-{searcher}",
+        title=searcher,
+        row=("backbone", attrgetter("metric")),
+        column=attrgetter("dataset"),
+    )
 
 
 def _count(seeds: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""(e) Which searcher is best: ranks over seeds, progress by samples, and how many random samples it is worth."""
+"""Which searcher is best: ranks over seeds, progress by samples, and how many random samples it is worth."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from iqatune.metric.weights import Floats
 from iqatune.records.trial import Trial
 from iqatune.report import figures
 from iqatune.report.advice import mean
-from iqatune.report.collect import FoundRun, Group
+from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
@@ -56,10 +56,10 @@ def searchers_section(context: Context) -> Section:
         text += _tests(names, whole)
         if len(whole) >= ENOUGH_BLOCKS:
             tables.append(_wilcoxon(context, names, whole))
-    return Section("e", "Which searcher is best", tuple(text), tuple(tables), tuple(drawings))
+    return Section("Which searcher is best", tuple(text), tables=tuple(tables), figures=tuple(drawings))
 
 
-def blocks_of(groups: Sequence[Group]) -> list[Block]:
+def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
     """The cases, in the order of data sets, backbones and seeds."""
     found: dict[tuple[object, ...], dict[str, FoundRun]] = defaultdict(dict)
     for group in groups:
@@ -115,8 +115,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
         optimism = [run.result.held_out.optimism for run in runs if run.result.held_out is not None]
         counts = [run.result.strategy for run in runs]
-        total = sum(one.random + one.initial + one.model + one.local for one in counts)
-        chosen = sum(one.model + one.local for one in counts)
+        total = sum(count.random + count.initial + count.model + count.local for count in counts)
+        chosen = sum(count.model + count.local for count in counts)
         rows.append(
             (
                 word(name),
@@ -289,13 +289,14 @@ def _anytime_figure(names: Sequence[str], blocks: Sequence[Block]) -> Figure:
             ]
         )
         curves[name] = values.mean(axis=0)
-    svg = figures.curves(curves, "samples", "best SRCC so far (mean over cases)")
-    return Figure("searchers-anytime", "Best tuned SRCC so far, by samples", svg)
+    drawing = figures.curves(curves, x_name="samples", y_name="best SRCC so far (mean over cases)")
+    return Figure("searchers-anytime", "Best tuned SRCC so far, by samples", figures.as_svg(drawing))
 
 
 def _rank_figure(names: Sequence[str], whole: Sequence[Block]) -> Figure:
-    svg = figures.ranks(dict(zip(names, _ranks(names, whole).T, strict=True)))
-    return Figure("searchers-ranks", f"Rank of each searcher over {len(whole)} cases; 1 is the best", svg)
+    drawing = figures.ranks(dict(zip(names, _ranks(names, whole).T, strict=True)))
+    title = f"Rank of each searcher over {len(whole)} cases; 1 is the best"
+    return Figure("searchers-ranks", title, figures.as_svg(drawing))
 
 
 def _simulated(context: Context) -> tuple[str, ...]:

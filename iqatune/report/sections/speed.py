@@ -1,4 +1,4 @@
-"""(c) Speed of the backbones."""
+"""Speed of the backbones."""
 
 from iqatune.report.context import Context
 from iqatune.report.model import Cell, Column, Section, Table, number, word
@@ -8,9 +8,10 @@ from iqatune.report.published.figures import speeds
 def speed_section(context: Context) -> Section:
     """The study's table 9: measured where a bench is in the folder, and as published."""
     measured = context.found.speeds
-    missing = sorted({run.result.run.backbone for run in context.found.runs} - {one.backbone for one in measured})
+    missing = sorted({run.result.run.backbone for run in context.found.runs} - {speed.backbone for speed in measured})
     rows = [
-        (word(one.backbone), word(one.precision), word(one.device), number(one.pairs_per_second, 1)) for one in measured
+        (word(speed.backbone), word(speed.precision), word(speed.device), number(speed.pairs_per_second, 1))
+        for speed in measured
     ]
     tables = [
         Table(
@@ -25,10 +26,10 @@ def speed_section(context: Context) -> Section:
             name="published-speed",
             title="Published, not measured here: speed",
             columns=(Column("backbone"), Column("frames per second")),
-            rows=tuple((word(one.backbone), number(one.pairs_per_second, 0)) for one in speeds()),
+            rows=tuple((word(speed.backbone), number(speed.pairs_per_second, 0)) for speed in speeds()),
             card=(f"Protocol as published: {speeds()[0].protocol}.",),
             source=speeds()[0].source,
         ),
     ]
     text = () if measured else ("No speed was measured: no bench is in the folder.",)
-    return Section("c", "Speed", text, tuple(tables))
+    return Section("Speed", text, tables=tuple(tables))

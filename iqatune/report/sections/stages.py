@@ -1,4 +1,4 @@
-"""(h) Where the weight sits: each stage's share of alpha and beta."""
+"""Where the weight sits: each stage's share of alpha and beta."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def stages_section(context: Context) -> Section:
         "stage 0 is the image itself. All shares of a row sum to 1; under uniform weights each is 1 / (2 x stages). "
         "Shares that change much from seed to seed say that the data do not fix them.",
     )
-    return Section("h", "Where the weight sits", text, tuple(tables), tuple(drawings))
+    return Section("Where the weight sits", text, tables=tuple(tables), figures=tuple(drawings))
 
 
 def _of_dataset(context: Context, dataset: str) -> tuple[Table, Figure]:
@@ -58,7 +58,7 @@ def _of_dataset(context: Context, dataset: str) -> tuple[Table, Figure]:
         notes=(SIMULATED,) if simulated else (),
     )
     title = f"{dataset}{' (SIMULATED observers)' if simulated else ''}: share of each stage"
-    return table, Figure(f"stages-{slug(dataset)}", title, figures.stage_shares(shares))
+    return table, Figure(table.name, title, figures.as_svg(figures.stage_shares(shares)))
 
 
 def _share(average: float, deviation: float, seeds: int) -> Cell:

@@ -1,4 +1,4 @@
-"""(d) The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
+"""The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
 
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
@@ -10,18 +10,20 @@ from iqatune.report.published.figures import PublishedFigure, state_of_the_art
 def state_of_the_art_section(context: Context) -> Section:
     """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
     tables = [_measured(context, dataset) for dataset in context.found.datasets]
-    published = [one for one in state_of_the_art() if one.dataset in context.found.datasets]
+    published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
     text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
     if not published:
         text = "No published figures are kept for these data sets."
-    return Section("d", "State of the art", (text,), (*tables, *((_published(published),) if published else ())))
+    if published:
+        tables.append(_published(published))
+    return Section("State of the art", (text,), tables=tuple(tables))
 
 
 def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
-    baselines = [one for one in context.untuned(dataset) if one.kind == "baseline"]
-    uniforms = {group.setting: one for group in groups if (one := context.uniform(group)) is not None}
+    baselines = [metric for metric in context.untuned(dataset) if metric.kind == "baseline"]
+    uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
     ties = context.ties(groups, [*uniforms.values(), *baselines])
     uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
     names, tied, figures = [], [], []
@@ -37,12 +39,12 @@ def _measured(context: Context, dataset: str) -> Table:
         tied.append(uniform_ties.get(group.setting, False))
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
-    for one, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
-        mark = marks.of(_resize_difference(context, one.protocol.resize))
-        names.append((f"{one.file}{mark}", "baseline"))
+    for baseline, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
+        mark = marks.of(_resize_difference(context, baseline.protocol.resize))
+        names.append((f"{baseline.file}{mark}", "baseline"))
         tied.append(is_tied)
-        bounds = one.confidence.srcc if one.confidence is not None else None
-        figures.append((number(one.srcc), interval(bounds), Cell(), number(one.krcc)))
+        bounds = baseline.confidence.srcc if baseline.confidence is not None else None
+        figures.append((number(baseline.srcc), interval(bounds), Cell(), number(baseline.krcc)))
     srcc = ranked([row[0] for row in figures], tied)
     rows = tuple(
         (word(name), word(kind), first, *rest)
@@ -69,25 +71,25 @@ def _resize_difference(context: Context, resize: int | None) -> str:
 
 
 def _published(figures: list[PublishedFigure]) -> Table:
-    datasets = sorted({one.dataset for one in figures})
-    keys = list(dict.fromkeys((one.metric, one.source, one.protocol) for one in figures))
-    by_key = {(one.metric, one.source, one.protocol, one.dataset): one for one in figures}
+    datasets = sorted({figure.dataset for figure in figures})
+    keys = list(dict.fromkeys((figure.metric, figure.source, figure.protocol) for figure in figures))
+    by_key = {(figure.metric, figure.source, figure.protocol, figure.dataset): figure for figure in figures}
     rows = []
     for key in keys:
         cells = [word(part) for part in key]
         for dataset in datasets:
-            one = by_key.get((*key, dataset))
-            cells += [number(one.srcc if one else None, 3), number(one.krcc if one else None, 3)]
+            figure = by_key.get((*key, dataset))
+            cells += [number(figure.srcc if figure else None, 3), number(figure.krcc if figure else None, 3)]
         rows.append(tuple(cells))
     return Table(
         name="published-metrics",
         title="Published, not measured here: common metrics",
         columns=(
             *(Column(name) for name in ("metric", "source", "protocol")),
-            *(Column(figure, dataset) for dataset in datasets for figure in ("SRCC", "KRCC")),
+            *(Column(measure, dataset) for dataset in datasets for measure in ("SRCC", "KRCC")),
         ),
         rows=tuple(rows),
         words=3,
         card=("Each row's protocol stands in it.",),
-        source="; ".join(dict.fromkeys(one.source for one in figures)),
+        source="; ".join(dict.fromkeys(figure.source for figure in figures)),
     )

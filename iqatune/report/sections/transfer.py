@@ -1,4 +1,4 @@
-"""(f) Transfer: tuned on one data set, scored on another."""
+"""Transfer: tuned on one data set, scored on another."""
 
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context
@@ -11,7 +11,6 @@ def transfer_section(context: Context) -> Section:
     scored = sorted({evaluation.dataset for evaluation in context.evaluations} | set(context.found.datasets))
     if len(scored) < 2:
         return Section(
-            "f",
             "Transfer",
             ("Missing: one data set alone. Keep 'iqatune evaluate --format json' of another set in the folder.",),
         )
@@ -20,7 +19,7 @@ def transfer_section(context: Context) -> Section:
     text = (
         "SRCC of the weights tuned on the row's data set, scored on the column's. Where both are the same, it is tuned."
     )
-    return Section("f", "Transfer", (text,), tuple(tables))
+    return Section("Transfer", (text,), tables=tuple(tables))
 
 
 def _table(context: Context, backbone: str, scored: list[str]) -> Table:
@@ -36,9 +35,10 @@ def _table(context: Context, backbone: str, scored: list[str]) -> Table:
         mark = marks.of(context.usual.differences(group.setting.dataset, group.protocol))
         cells = [word(f"{group.setting.dataset}{mark}"), word(group.setting.searcher)]
         for dataset in scored:
-            one = context.evaluated(group.middle, dataset)
-            if one is not None:
-                cells += [number(one.srcc), interval(one.confidence.srcc if one.confidence else None)]
+            scored_there = context.evaluated(group.middle, dataset)
+            if scored_there is not None:
+                confidence = scored_there.confidence
+                cells += [number(scored_there.srcc), interval(confidence.srcc if confidence else None)]
             elif dataset == group.setting.dataset:
                 confidence = group.middle.result.confidence
                 cells += [number(group.middle.srcc), interval(confidence.srcc if confidence else None)]

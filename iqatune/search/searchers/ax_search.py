@@ -1,30 +1,15 @@
 """Ax: a Sobol design, then a Gaussian process with expected improvement, by ray's AxSearch and Meta's ax-platform."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.searchers.base import METRIC, MODE, Problem, TuneSearcher
-from iqatune.search.searchers.quiet import quiet
+from iqatune.search.searchers.compat import ax_search
 
-with quiet():
-    from ax.service.ax_client import AxClient
-    from ax.service.utils.instantiation import ObjectiveProperties
+if TYPE_CHECKING:
     from ray.tune.search.ax import AxSearch
 
-
-class _AxSearch(AxSearch):
-    """AxSearch for ax-platform 1.3, whose Objective no longer has the attributes that ray reads the metric from."""
-
-    _space: Any
-    _metric: str
-
-    def _setup_experiment(self) -> None:
-        self._ax = AxClient(**self._ax_kwargs)
-        self._ax.create_experiment(
-            parameters=self._space,
-            objectives={self._metric: ObjectiveProperties(minimize=self._mode == "min")},
-        )
-        self._parameters = list(self._ax.experiment.parameters)
+AX_SEARCH = ax_search()
 
 
 class Ax(TuneSearcher):
@@ -32,8 +17,8 @@ class Ax(TuneSearcher):
 
     name = "ax"
 
-    def _build(self) -> AxSearch:
-        return _AxSearch(
+    def _build(self) -> "AxSearch":
+        search: AxSearch = AX_SEARCH(
             [
                 {"name": name, "type": "range", "bounds": [0.0, 1.0], "value_type": "float"}
                 for name in self.problem.names
@@ -43,6 +28,7 @@ class Ax(TuneSearcher):
             random_seed=self.problem.seed % 2**32,
             verbose_logging=False,
         )
+        return search
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         trial = self._tune._ax.experiment.trials[self._tune._live_trial_mapping[trial_id]]
@@ -54,7 +40,7 @@ class Ax(TuneSearcher):
         if problem.samples <= design:
             return (
                 f"ax starts with {design} Sobol points for {len(problem.names)} parameters, so {problem.samples} "
-                f"samples never reach its model; use --samples {design + design // 2} or more, or a smaller --space"
+                f"samples never reach its model; use `samples` {design + design // 2} or more, or a smaller `space`"
             )
         return None
 

@@ -71,6 +71,11 @@ class Searcher(ABC):
     """Proposes configurations for one problem, told the SRCC of those before."""
 
     name: ClassVar[str]
+    """As on the command line."""
+    description: ClassVar[str] = ""
+    """What it does, in a line."""
+    drives: ClassVar[str] = ""
+    """The library's class that it drives, if any."""
     wants_budgets: ClassVar[bool] = False
     """Whether it makes use of budgets below 1.0."""
     needs_no_results: ClassVar[bool] = False

@@ -52,13 +52,13 @@ class BayesOpt(TuneSearcher):
         if problem.samples <= RANDOM_STEPS:
             return (
                 f"bayesopt draws its first {RANDOM_STEPS} samples at random, so {problem.samples} samples never reach "
-                f"its model; use --samples {3 * RANDOM_STEPS} or more"
+                f"its model; use `samples` {3 * RANDOM_STEPS} or more"
             )
         dimension = len(problem.names)
         if problem.samples < dimension:
             return (
                 f"bayesopt's model sees {problem.samples} samples of {dimension} parameters, all about equally far "
-                f"from each other, and can tell none apart; use a smaller --space or --samples {dimension} or more"
+                f"from each other, and can tell none apart; use a smaller `space` or `samples` {dimension} or more"
             )
         return None
 

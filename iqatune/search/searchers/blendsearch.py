@@ -1,16 +1,14 @@
 """BlendSearch: local search from several starts, blended with Optuna's TPE as the global search, by flaml."""
 
 from typing import Any
-from unittest.mock import patch
 
 from optuna.distributions import FloatDistribution
-from optuna.samplers._tpe import _truncnorm
 from optuna.trial import TrialState
 from ray import tune
-from scipy.special import log_ndtr
 
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.searchers.base import METRIC, MODE, TuneSearcher
+from iqatune.search.searchers.compat import quick_normal_logarithms
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():
@@ -52,8 +50,7 @@ class BlendSearch(TuneSearcher):
     def _suggest(self, trial_id: str) -> dict[str, float]:
         if len(self.problem.names) < MANY:
             return super()._suggest(trial_id)
-        # scipy's are the same to 1e-15, all in one call
-        with patch.object(_truncnorm, "_log_ndtr", log_ndtr):
+        with quick_normal_logarithms():
             return super()._suggest(trial_id)
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:

@@ -1,11 +1,7 @@
 """BOHB (Falkner et al. 2018): Hyperband over subsets of the references, configurations drawn from density models."""
 
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
-from scipy.special import ndtr, ndtri
 
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.searchers.base import (
@@ -17,6 +13,7 @@ from iqatune.search.searchers.base import (
     SearchExhausted,
     TuneSearcher,
 )
+from iqatune.search.searchers.compat import quick_truncated_normals
 from iqatune.search.searchers.hyperband import Bracket, brackets, promoted
 from iqatune.search.searchers.quiet import quiet
 
@@ -24,18 +21,6 @@ with quiet():
     import ConfigSpace
     from hpbandster.optimizers.config_generators import bohb
     from ray.tune.search.bohb import TuneBOHB
-
-
-def _truncated_normal(a: float, b: float, loc: float, scale: float) -> float:
-    """`scipy.stats.truncnorm.rvs` for a <= 0 <= b: the same inversion of one uniform draw from numpy's generator.
-
-    hpbandster draws D times 64 of them for a configuration, and scipy's general routine takes .3 ms for each.
-    """
-    below, above = ndtr((a, b))
-    return float(loc + scale * ndtri(below + np.random.uniform() * (above - below)))
-
-
-bohb.sps = SimpleNamespace(truncnorm=SimpleNamespace(rvs=_truncated_normal))
 
 
 class _DensityModels(bohb.BOHB):  # type: ignore[misc]  # hpbandster has no types
@@ -124,6 +109,10 @@ class Bohb(TuneSearcher):
         bracket = self._brackets.pop(0)
         return _Rung(bracket.lowest, bracket.size)
 
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        with quick_truncated_normals():
+            return super()._suggest(trial_id)
+
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
         self._rung.results.append((result[METRIC], proposal))
         if not self._models:
@@ -143,7 +132,7 @@ class Bohb(TuneSearcher):
         needed = points_for_a_model(dimension)
         return (
             f"bohb needs {needed} results at one budget for a model of {dimension} parameters, so all "
-            f"{problem.samples} samples will be random; use --samples {2 * needed} or more, or a smaller --space"
+            f"{problem.samples} samples will be random; use `samples` {2 * needed} or more, or a smaller `space`"
         )
 
 

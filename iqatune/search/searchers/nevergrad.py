@@ -9,16 +9,13 @@ import numpy as np
 
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.searchers.base import METRIC, MODE, AwaitingResults, Problem, Proposal, TuneSearcher
+from iqatune.search.searchers.compat import numbers_of_arrays
 from iqatune.search.searchers.quiet import quiet
 
 with quiet():
     import nevergrad as ng
     from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
-    from nevergrad.optimization import metamodel
     from ray.tune.search.nevergrad import NevergradSearch
-
-# nevergrad 1.0.12 calls float() on an array of one element, which numpy 2.4 no longer allows
-metamodel.float = lambda value: np.asarray(value, dtype=np.float64).item()
 
 
 class Nevergrad(TuneSearcher):
@@ -40,15 +37,16 @@ class Nevergrad(TuneSearcher):
     def _suggest(self, trial_id: str) -> dict[str, float]:
         if self._out and self._optimizer.optim.no_parallelization:
             raise AwaitingResults(f"{self.details['algorithm']} proposes one configuration at a time")
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, numbers_of_arrays():
             warnings.simplefilter("always")
             config: dict[str, float] = _in_daemon_thread(super()._suggest, trial_id)
         self._converged = any(issubclass(warning.category, FinishedUnderlyingOptimizerWarning) for warning in caught)
         return config
 
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
-        super()._complete(proposal, result)
-        self._settle()
+        with numbers_of_arrays():
+            super()._complete(proposal, result)
+            self._settle()
 
     def _settle(self) -> None:
         """Wait until the algorithm's own thread has computed its next point, so that it does so isolated too."""
@@ -73,7 +71,7 @@ class Nevergrad(TuneSearcher):
             return None
         return (
             f"nevergrad's NGOpt becomes {optimizer.optim.name} here, whose samples depend on the clock: interrupted, "
-            f"this search cannot be continued; with --samples {50 * len(problem.names)} or fewer it can"
+            f"this search cannot be continued; with `samples` {50 * len(problem.names)} or fewer it can"
         )
 
     @classmethod
@@ -82,8 +80,8 @@ class Nevergrad(TuneSearcher):
         if _optimizer(problem).optim.name == "Cobyla" and problem.samples <= dimension + 1:
             return (
                 f"nevergrad's NGOpt becomes Cobyla here, whose first {dimension + 1} samples move one parameter at a "
-                f"time, so {problem.samples} samples never reach its first step; use --samples {2 * dimension} or "
-                "more, or a smaller --space"
+                f"time, so {problem.samples} samples never reach its first step; use `samples` {2 * dimension} or "
+                "more, or a smaller `space`"
             )
         return None
 

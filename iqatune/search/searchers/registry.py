@@ -1,89 +1,110 @@
 """The searchers by name. A searcher's module, and the library behind it, is imported when it is first used."""
 
+import inspect
 from dataclasses import dataclass
-from importlib import import_module
+from typing import Any
 
-from iqatune.errors import InputError, did_you_mean
+from iqatune.errors import InputError
+from iqatune.registry import Plugin, Registry
 from iqatune.search.searchers.base import Problem, Searcher
+from iqatune.search.searchers.checked import CheckedSearcher
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearcherInfo:
-    """A searcher as `available` lists it: its name, what it does, and the library class it drives."""
+    """A searcher as it is listed: what it does, the library class that it drives, and the package that adds it."""
 
     name: str
     description: str
     drives: str
-    target: str
+    plugin: Plugin | None = None
 
 
-_TABLE = {
-    info.name: info
-    for info in (
-        SearcherInfo(
-            "random",
-            "independent uniform draws",
-            "ray.tune BasicVariantGenerator",
-            "random_search:RandomSearch",
-        ),
-        SearcherInfo(
-            "blendsearch",
-            "local search from several starts, blended with Optuna's TPE",
-            "flaml.BlendSearch",
-            "blendsearch:BlendSearch",
-        ),
-        SearcherInfo(
-            "ax",
-            "a Sobol design, then a Gaussian process with expected improvement",
-            "ray.tune AxSearch",
-            "ax_search:Ax",
-        ),
-        SearcherInfo(
-            "bayesopt",
-            "10 random points, then a Gaussian process with an upper confidence bound",
-            "ray.tune BayesOptSearch",
-            "bayesopt:BayesOpt",
-        ),
-        SearcherInfo(
-            "bohb",
-            "Hyperband over subsets of the references, with density models of good and bad configurations",
-            "ray.tune TuneBOHB",
-            "bohb:Bohb",
-        ),
-        SearcherInfo(
-            "nevergrad",
-            "NGOpt, which picks an algorithm by dimension and number of samples",
-            "ray.tune NevergradSearch",
-            "nevergrad:Nevergrad",
-        ),
-    )
+_ROOM = "iqatune.search.searchers"
+
+# name: target, description, what it drives
+_BUILTINS = {
+    "random": (
+        f"{_ROOM}.random_search:RandomSearch",
+        "independent uniform draws",
+        "ray.tune BasicVariantGenerator",
+    ),
+    "blendsearch": (
+        f"{_ROOM}.blendsearch:BlendSearch",
+        "local search from several starts, blended with Optuna's TPE",
+        "flaml.BlendSearch",
+    ),
+    "ax": (
+        f"{_ROOM}.ax_search:Ax",
+        "a Sobol design, then a Gaussian process with expected improvement",
+        "ray.tune AxSearch",
+    ),
+    "bayesopt": (
+        f"{_ROOM}.bayesopt:BayesOpt",
+        "10 random points, then a Gaussian process with an upper confidence bound",
+        "ray.tune BayesOptSearch",
+    ),
+    "bohb": (
+        f"{_ROOM}.bohb:Bohb",
+        "Hyperband over subsets of the references, with density models of good and bad configurations",
+        "ray.tune TuneBOHB",
+    ),
+    "nevergrad": (
+        f"{_ROOM}.nevergrad:Nevergrad",
+        "NGOpt, which picks an algorithm by dimension and number of samples",
+        "ray.tune NevergradSearch",
+    ),
 }
 
 
+def _fault(item: Any, name: str) -> str | None:
+    if not (isinstance(item, type) and issubclass(item, Searcher)):
+        return "not a class derived from iqatune.search.searchers.base.Searcher"
+    if inspect.isabstract(item):
+        return f"it lacks {', '.join(sorted(item.__abstractmethods__))}"
+    own = getattr(item, "name", None)
+    return None if own == name else f"it calls itself '{own}'"
+
+
+SEARCHERS: Registry[type[Searcher]] = Registry(
+    "searcher", {name: target for name, (target, _, _) in _BUILTINS.items()}, _fault
+)
+
+
 def available() -> tuple[SearcherInfo, ...]:
-    """Every searcher. Imports none of their libraries."""
-    return tuple(_TABLE.values())
+    """Every searcher. Imports none of the libraries of those built in."""
+    return tuple(_info(name) for name in SEARCHERS.names())
 
 
 def find(name: str) -> type[Searcher]:
     """The class of a searcher, its library imported.
 
     Raises:
-        InputError: no searcher has that name.
+        InputError: no searcher has that name, or the package that adds it is broken.
     """
-    if name not in _TABLE:
-        raise InputError(f"--searcher: no searcher is called '{name}'; {did_you_mean(name, _TABLE)}")
-    module, cls = _TABLE[name].target.split(":")
-    found: type[Searcher] = getattr(import_module(f"iqatune.search.searchers.{module}"), cls)
-    return found
+    return SEARCHERS.find(name)
 
 
 def make_searcher(name: str, problem: Problem) -> Searcher:
-    """A searcher ready to propose.
+    """A searcher ready to propose. What a plug-in proposes is checked.
 
     Raises:
         InputError: no searcher has that name, or the problem asks for fewer than one sample.
     """
     if problem.samples < 1:
-        raise InputError(f"--samples {problem.samples}: a search needs at least one sample")
-    return find(name)(problem)
+        raise InputError(f"`samples` {problem.samples}: a search needs at least one sample")
+    if SEARCHERS.is_builtin(name):
+        return find(name)(problem)
+    return CheckedSearcher(find(name), problem, SEARCHERS.plugin(name))
+
+
+def _info(name: str) -> SearcherInfo:
+    if name in _BUILTINS:
+        _, description, drives = _BUILTINS[name]
+        return SearcherInfo(name=name, description=description, drives=drives)
+    plugin = SEARCHERS.plugin(name)
+    try:
+        searcher = find(name)
+    except InputError as error:
+        return SearcherInfo(name=name, description=error.line, drives="", plugin=plugin)
+    return SearcherInfo(name=name, description=searcher.description, drives=searcher.drives, plugin=plugin)

@@ -1,0 +1,37 @@
+# The commands of a developer. `make check` is what every change must pass.
+
+PYTHON ?= .venv/bin/python
+TEST_COMMAND ?= $(PYTHON) -m pytest -q -n 2
+
+.DEFAULT_GOAL := check
+.PHONY: check format install lint schemas test types
+.NOTPARALLEL:
+.SILENT:
+
+check: test lint types
+
+install:
+	python3.11 -m venv .venv
+	.venv/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+
+# A defect fails again when it is run alone; a test that had too little processor time does not.
+test:
+	if ! { $(TEST_COMMAND); }; then \
+		echo "some tests failed; those once more, one at a time"; \
+		$(PYTHON) -m pytest -q --last-failed --last-failed-no-failures none -n 0; \
+	fi
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types:
+	$(PYTHON) -m mypy
+
+format:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+# The JSON Schemas of the documents that iqatune writes: docs/*.schema.json.
+schemas:
+	$(PYTHON) -m iqatune.records.schemas docs

@@ -1,0 +1,90 @@
+"""The tables of a bench, for people."""
+
+from iqatune.cli.terminal import print_table
+from iqatune.records.bench import BackboneBench, Bench, Spread
+
+
+def print_bench(bench: Bench) -> None:
+    """Backbones, other packages beside them, where the time goes, and the objective."""
+    _print_backbones(bench)
+    _print_peers(bench)
+    steps = list(bench.backbones[0].profile_milliseconds)
+    shares = [
+        (backbone.name, *(f"{backbone.profile_milliseconds[step]:.2f}" for step in steps))
+        for backbone in bench.backbones
+    ]
+    print_table("where an image's time goes, ms", ("backbone", *steps), shares)
+    _print_objective(bench)
+
+
+def _print_backbones(bench: Bench) -> None:
+    columns = (
+        "backbone",
+        "extraction",
+        "of bare",
+        "from memory",
+        "of bare",
+        "bare forward",
+        "scoring",
+        "ms",
+        "MACs 10⁹",
+        "parameters 10⁶",
+        "MiB",
+    )
+    title = f"image pairs a second, {bench.resized[0]}x{bench.resized[1]}, {bench.precision}, {bench.rounds} rounds"
+    print_table(title, columns, [_row(backbone) for backbone in bench.backbones])
+
+
+def _row(backbone: BackboneBench) -> tuple[str, ...]:
+    return (
+        backbone.name,
+        _rate(backbone.pairs_per_second),
+        f"{backbone.share_of_bare_forward:.0%}",
+        _rate(backbone.in_memory_pairs_per_second),
+        f"{backbone.in_memory_share_of_bare_forward:.0%}",
+        _rate(backbone.bare_forward_pairs_per_second),
+        _rate(backbone.scoring_pairs_per_second),
+        f"{backbone.milliseconds.median:.1f}",
+        f"{backbone.macs / 1e9:.2f}",
+        f"{backbone.parameters / 1e6:.2f}",
+        f"{backbone.peak_memory_mib:.0f}",
+    )
+
+
+def _print_peers(bench: Bench) -> None:
+    rows = [
+        (
+            backbone.name,
+            package,
+            _rate(backbone.peers_from_files[package]),
+            f"{backbone.times_peers[package]:.2f}",
+            _rate(rate),
+            f"{backbone.in_memory_times_peers[package]:.2f}",
+        )
+        for backbone in bench.backbones
+        for package, rate in backbone.peers.items()
+    ]
+    if rows:
+        columns = ("backbone", "package", "from files", "extraction is faster by", "from memory", "and by")
+        print_table("other packages, the same parameters and images", columns, rows, left=2)
+
+
+def _print_objective(bench: Bench) -> None:
+    rows = [
+        (f"{objective.space}, {objective.pairs} x {objective.features}", way, _rate(rate))
+        for objective in bench.objective
+        for way, rate in objective.samples_per_second.items()
+    ]
+    print_table("the objective", ("space", "way", "samples a second"), rows, left=2)
+    if bench.ray is not None:
+        ray = bench.ray
+        print(
+            f"{ray.samples} random samples: {ray.tuner_seconds:.1f} s by ray.tune.Tuner at its defaults, "
+            f"{ray.iqatune_seconds:.3f} s here."
+        )
+
+
+def _rate(spread: Spread) -> str:
+    digits = 2 if spread.median < 10 else 1 if spread.median < 100 else 0
+    median, low, high = (f"{value:,.{digits}f}" for value in (spread.median, spread.low, spread.high))
+    return f"{median} [{low}, {high}]"

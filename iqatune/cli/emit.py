@@ -1,0 +1,36 @@
+"""What a verb prints on stdout: a table for people, one JSON object, or CSV."""
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from iqatune.records.base import Model
+
+Document = TypeVar("Document", bound=Model)
+
+Form = Literal["table", "json", "csv"]
+
+
+def form_of(*, as_json: bool) -> Form:
+    """The form that `--json` asks for."""
+    return "json" if as_json else "table"
+
+
+def emit(
+    document: Document,
+    form: Form,
+    *,
+    table: Callable[[Document], None],
+    csv: Callable[[Document], str] | None = None,
+) -> None:
+    """Print a document in the form asked for.
+
+    Args:
+        table: prints it for people.
+        csv: its text as CSV, where the verb has that form.
+    """
+    if form == "json":
+        print(document.model_dump_json(by_alias=True))
+    elif form == "csv" and csv is not None:
+        print(csv(document), end="")
+    else:
+        table(document)

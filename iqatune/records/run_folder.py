@@ -1,0 +1,107 @@
+"""The folder of one run, and everything that happens to the files in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from iqatune.records.options import Run
+from iqatune.records.result import Result, read_result, write_result
+from iqatune.records.trial import Trial
+from iqatune.records.trials import append_trial, read_trials
+from iqatune.runtime.files import locked, write_bytes
+
+RESULT_FILE = "result.json"
+TRIALS_FILE = "trials.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's `result.json` and `trials.jsonl`."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, output: Path, run: Run) -> "RunFolder":
+        """Where a search puts a run, below the folder of results."""
+        backbone = run.backbone.replace(":", "_").replace("/", "_")
+        return cls(output / run.dataset / backbone / f"{run.searcher}-{run.space}-s{run.seed}")
+
+    @property
+    def result_file(self) -> Path:
+        """The record."""
+        return self.path / RESULT_FILE
+
+    @property
+    def trials_file(self) -> Path:
+        """The evaluations so far, a line each."""
+        return self.path / TRIALS_FILE
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process out that asks for this folder here too.
+
+        Raises:
+            InputError: when another process is at work in it.
+        """
+        with locked(self.path):
+            yield
+
+    def result(self) -> Result | None:
+        """The record; None where there is none yet.
+
+        Raises:
+            InputError: when it is damaged.
+        """
+        return read_result(self.result_file) if self.result_file.exists() else None
+
+    def write(self, result: Result) -> None:
+        """Write the record, whole or not at all."""
+        write_result(self.result_file, result)
+
+    def trials(self, names: Sequence[str]) -> list[Trial]:
+        """The evaluations kept so far; a last line torn by a kill is cut off the file.
+
+        Args:
+            names: of the parameters.
+
+        Raises:
+            InputError: naming the line, when one before the last is not a trial of these parameters.
+        """
+        return read_trials(self.trials_file, names)
+
+    def append(self, names: Sequence[str], trial: Trial) -> None:
+        """Keep one evaluation."""
+        append_trial(self.trials_file, names, trial)
+
+    def discard_trials(self) -> None:
+        """Delete evaluations that no record belongs to."""
+        self.trials_file.unlink(missing_ok=True)
+
+    def archive(self) -> str:
+        """Give the files names that nothing reads, so that another run has the folder and nothing is lost.
+
+        Returns:
+            the record's new name.
+        """
+        number = next(number for number in count(1) if not (self.path / _numbered(RESULT_FILE, number)).exists())
+        for file in (self.result_file, self.trials_file):
+            if file.exists():
+                file.replace(self.path / _numbered(file.name, number))
+        return _numbered(RESULT_FILE, number)
+
+    def content(self) -> dict[str, bytes]:
+        """The files that there are, by their names, to be worked on elsewhere."""
+        return {file.name: file.read_bytes() for file in (self.trials_file, self.result_file) if file.exists()}
+
+    def write_content(self, content: Mapping[str, bytes]) -> None:
+        """Write files that were worked on elsewhere: the record last, for with it a run is complete."""
+        for file in (self.trials_file, self.result_file):
+            if file.name in content:
+                write_bytes(file, content[file.name])
+
+
+def _numbered(name: str, number: int) -> str:
+    path = Path(name)
+    return f"{path.stem}-{number}{path.suffix}"

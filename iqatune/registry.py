@@ -1,0 +1,139 @@
+"""One registry for everything that has a name: what is built in, what installed packages add, what a process adds.
+
+A package adds an entry by an entry point of one of the groups `iqatune.searchers`, `iqatune.datasets`,
+`iqatune.backbones` and `iqatune.baselines`; see docs/extending.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from iqatune.errors import InputError, did_you_mean
+
+Item = TypeVar("Item")
+
+Check = Callable[[Any, str], str | None]
+"""From an object and the name it is to have to what keeps it from being such an item; None for nothing."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """The installed package that adds an item."""
+
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+class Registry(Generic[Item]):
+    """The items of one kind, by name. What is built in is imported when it is asked for.
+
+    Args:
+        kind: what an item is called, as "searcher"; also the option that names one.
+        builtins: by name, in order, "module:attribute" of each.
+        check: what every item that a package or a process adds has to pass.
+    """
+
+    def __init__(self, kind: str, builtins: Mapping[str, str], check: Check) -> None:
+        self.kind = kind
+        self.group = f"iqatune.{kind}s"
+        self._builtins = dict(builtins)
+        self._check = check
+        self._registered: dict[str, Item] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Every name: built in, added by a package, registered in this process."""
+        return tuple(dict.fromkeys((*self._builtins, *(point.name for point in self._points()), *self._registered)))
+
+    def find(self, name: str) -> Item:
+        """The item of that name.
+
+        Raises:
+            InputError: when there is none, or the package that adds it is broken; then it is named.
+        """
+        if name in self._builtins:
+            item: Item = _attribute(self._builtins[name])
+            return item
+        if name in self._registered:
+            return self._registered[name]
+        point = self._point(name)
+        if point is None:
+            raise InputError(f"`{self.kind}` {name}: unknown {self.kind}; {did_you_mean(name, self.names())}")
+        return self._loaded(point)
+
+    def plugin(self, name: str) -> Plugin | None:
+        """The package that adds the item of that name; None where it is built in or registered by this process."""
+        if name in self._builtins or name in self._registered:
+            return None
+        point = self._point(name)
+        return None if point is None else _plugin(point)
+
+    def register(self, name: str, item: Item) -> None:
+        """Add an item for the life of this process: for notebooks and tests. Worker processes do not see it.
+
+        Raises:
+            InputError: when there is such a name already, or the item is none of this kind.
+        """
+        if name in self.names():
+            raise InputError(f"`{self.kind}` {name}: there is one of this name already; choose another")
+        fault = self._check(item, name)
+        if fault is not None:
+            raise InputError(f"`{self.kind}` {name}: not a {self.kind} ({fault})")
+        self._registered[name] = item
+
+    def unregister(self, name: str) -> None:
+        """Take away what `register` added."""
+        del self._registered[name]
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether an item comes with this package."""
+        return name in self._builtins
+
+    def _points(self) -> tuple[EntryPoint, ...]:
+        return tuple(sorted(entry_points(group=self.group), key=lambda point: point.name))
+
+    def _point(self, name: str) -> EntryPoint | None:
+        points = [point for point in self._points() if point.name == name]
+        if len(points) > 1:
+            packages = " and ".join(str(_plugin(point)) for point in points)
+            raise InputError(f"`{self.kind}` {name}: added by {packages}; uninstall all but one of them")
+        return points[0] if points else None
+
+    def _loaded(self, point: EntryPoint) -> Item:
+        plugin = _plugin(point)
+        try:
+            item: Item = point.load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            raise InputError(
+                f"`{self.kind}` {point.name}: {plugin} cannot be loaded ({reason}); update or uninstall it"
+            ) from error
+        fault = self._check(item, point.name)
+        if fault is not None:
+            raise broken(self.kind, point.name, plugin, fault)
+        return item
+
+
+def broken(kind: str, name: str, plugin: Plugin | None, fault: str) -> InputError:
+    """The error of an item that does not do what its kind has to do.
+
+    Args:
+        plugin: the package that adds it; None where this process has registered it.
+    """
+    whose = f"{plugin} breaks" if plugin is not None else "it breaks"
+    return InputError(f"`{kind}` {name}: {whose} the contract of a {kind} ({fault}); update or uninstall it")
+
+
+def _plugin(point: EntryPoint) -> Plugin:
+    if point.dist is None:
+        return Plugin("an unnamed package", "")
+    return Plugin(point.dist.name, point.dist.version)
+
+
+def _attribute(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,45 @@
+"""What an earlier run left in a folder: the same run to go on with, or another one to put out of the way."""
+
+from collections.abc import Sequence
+
+from iqatune.progress import Progress
+from iqatune.records.options import Run
+from iqatune.records.result import Protocol, Result
+from iqatune.records.run_folder import RunFolder
+
+INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
+"""Options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
+files hold is in the protocol, by their hashes."""
+
+
+def earlier_result(folder: RunFolder, draft: Result, progress: Progress) -> Result | None:
+    """The record of this very run from before; what another run left is archived, and said so.
+
+    Args:
+        draft: the record of the run about to start.
+    """
+    earlier = folder.result()
+    if earlier is None:
+        folder.discard_trials()
+        return None
+    others = differences(earlier, draft.run, draft.protocol)
+    if not others:
+        return earlier
+    archive(folder, others, progress)
+    return None
+
+
+def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...]:
+    """Names of what makes a run another one than the recorded: options, and what the protocol says of data and CNN."""
+    pairs = (
+        (earlier.run.model_dump(exclude=INCIDENTAL), run.model_dump(exclude=INCIDENTAL)),
+        # the seed of the split follows from the options and the data
+        (earlier.protocol.model_dump(exclude={"split_seed"}), protocol.model_dump(exclude={"split_seed"})),
+    )
+    return tuple(dict.fromkeys(name for then, now in pairs for name, value in then.items() if value != now[name]))
+
+
+def archive(folder: RunFolder, others: Sequence[str], progress: Progress) -> None:
+    """Put another run's files out of the way, and say in what it differs."""
+    name = folder.archive()
+    progress.warn(f"{folder.path}: held a run of other {', '.join(others)}, whose record is now {name}")

@@ -1,0 +1,164 @@
+"""Drawings show the numbers that they are given."""
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from iqatune.evaluation.correlation import logistic_fit
+from iqatune.records.trial import Trial
+from iqatune.records.vocabulary import Better, ChosenBy
+from iqatune.report.figures import COLOUR_OF, as_svg, curves, draw_scatter, draw_search
+
+
+@pytest.fixture
+def axes() -> Axes:
+    return Figure(layout="constrained").add_subplot()
+
+
+def trial(sample: int, srcc: float, *, budget: float = 1.0, chosen_by: ChosenBy = "random") -> Trial:
+    return Trial(
+        sample=sample,
+        trial_id=f"{sample}-{budget}",
+        parameters=np.zeros(1),
+        srcc=srcc,
+        budget=budget,
+        chosen_by=chosen_by,
+        seconds=0.0,
+    )
+
+
+TRIALS = [
+    trial(0, 0.99, budget=1 / 9),
+    trial(3, 0.84, chosen_by="model"),
+    trial(1, 0.80),
+    trial(2, math.nan),
+    trial(4, 0.79, chosen_by="model"),
+    trial(0, 0.70),
+    trial(5, 0.86, chosen_by="local"),
+]
+"""Out of order, as evaluations on growing budgets come."""
+
+
+def line(axes: Axes, name: str) -> Line2D:
+    (found,) = [line for line in axes.get_lines() if line.get_label() == name]
+    return found
+
+
+def legend(axes: Axes) -> list[str]:
+    found = axes.get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
+
+
+def points(drawn: Line2D) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in zip(drawn.get_xdata(), drawn.get_ydata(), strict=True)]
+
+
+def test_a_dot_for_every_sample_with_an_srcc_on_all_references(axes: Axes) -> None:
+    draw_search(axes, TRIALS, uniform=None)
+    found = {kind: points(line(axes, kind)) for kind in ("random", "model", "local")}
+    assert found == {"random": [(0, 0.70), (1, 0.80)], "model": [(3, 0.84), (4, 0.79)], "local": [(5, 0.86)]}
+    assert all(line(axes, kind).get_color() == COLOUR_OF[kind] for kind in found)
+    assert legend(axes) == ["random", "model", "local", "best so far"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("sample", "SRCC")
+
+
+def test_every_kind_of_sample_has_a_colour_of_its_own() -> None:
+    assert set(COLOUR_OF) == set(get_args(ChosenBy))
+    assert len(set(COLOUR_OF.values())) == len(COLOUR_OF)
+
+
+def test_the_best_so_far_never_falls_and_ends_at_the_best(axes: Axes) -> None:
+    draw_search(axes, TRIALS, uniform=None)
+    best = line(axes, "best so far")
+    assert points(best) == [(0, 0.70), (1, 0.80), (3, 0.84), (4, 0.84), (5, 0.86)]
+    assert best.get_drawstyle() == "steps-post"
+
+
+def test_uniform_weights_are_a_dashed_line(axes: Axes) -> None:
+    draw_search(axes, TRIALS, uniform=0.75)
+    uniform = line(axes, "uniform weights")
+    assert set(uniform.get_ydata()) == {0.75}
+    assert uniform.get_linestyle() == "--"
+
+
+@pytest.mark.parametrize("trials", [[], [trial(0, math.nan), trial(1, 0.5, budget=0.5)]])
+def test_a_search_without_an_srcc_has_no_dots(axes: Axes, trials: list[Trial]) -> None:
+    draw_search(axes, trials, uniform=math.nan)
+    assert axes.get_lines() == []
+    assert axes.get_legend() is None
+
+
+def planted(distortions: int, pairs: int = 8) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """(N,) qualities and distances, and the pairs' distortions in turns."""
+    rng = np.random.default_rng(0)
+    distances = rng.gamma(2.0, 0.1, distortions * pairs)
+    quality = 1 + 4 / (1 + np.exp(15 * (distances - 0.2))) + rng.normal(0, 0.2, distances.size)
+    return quality, distances, [f"distortion {row % distortions}" for row in range(distances.size)]
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_the_curve_is_the_fit_that_plcc_is_taken_through(axes: Axes, better: Better) -> None:
+    quality, distances, distortions = planted(3)
+    sign = 1 if better == "higher" else -1
+    draw_scatter(axes, sign * quality, distances, distortions=distortions, better=better)
+    order = np.argsort(distances)
+    curve = line(axes, "logistic fit")
+    assert np.array_equal(curve.get_xdata(), distances[order])
+    assert np.array_equal(curve.get_ydata(), sign * logistic_fit(quality, -distances)[order])
+    assert axes.get_ylabel() == f"human score ({better} is better)"
+
+
+@pytest.mark.parametrize(("distortions", "beside"), [(2, False), (8, False), (9, True), (25, True)])
+def test_every_distortion_has_a_look_of_its_own(axes: Axes, distortions: int, beside: bool) -> None:
+    scores, distances, names = planted(distortions)
+    draw_scatter(axes, scores, distances, distortions=names, better="higher")
+    dots = {name: line(axes, name) for name in dict.fromkeys(names)}
+    for name, drawn in dots.items():
+        rows = [row for row, other in enumerate(names) if other == name]
+        assert points(drawn) == [(distances[row], scores[row]) for row in rows]
+    assert len({(drawn.get_color(), drawn.get_marker()) for drawn in dots.values()}) == distortions
+    if distortions <= 8:
+        assert len({drawn.get_color() for drawn in dots.values()}) == distortions
+    assert legend(axes) == [*dots, "logistic fit"]
+    axes.figure.draw_without_rendering()
+    legend_box = axes.get_legend().get_window_extent()
+    assert (legend_box.x0 >= axes.get_window_extent().x1) == beside
+    assert legend_box.x1 <= axes.figure.bbox.x1
+    assert legend_box.height <= axes.figure.bbox.height
+
+
+@pytest.mark.parametrize(
+    "distances", [[0.1, 0.2, 0.3, 0.4, 0.5], [0.1] * 7, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, math.nan]], ids=str
+)
+def test_what_no_curve_fits_is_drawn_without_one(axes: Axes, distances: list[float]) -> None:
+    scores = np.arange(float(len(distances)))
+    draw_scatter(axes, scores, distances, distortions=["blur"] * len(distances), better="higher")
+    assert [drawn.get_label() for drawn in axes.get_lines()] == ["blur"]
+    axes.figure.draw_without_rendering()
+
+
+def test_scores_and_distances_must_be_of_the_same_pairs(axes: Axes) -> None:
+    with pytest.raises(ValueError, match="as long"):
+        draw_scatter(axes, [1.0, 2.0], [0.1, 0.2], distortions=["blur"], better="higher")
+
+
+def test_names_are_drawn_as_they_are_written() -> None:
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    draw_search(left, TRIALS, uniform=0.75)
+    draw_scatter(right, [1.0, 2.0], [0.1, 0.2], distortions=["$\\frac$", "b"], better="higher")  # no formula
+    figure.draw_without_rendering()
+
+
+def test_the_same_numbers_give_the_same_document() -> None:
+    rows = {"a": np.array([0.1, np.nan, 0.3]), "b": np.array([0.2, 0.2, 0.2])}
+    documents = [as_svg(curves(rows, x_name="samples", y_name="SRCC")) for _ in range(2)]
+    assert documents[0] == documents[1]
+    assert "<svg" in documents[0]
+    assert "<dc:date>" not in documents[0]
