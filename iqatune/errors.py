@@ -35,6 +35,10 @@ class InputError(Exception):
 
     The message is one line that names the file or option, what is wrong and what to do. The command line prints it
     without a traceback and exits with code 2.
+
+    Example:
+        >>> str(InputError("`folds` 1: give 0 for none, or 2 and more"))
+        'folds=1: give 0 for none, or 2 and more'
     """
 
     def __init__(self, message: str) -> None:

@@ -4,6 +4,7 @@ A package adds an entry by an entry point of one of the groups `iqatune.searcher
 `iqatune.backbones` and `iqatune.baselines`; see docs/extending.md.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -44,10 +45,12 @@ class Registry(Generic[Item]):
         self._builtins = dict(builtins)
         self._check = check
         self._registered: dict[str, Item] = {}
+        self._words: dict[str, str] = {}
 
     def names(self) -> tuple[str, ...]:
         """Every name: built in, added by a package, registered in this process."""
-        return tuple(dict.fromkeys((*self._builtins, *(point.name for point in self._points()), *self._registered)))
+        added = sorted(point.name for point in entry_points(group=self.group))
+        return tuple(dict.fromkeys((*self._builtins, *added, *self._registered)))
 
     def find(self, name: str) -> Item:
         """The item of that name.
@@ -66,14 +69,25 @@ class Registry(Generic[Item]):
         return self._loaded(point)
 
     def plugin(self, name: str) -> Plugin | None:
-        """The package that adds the item of that name; None where it is built in or registered by this process."""
-        if name in self._builtins or name in self._registered:
-            return None
-        point = self._point(name)
-        return None if point is None else _plugin(point)
+        """The package that adds the item of that name.
+
+        None where it is built in or registered by this process, and where several add one, which `find` refuses.
+        """
+        points = () if name in self._builtins or name in self._registered else self._points(name)
+        return _plugin(points[0]) if len(points) == 1 else None
+
+    def origin(self, name: str) -> str:
+        """What tells the code of an item from other code of that name, for the names of kept figures.
+
+        Empty where it is built in; the package with its version where one adds it; a word of its own for every
+        `register`, as nothing tells one version of a notebook's code from the next.
+        """
+        return self._words.get(name) or str(self.plugin(name) or "")
 
     def register(self, name: str, item: Item) -> None:
         """Add an item for the life of this process: for notebooks and tests. Worker processes do not see it.
+
+        What is computed with it is kept for this process alone.
 
         Raises:
             InputError: when there is such a name already, or the item is none of this kind.
@@ -84,22 +98,23 @@ class Registry(Generic[Item]):
         if fault is not None:
             raise InputError(f"`{self.kind}` {name}: not a {self.kind} ({fault})")
         self._registered[name] = item
+        self._words[name] = f"registered {uuid.uuid4().hex}"
 
     def unregister(self, name: str) -> None:
         """Take away what `register` added."""
-        del self._registered[name]
+        del self._registered[name], self._words[name]
 
     def is_builtin(self, name: str) -> bool:
         """Whether an item comes with this package."""
         return name in self._builtins
 
-    def _points(self) -> tuple[EntryPoint, ...]:
-        return tuple(sorted(entry_points(group=self.group), key=lambda point: point.name))
+    def _points(self, name: str) -> tuple[EntryPoint, ...]:
+        return tuple(entry_points(group=self.group, name=name))
 
     def _point(self, name: str) -> EntryPoint | None:
-        points = [point for point in self._points() if point.name == name]
+        points = self._points(name)
         if len(points) > 1:
-            packages = " and ".join(str(_plugin(point)) for point in points)
+            packages = " and ".join(sorted(str(_plugin(point)) for point in points))
             raise InputError(f"`{self.kind}` {name}: added by {packages}; uninstall all but one of them")
         return points[0] if points else None
 
@@ -107,7 +122,7 @@ class Registry(Generic[Item]):
         plugin = _plugin(point)
         try:
             item: Item = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script that is taken for a module ends the process
             reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
             raise InputError(
                 f"`{self.kind}` {point.name}: {plugin} cannot be loaded ({reason}); update or uninstall it"
@@ -124,8 +139,8 @@ def broken(kind: str, name: str, plugin: Plugin | None, fault: str) -> InputErro
     Args:
         plugin: the package that adds it; None where this process has registered it.
     """
-    whose = f"{plugin} breaks" if plugin is not None else "it breaks"
-    return InputError(f"`{kind}` {name}: {whose} the contract of a {kind} ({fault}); update or uninstall it")
+    whose, advice = ("it breaks", "correct it") if plugin is None else (f"{plugin} breaks", "update or uninstall it")
+    return InputError(f"`{kind}` {name}: {whose} the contract of a {kind} ({fault}); {advice}")
 
 
 def _plugin(point: EntryPoint) -> Plugin:

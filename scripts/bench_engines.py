@@ -103,23 +103,33 @@ def measure(task: Task, *, repeats: int, plain_repeats: int) -> dict[str, Any]:
     trials = task.run()[1]  # also imports the searcher's library, which is nobody's engine
     seconds: dict[str, list[float]] = {"bare": [], "local": [], "ray": [], "plain": []}
     same = True
+    found: list[Trial] = []
+
+    def ray() -> None:
+        found[:] = on_ray(task)
+
     for _ in range(repeats):
         seconds["bare"].append(timed(lambda: bare(task, trials)))
         seconds["local"].append(timed(lambda: task.run()))
-        found: list[Trial] = []
-        seconds["ray"].append(timed(lambda found=found: found.extend(on_ray(task))))
+        seconds["ray"].append(timed(ray))
         same = same and [trial.srcc for trial in found] == [trial.srcc for trial in trials]
     for _ in range(plain_repeats):
         seconds["plain"].append(timed(lambda: plain(task)))
     medians = {way: median(values) if values else None for way, values in seconds.items()}
+    local_by_bare = quotient(medians["local"], medians["bare"])
     return {
         "seconds": seconds,
         "median": medians,
-        "local_over_bare": medians["local"] / medians["bare"] - 1,
-        "plain_by_local": medians["plain"] / medians["local"] if medians["plain"] else None,
-        "plain_by_ray": medians["plain"] / medians["ray"] if medians["plain"] else None,
+        "local_over_bare": None if local_by_bare is None else local_by_bare - 1,
+        "plain_by_local": quotient(medians["plain"], medians["local"]),
+        "plain_by_ray": quotient(medians["plain"], medians["ray"]),
         "ray_trials_are_the_local_ones": same,
     }
+
+
+def quotient(seconds: float | None, others: float | None) -> float | None:
+    """How many times as long as the others some seconds are; None where one of them was not measured."""
+    return None if seconds is None or others is None else seconds / others
 
 
 def timed(work: Callable[[], Any]) -> float:

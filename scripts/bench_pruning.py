@@ -10,6 +10,7 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ def main() -> None:
 
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.rand(4, 3, 256, 341, generator=generator) for _ in range(2))
-    measured = {}
+    measured: dict[str, dict[str, Any]] = {}
     for name in options.backbones:
         backbone = build_backbone(name, "random").to(memory_format=torch.channels_last)
         weights = uniform_weights(backbone.channels)
@@ -53,7 +54,7 @@ def main() -> None:
             work = {"whole": partial(score, whole, x, y), "pruned": partial(score, pruned, x, y)}
             found = rates(work, options.rounds)
         faster = ratio(found["pruned"], found["whole"])
-        measured[name] = {way: spread(values).model_dump() for way, values in found.items()} | {"faster": faster}
+        measured[name] = {**{way: spread(values).model_dump() for way, values in found.items()}, "faster": faster}
     report = {"pairs_per_second": measured, "environment": environment("cpu").model_dump()}
     write_text(options.output, json.dumps(report, indent=2) + "\n")
     rows = [

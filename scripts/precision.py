@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def main() -> None:
             changes[key].append(change(result, precision, options.cache_dir))
     if not changes:
         parser.error(f"{options.results}: holds no record of a finished fp32 run")
-    measured = []
+    measured: list[dict[str, Any]] = []
     for (backbone, weights, precision), found in changes.items():
         moved, relative = np.abs([of_srcc for of_srcc, _ in found]), [of_distance for _, of_distance in found]
         measured.append(

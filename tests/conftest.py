@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -126,7 +126,7 @@ def some_weights() -> Callable[..., Any]:
     """Random weights of the given channels, 0 in the stages `without`."""
     from iqatune.metric.weights import Weights
 
-    def make(channels, seed: int = 0, without: tuple[int, ...] = ()) -> Weights:
+    def make(channels: Sequence[int], seed: int = 0, without: tuple[int, ...] = ()) -> Weights:
         alpha, beta = np.random.default_rng(seed).random((2, sum(channels)))
         starts = np.cumsum((0, *channels))
         for stage in without:

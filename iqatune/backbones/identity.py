@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from iqatune.backbones.zoo import plugin_of
+from iqatune.backbones.zoo import origin_of
 from iqatune.runtime.files import read_cached, sha256_of_file, write_text
 from iqatune.version import __version__, package_version
 
@@ -74,8 +74,8 @@ def _key(name: str, weights: str, pooling: str) -> str | None:
         except OSError:  # whoever builds the backbone says what is wrong with the file
             return None
     libraries = [package_version(package) for package in ("torch", "torchvision", "timm")]
-    plugin = plugin_of(name)
-    libraries += [] if plugin is None else [str(plugin)]
+    origin = origin_of(name)
+    libraries += [origin] if origin else []
     content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
     return hashlib.sha256(content.encode()).hexdigest()
 

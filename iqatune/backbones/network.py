@@ -169,6 +169,10 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
 
     Raises:
         InputError: for an unknown name or pooling, and parameters that cannot be had or do not fit.
+
+    Example:
+        >>> build_backbone("squeezenet", "random").channels
+        (3, 64, 128, 256, 384, 512)
     """
     info = find(name)
     if pooling not in ("auto", "native", "l2"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import numpy as np
 import torch
 import torchvision
 from torch import nn
@@ -17,7 +18,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
-from iqatune.backbones.zoo import VGG16, XCEPTION, BackboneInfo, plugin_of
+from iqatune.backbones.zoo import BACKBONES, TIMM, BackboneInfo, plugin_of
 from iqatune.errors import InputError, did_you_mean
 from iqatune.registry import broken
 
@@ -54,7 +55,7 @@ def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     """
     parameters.check_choice(weights)
     module, function = info.builder.split(":")
-    if info.builder in (VGG16.builder, XCEPTION.builder):
+    if info.name.startswith(TIMM) or BACKBONES.is_builtin(info.name):
         built: Cnn = getattr(importlib.import_module(module), function)(info, weights, seed)
         return built
     plugin = plugin_of(info.name)
@@ -75,15 +76,22 @@ def cnn_fault(cnn: Any, info: BackboneInfo) -> str | None:
     """What keeps an object from being the CNN of a zoo entry; None for nothing."""
     if not isinstance(cnn, Cnn):
         return f"its builder gives a {type(cnn).__name__}, not an iqatune.backbones.sources.Cnn"
-    if info.channels and cnn.channels != info.channels:
-        return f"its CNN has maps of {cnn.channels} channels, not of {info.channels}"
+    channels = tuple(cnn.channels)
+    if info.channels and channels != tuple(info.channels):
+        return f"its CNN has maps of {channels} channels, not of {tuple(info.channels)}"
+    mean, std = (np.asarray(values, dtype=np.float64) for values in (cnn.mean, cnn.std))
+    if not (mean.shape == std.shape == (3,) and np.isfinite((mean, std)).all() and (std > 0).all()):
+        return f"mean {cnn.mean} and std {cnn.std} are not three numbers each, those of std above 0"
     side = cnn.made_for or PROBE
     with torch.inference_mode():
         maps = cnn.network.eval()(torch.zeros(1, 3, side, side))
     maps = list(maps.values() if isinstance(maps, dict) else maps)
     axis = -1 if cnn.channels_last else 1
     found = tuple(stage.shape[axis] for stage in maps)
-    return None if found == tuple(cnn.channels) else f"its CNN gives maps of {found} channels, not of {cnn.channels}"
+    if not maps or found != channels:
+        return f"its CNN gives maps of {found} channels, not of {channels}"
+    flat = next((stage for stage in maps if stage.ndim != 4), None)
+    return None if flat is None else f"its CNN gives a map of shape {tuple(flat.shape)}, not (B, C, H, W)"
 
 
 def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:

@@ -110,7 +110,11 @@ def _fault(item: Any, name: str) -> str | None:
         return f"a {type(item).__name__}, not an iqatune.backbones.zoo.BackboneInfo"
     if item.name != name:
         return f"it calls itself '{item.name}'"
-    return None if item.builder.count(":") == 1 else f"its builder '{item.builder}' is not 'module:function'"
+    if not isinstance(item.description, str):
+        return f"its description is a {type(item.description).__name__}, not text"
+    if not isinstance(item.builder, str) or item.builder.count(":") != 1:
+        return f"its builder '{item.builder}' is not 'module:function'"
+    return None
 
 
 BACKBONES: Registry[BackboneInfo] = Registry(
@@ -158,6 +162,11 @@ def find(name: str) -> BackboneInfo:
 def plugin_of(name: str) -> Plugin | None:
     """The package that adds the backbone of that name; None where it is built in."""
     return None if name.startswith(TIMM) else BACKBONES.plugin(name)
+
+
+def origin_of(name: str) -> str:
+    """What tells the code of the backbone of that name from other code of that name; empty where it is built in."""
+    return "" if name.startswith(TIMM) else BACKBONES.origin(name)
 
 
 def _listed(name: str) -> ListedBackbone:

@@ -13,7 +13,6 @@ from iqatune.cli.options import (
     debug_option,
     device_option,
     moved_weights_option,
-    open_cache,
     option,
     quiet_option,
 )
@@ -63,6 +62,7 @@ def command(
 
     Several results stand side by side; those tied with the best are marked. Groups (--by) come with the weakest first.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation
     from iqatune.scoring.evaluate import Machine, as_csv, evaluate
 

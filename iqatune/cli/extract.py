@@ -12,7 +12,6 @@ from iqatune.cli.options import (
     data_options,
     debug_option,
     json_option,
-    open_cache,
     quiet_option,
 )
 from iqatune.cli.progress import console_progress
@@ -41,6 +40,7 @@ def command(
     A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
     next reference image.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.records.extraction import Extraction
     from iqatune.statistics.prepare import prepare
 

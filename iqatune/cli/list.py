@@ -42,7 +42,8 @@ def command(kind: Kind, *, as_json: bool) -> None:
         print(json.dumps({kind: rows}))
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    print_table(kind, columns, [[_cell(row, column) for column in columns] for row in rows], left=len(columns))
+    cells = [[_cell(row, column) for column in columns] for row in rows]
+    print_table(kind, [column.replace("_", " ") for column in columns], cells, left=len(columns))
 
 
 def _cell(row: Row, column: str) -> str:
@@ -54,7 +55,7 @@ def _cell(row: Row, column: str) -> str:
 
 def _added(row: Row, plugin: Plugin | None) -> Row:
     """A row, with the package that adds what it is of."""
-    return row if plugin is None else {**row, "added by": str(plugin)}
+    return row if plugin is None else {**row, "added_by": str(plugin)}
 
 
 def _datasets() -> list[Row]:

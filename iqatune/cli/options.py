@@ -7,18 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from click.core import ParameterSource
-from pydantic import ValidationError
 
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
-from iqatune.runtime.files import check_writable, expand_home, read_yaml
-
-if TYPE_CHECKING:
-    from iqatune.statistics.cache import Cache
+from iqatune.runtime.files import expand_home, read_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -83,11 +79,7 @@ def _made(model: type[Options], given: dict[str, Any]) -> Options | None:
     """The model of the options given; None where its one required option is not."""
     if any(given[name] is None for name, field in model.model_fields.items() if field.is_required()):
         return None
-    try:
-        return model(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"`{first['loc'][0]}` {first['input']}: {first['msg']}") from error
+    return model.parsed(given)
 
 
 def _choices(annotation: Any) -> list[str] | None:
@@ -273,19 +265,3 @@ cache_option = option(
 )
 
 runs_option = option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")
-
-
-def open_cache(folder: Path | None) -> "Cache":
-    """The cache: in the folder given, or in the platform's own place for caches.
-
-    Raises:
-        InputError: when it cannot be written.
-    """
-    # here, not above: help needs none of it
-    from platformdirs import user_cache_path
-
-    from iqatune.statistics.cache import Cache
-
-    folder = folder or user_cache_path("iqatune")
-    check_writable(folder, option="cache_dir")
-    return Cache(folder)

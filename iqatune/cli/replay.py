@@ -13,7 +13,6 @@ from iqatune.cli.options import (
     debug_option,
     json_option,
     moved_weights_option,
-    open_cache,
     option,
     quiet_option,
 )
@@ -53,6 +52,7 @@ def command(
     Exit code 0 when all are what they were to 1e-6; 1 otherwise, and what differs is named: figures, and hashes or
     other parts of the protocol.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_replay
     from iqatune.tuning.replay import replay
 

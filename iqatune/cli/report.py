@@ -11,7 +11,6 @@ from iqatune.cli.options import (
     debug_option,
     device_option,
     moved_weights_option,
-    open_cache,
     option,
     optional_data_options,
     quiet_option,
@@ -66,6 +65,7 @@ def command(
     one data set (--dataset), or have all of them scored again (--score). Evaluations that were kept in the folder
     ('iqatune evaluate --by distortion --format json > FILE.json') are used as well.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.report.build import Scoring, write_report
     from iqatune.scoring.evaluate import Machine
 

@@ -10,7 +10,6 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     json_option,
-    open_cache,
     quiet_option,
     run_options,
     runs_option,
@@ -40,6 +39,7 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
     Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE-sSEED/ with result.json (the best alpha and beta, and how well they
     do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search
     from iqatune.tuning.run import run_search
 

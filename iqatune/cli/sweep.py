@@ -12,7 +12,6 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     json_option,
-    open_cache,
     option,
     quiet_option,
     runs_option,
@@ -56,6 +55,7 @@ def command(
     Writes a folder for every run, as search does, and OUTPUT/sweep.json about all of them. Interrupted and run again,
     it goes on where it stopped; finished cells are skipped. Exits with 1 if a cell failed.
     """
+    from iqatune.api.cache import open_cache
     from iqatune.cli.grid_view import grid_view, print_sweep
     from iqatune.tuning.grid import read_grid
     from iqatune.tuning.sweep import run_sweep

@@ -1,22 +1,31 @@
 """The data sets by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
 from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
-from iqatune.datasets.table import PairTable
+from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
+from iqatune.records.vocabulary import Better
 from iqatune.registry import Plugin, Registry, broken
 
 
 def _fault(item: Any, name: str) -> str | None:
     if not isinstance(item, Adapter):
         return f"a {type(item).__name__}, not an iqatune.datasets.adapter.Adapter"
+    if not isinstance(item.info, DatasetInfo):
+        return f"its info is a {type(item.info).__name__}, not an iqatune.datasets.adapter.DatasetInfo"
     if item.info.name != name:
         return f"it calls itself '{item.info.name}'"
+    if not isinstance(item.info.description, str) or not isinstance(item.info.source, str):
+        return "its description and its source are not text"
+    if not isinstance(item.info.labels, tuple):
+        return f"its labels are a {type(item.info.labels).__name__}, not a tuple"
     return None if callable(item.load) else "its load cannot be called"
 
 
@@ -58,35 +67,60 @@ def load_pairs(options: DataOptions) -> PairTable:
     plugin = DATASETS.plugin(options.dataset)
     try:
         table = adapter.load(options)
+        fault = table_fault(table, options.dataset)
     except InputError:
         raise
     except Exception as error:
         raise broken("dataset", options.dataset, plugin, f"{type(error).__name__}: {error}") from error
-    fault = table_fault(table)
     if fault is not None:
         raise broken("dataset", options.dataset, plugin, fault)
     return table
 
 
-def table_fault(table: Any) -> str | None:
-    """What keeps an object from being a table that can be tuned on; None for nothing."""
+def table_fault(table: Any, dataset: str) -> str | None:
+    """What keeps an object from being the table of a data set that can be tuned on; None for nothing."""
     if not isinstance(table, PairTable):
         return f"it loads a {type(table).__name__}, not a PairTable"
+    if table.dataset != dataset:
+        return f"its table is of '{table.dataset}'"
+    if table.better not in get_args(Better):
+        return f"better is '{table.better}', not one of {', '.join(get_args(Better))}"
+    if not isinstance(table.label, str) or not isinstance(table.label_sha256, str):
+        return "its label and label_sha256 are not text"
     if len(table) < MINIMUM_PAIRS:
         return f"{len(table)} pairs, and a rank correlation needs at least {MINIMUM_PAIRS}"
-    if not np.isfinite(table.quality).all():
-        return "not every quality is a number"
     sign = 1.0 if table.better == "higher" else -1.0
-    for pair in table.pairs:
-        if pair.quality != sign * pair.score:
-            return f"the quality of {pair.distorted} is not its score, oriented by better = {table.better}"
-        for path in (pair.reference, pair.distorted):
-            if not path.is_absolute():
-                return f"{path} is no absolute path"
-    ids: dict[str, object] = {}
-    for pair in table.pairs:
-        if ids.setdefault(pair.reference_id, pair.reference) != pair.reference:
+    fault = next((fault for pair in table.pairs if (fault := _pair_fault(pair, sign)) is not None), None)
+    if fault is not None:
+        return fault
+    if len(set(table.quality.tolist())) == 1:
+        return f"every score is {table.pairs[0].score:g}, and scores that do not differ cannot be predicted"
+    return _reference_fault(table.pairs)
+
+
+def _pair_fault(pair: Any, sign: float) -> str | None:
+    if not isinstance(pair, Pair):
+        return f"its table holds a {type(pair).__name__}, not a Pair"
+    for path in (pair.reference, pair.distorted):
+        if not isinstance(path, Path) or not path.is_absolute():
+            return f"{path} is no absolute path"
+    if not np.isfinite(pair.quality):
+        return f"the quality of {pair.distorted} is {pair.quality}, not a finite number"
+    if pair.quality != sign * pair.score:
+        better = "higher" if sign > 0 else "lower"
+        return f"the quality of {pair.distorted} is not its score, oriented by better = {better}"
+    return None
+
+
+def _reference_fault(pairs: Sequence[Pair]) -> str | None:
+    references: dict[str, Path] = {}
+    names: dict[Path, str] = {}
+    for pair in pairs:
+        if references.setdefault(pair.reference_id, pair.reference) != pair.reference:
             return f"two references are called '{pair.reference_id}'"
+        # it would stand on both sides of a fold
+        if names.setdefault(pair.reference, pair.reference_id) != pair.reference_id:
+            return f"{pair.reference} is called '{names[pair.reference]}' and '{pair.reference_id}'"
     return None
 
 
@@ -96,7 +130,7 @@ def available() -> tuple[ListedDataset, ...]:
 
 
 def _listed(name: str) -> ListedDataset:
-    plugin = None if DATASETS.is_builtin(name) else DATASETS.plugin(name)
+    plugin = DATASETS.plugin(name)
     try:
         return ListedDataset(DATASETS.find(name).info, plugin)
     except InputError as error:

@@ -108,6 +108,11 @@ class Metric(nn.Module):
 
     Raises:
         ValueError: when the weights are not the backbone's, or `reduction` is no reduction.
+
+    Example:
+        >>> metric = Metric.load("metric.safetensors").to("cuda")  # doctest: +SKIP
+        >>> metric(metric.read("original.png"), metric.read("compressed.jpg"))  # doctest: +SKIP
+        tensor([0.0731], device='cuda:0')
     """
 
     higher_is_better = False

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from iqatune.runtime.files import expand_home
+
 
 def _nan_from_null(value: Any) -> Any:
     return math.nan if value is None else value
@@ -17,11 +19,12 @@ Number = Annotated[float, BeforeValidator(_nan_from_null)]
 
 
 def _text_of_path(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return expand_home(text) if isinstance(text, str) else text
 
 
 PathText = Annotated[str, BeforeValidator(_text_of_path)]
-"""A path as text, as records hold it; a `Path` is taken too."""
+"""A path as text, as records hold it; a `Path` is taken too, and ~ is the user's own folder."""
 
 
 class Model(BaseModel):

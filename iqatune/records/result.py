@@ -1,6 +1,5 @@
 """The record of a run, `result.json` (schema iqatune.result/1); docs/result.schema.json is its JSON Schema."""
 
-import json
 from pathlib import Path
 from typing import Final, Literal
 
@@ -155,13 +154,3 @@ def read_result(path: Path) -> Result:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: not a record of {RESULT_SCHEMA} ({place}: {first['msg']})") from error
-
-
-def json_schema() -> str:
-    """The published JSON Schema of `result.json`, as text."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": RESULT_SCHEMA,
-        **Result.model_json_schema(by_alias=True),
-    }
-    return json.dumps(schema, indent=2) + "\n"

@@ -1,11 +1,48 @@
-"""What a worker process does first. Imports nothing that has threads, so that their number can still be set."""
+"""Worker processes, and what each does first. Imports nothing that has threads: their number can still be set."""
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def worker_pool(processes: int) -> ProcessPoolExecutor:
+    """A pool of up to so many processes, each of which ends with this one.
+
+    They are fresh ones and import nothing of the program that runs, so a script needs no `if __name__ == "__main__"`.
+    """
+    return ProcessPoolExecutor(processes, _Context(), initializer=prepare_worker)
+
+
+class _Process(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
+        with _nameless_program():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+@contextmanager
+def _nameless_program() -> Iterator[None]:
+    """Let a process that is started here not run the program's own file: all that it works on is in this package."""
+    program = sys.modules["__main__"]
+    hidden: dict[str, Any] = {name: vars(program)[name] for name in ("__spec__", "__file__") if name in vars(program)}
+    vars(program).update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        vars(program).update(hidden)
 
 
 def prepare_worker() -> None:

@@ -100,7 +100,7 @@ def _piq(name: str, function: str, description: str, *, luma: bool = False, mini
 PSNR = _piq("psnr", "psnr", "peak signal-to-noise ratio, RGB")
 SSIM = _piq("ssim", "ssim", "structural similarity, luma, downsampled as by its authors", luma=True, minimum_size=11)
 MS_SSIM = _piq("ms-ssim", "multi_scale_ssim", "multi-scale structural similarity, luma", luma=True, minimum_size=161)
-FSIM = _piq("fsim", "fsim", "feature similarity with chrominance (FSIMc), RGB")
+FSIM = _piq("fsim", "fsim", "feature similarity with chrominance (FSIMc), RGB", minimum_size=2)
 VIF = _piq("vif", "vif_p", "visual information fidelity in the pixel domain, luma", luma=True, minimum_size=41)
 
 
@@ -109,6 +109,10 @@ def _fault(item: Any, name: str) -> str | None:
         return f"a {type(item).__name__}, not an iqatune.scoring.baselines.Baseline"
     if item.name != name:
         return f"it calls itself '{item.name}'"
+    if not all(isinstance(text, str) and text for text in (item.description, item.package, item.module)):
+        return "its description, its package and its module are not text"
+    if not isinstance(item.minimum_size, int) or item.minimum_size < 1:
+        return f"its minimum_size is {item.minimum_size}, not a number of pixels"
     return None if callable(item.build) else "its build cannot be called"
 
 
@@ -157,10 +161,17 @@ def find(name: str) -> Baseline:
         InputError: when there is none, or what it needs is not installed.
     """
     baseline = BASELINES.find(name)
-    if find_spec(baseline.module) is None:
+    if not _is_importable(baseline.module):
         install = baseline.package if baseline.extra is None else f"iqatune[{baseline.extra}]"
         raise InputError(f"`baseline` {name}: needs {baseline.module}; install {install}")
     return baseline
+
+
+def _is_importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except Exception:  # noqa: BLE001 - what a dotted name is part of is imported, and may fail in any way
+        return False
 
 
 def baseline_scores(
@@ -187,7 +198,7 @@ def baseline_scores(
             file = cache.baseline_file(_key(baseline, resize, images))
             found = _cached(file, len(pairs))
             if found is None:
-                measure = measure or _Measure(baseline, baseline.build(), resize=resize, device=device)
+                measure = measure or _Measure(baseline, resize=resize, device=device)
                 found = [measure(pair) for pair in pairs]
                 write_text(file, json.dumps(found))
             scores += found
@@ -207,9 +218,11 @@ def _cached(path: Path, size: int) -> list[float] | None:
 class _Measure:
     """Measures one pair after another."""
 
-    def __init__(self, baseline: Baseline, compare: Compare, *, resize: int | None, device: str) -> None:
+    def __init__(self, baseline: Baseline, *, resize: int | None, device: str) -> None:
         self._baseline = baseline
-        self._compare = compare
+        self._is_builtin = BASELINES.is_builtin(baseline.name)
+        self._plugin = BASELINES.plugin(baseline.name)
+        self._compare: Compare = self._guarded(baseline.build)
         self._resize = resize
         self._device = device
 
@@ -237,19 +250,29 @@ class _Measure:
             return self._checked(x, y)
 
     def _checked(self, reference: "Tensor", distorted: "Tensor") -> float:
-        """What the comparison gives; a plug-in that fails, or gives no number, is named."""
-        if BASELINES.is_builtin(self._baseline.name):
-            return float(self._compare(reference, distorted))
-        plugin = BASELINES.plugin(self._baseline.name)
-        try:
-            value = float(self._compare(reference, distorted))
-        except Exception as error:
-            raise broken("baseline", self._baseline.name, plugin, f"{type(error).__name__}: {error}") from error
-        if math.isnan(value):
-            raise broken("baseline", self._baseline.name, plugin, "its number for two images is NaN")
+        """What the comparison gives; a plug-in that gives no finite number is named."""
+        value: float = self._guarded(lambda: float(self._compare(reference, distorted)))
+        if not self._is_builtin and not math.isfinite(value):
+            raise self._broken(f"its number for two images is {value}")
         return value
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        """What the work gives; a plug-in that fails in it is named."""
+        if self._is_builtin:
+            return work()
+        try:
+            return work()
+        except InputError:
+            raise
+        except Exception as error:
+            raise self._broken(f"{type(error).__name__}: {error}") from error
+
+    def _broken(self, fault: str) -> InputError:
+        return broken("baseline", self._baseline.name, self._plugin, fault)
 
 
 def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:
     content = [VERSION, package_version(baseline.package), baseline.name, resize, images]
+    origin = BASELINES.origin(baseline.name)
+    content += [origin] if origin else []
     return f"{baseline.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from iqatune.backbones import identity as identities
 from iqatune.backbones.identity import Identity
-from iqatune.backbones.zoo import plugin_of
+from iqatune.backbones.zoo import origin_of
 from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
@@ -132,5 +132,5 @@ def settings_of(backbone: Identity, options: BackboneOptions) -> Settings:
         resize=options.resize,
         precision=options.precision,
         channels=tuple(backbone.channels),
-        plugin=str(plugin_of(backbone.name) or ""),
+        plugin=origin_of(backbone.name),
     )

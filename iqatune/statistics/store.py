@@ -36,7 +36,7 @@ class Settings:
         resize: the short side that larger images are brought down to; None for no resize.
         precision: of the backbone's arithmetic: fp32, bf16 or fp16.
         channels: of every stage.
-        plugin: the package that adds the backbone, with its version; empty where it is built in.
+        plugin: what tells the code of a backbone that is not built in (`Registry.origin`); empty where it is.
     """
 
     backbone: str

@@ -5,7 +5,6 @@ Of the space `stage+K` the descriptors that its tilts are made of come from all 
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
@@ -19,7 +18,7 @@ from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.records.result import Fold, HeldOut
 from iqatune.records.trial import Trial
-from iqatune.runtime.worker import prepare_worker
+from iqatune.runtime.worker import worker_pool
 from iqatune.search.loop import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
@@ -64,7 +63,7 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
         yield lambda: [_best(fold) for fold in tasks]
         return
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=prepare_worker)
+    pool = worker_pool(processes)
     try:
         futures = [pool.submit(_best, fold) for fold in tasks]
         yield lambda: [future.result() for future in futures]

@@ -38,11 +38,7 @@ class Cell:
 
 
 def read_grid(path: Path, device: str = "auto") -> tuple[Cell, ...]:
-    """The cells of a grid file, every name and number in them checked.
-
-    Every key is an option of `iqatune search`, in singular or plural, with one value or a list of them; the cells are
-    all combinations. An entry of a list may also be a mapping of options that belong together, such as a data set and
-    its folder.
+    """The cells of a grid file, as `cells_of` makes them.
 
     Args:
         path: the grid, as YAML.
@@ -52,52 +48,69 @@ def read_grid(path: Path, device: str = "auto") -> tuple[Cell, ...]:
         InputError: naming the file, for whatever is wrong in it.
     """
     content = read_yaml(path, str(path), "options and lists of values, as 'searchers: [random, bohb]'")
-    axes = _axes(path, content)
+    return cells_of(content, str(path), device)
+
+
+def cells_of(grid: Mapping[Any, Any], source: str, device: str = "auto") -> tuple[Cell, ...]:
+    """The cells of a grid, every name and number in them checked.
+
+    Every key is an option of `iqatune search`, in singular or plural, with one value or a list of them; the cells are
+    all combinations. An entry of a list may also be a mapping of options that belong together, such as a data set and
+    its folder.
+
+    Args:
+        source: what errors call the grid.
+        device: of the runs whose grid names none.
+
+    Raises:
+        InputError: naming the grid, for whatever is wrong in it.
+    """
+    axes = _axes(source, grid)
     for name in REQUIRED:
         if not any(name in entry for axis in axes.values() for entry in axis):
-            raise InputError(f"{path}: says nothing about '{name}s'; name at least one")
-    runs = [_run(path, entries, device) for entries in itertools.product(*axes.values())]
+            raise InputError(f"{source}: says nothing about '{name}s'; name at least one")
+    runs = [_run(source, entries, device) for entries in itertools.product(*axes.values())]
     for run in runs:
-        _check(path, run)
+        _check(source, run)
     twice = next((run for place, run in enumerate(runs) if run in runs[:place]), None)
     if twice is not None:
-        raise InputError(f"{path}: lists {_words(twice)} twice; take one away")
+        raise InputError(f"{source}: lists {_words(twice)} twice; take one away")
     return tuple(Cell(run, place) for run, place in zip(runs, _places(runs), strict=True))
 
 
-def _axes(path: Path, content: Mapping[Any, Any]) -> dict[str, list[dict[str, Any]]]:
+def _axes(source: str, content: Mapping[Any, Any]) -> dict[str, list[dict[str, Any]]]:
     """For every option the grid names the entries to combine, each a few options with their values."""
     axes: dict[str, list[dict[str, Any]]] = {}
     for key, value in content.items():
-        option = _option(path, key, plural=True)
+        option = _option(source, key, plural=True)
         if option in axes:
-            raise InputError(f"{path}: '{key}' is given twice; write one list")
+            raise InputError(f"{source}: '{key}' is given twice; write one list")
         several = value if isinstance(value, list) and option not in LISTS else [value]
         if not several:
-            raise InputError(f"{path}: '{key}' is empty; give a value, or leave it out")
-        axes[option] = [_entry(path, option, given) for given in several]
+            raise InputError(f"{source}: '{key}' is empty; give a value, or leave it out")
+        axes[option] = [_entry(source, option, given) for given in several]
     # the data set and the backbone change slowest, so that their statistics are loaded once
     return {name: axes[name] for name in (*REQUIRED[:2], *axes) if name in axes}
 
 
-def _option(path: Path, key: Any, *, plural: bool) -> str:
+def _option(source: str, key: Any, *, plural: bool) -> str:
     name = str(key).replace("-", "_")
     if name in NOT_OF_A_GRID:
-        raise InputError(f"{path}: '{key}' is no option of a grid; a sweep has `address` and `jobs`")
+        raise InputError(f"{source}: '{key}' is no option of a grid; a sweep has `address` and `jobs`")
     if name in OPTIONS:
         return name
     if plural and name.removesuffix("s") in OPTIONS:
         return name.removesuffix("s")
     known = [f"{option}s" if plural and option in REQUIRED else option for option in OPTIONS]
-    raise InputError(f"{path}: unknown key '{key}'; {did_you_mean(name, known)}")
+    raise InputError(f"{source}: unknown key '{key}'; {did_you_mean(name, known)}")
 
 
-def _entry(path: Path, option: str, value: Any) -> dict[str, Any]:
+def _entry(source: str, option: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {option: _value(option, value)}
-    entry = {_option(path, key, plural=False): given for key, given in value.items()}
+    entry = {_option(source, key, plural=False): given for key, given in value.items()}
     if option not in entry:
-        raise InputError(f"{path}: an entry of '{option}s' has no '{option}' ({dict(value)})")
+        raise InputError(f"{source}: an entry of '{option}s' has no '{option}' ({dict(value)})")
     return {name: _value(name, given) for name, given in entry.items()}
 
 
@@ -109,28 +122,29 @@ def _value(option: str, value: Any) -> Any:
     return value
 
 
-def _run(path: Path, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
+def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
     options: dict[str, Any] = {}
     for entry in entries:
         for name, value in entry.items():
             if name in options:
-                raise InputError(f"{path}: '{name}' is given by two keys at once; keep it in one place")
+                raise InputError(f"{source}: '{name}' is given by two keys at once; keep it in one place")
             options[name] = value
     try:
         return Run(**{"device": device, **options})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise InputError(f"{path}: {name} '{options.get(name)}': {first['msg']}") from error
+        raise InputError(f"{source}: {name} '{options.get(name)}': {first['msg']}") from error
 
 
-def _check(path: Path, run: Run) -> None:
+def _check(source: str, run: Run) -> None:
     try:
         check_run(run)
     except InputError as error:
-        raise InputError(f"{path}: {error.line}") from error
-    if run.backbone_weights not in ("pretrained", "random") and not Path(run.backbone_weights).is_file():
-        raise InputError(f"{path}: backbone_weights '{run.backbone_weights}': no such file; give its path, or 'random'")
+        raise InputError(f"{source}: {error.line}") from error
+    weights = run.backbone_weights
+    if weights not in ("pretrained", "random") and not Path(weights).is_file():
+        raise InputError(f"{source}: backbone_weights '{weights}': no such file; give its path, or 'random'")
 
 
 def _places(runs: Sequence[Run]) -> list[Path]:

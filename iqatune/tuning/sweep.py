@@ -223,10 +223,10 @@ def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> No
     """Say before they run which cells' searchers cannot act as their names say; the others' seeds change nothing."""
     for run in {(cell.run.searcher, cell.run.space, cell.run.samples): cell.run for cell in cells}.values():
         try:
-            problem = problem_of(run, prepared)
+            warning = find(run.searcher).degenerate(problem_of(run, prepared))
         except InputError:
-            continue  # a space that this backbone does not have: the cell itself will say so
-        warning = find(run.searcher).degenerate(problem)
+            # a space that this backbone does not have, or a searcher that is broken: the cell itself will say so
+            continue
         if warning is not None:
             progress.warn(f"{run.dataset}, {run.backbone}: {warning}")
 

@@ -19,7 +19,7 @@ from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.cluster import cluster
 from iqatune.runtime.threads import processors
-from iqatune.runtime.worker import prepare_worker
+from iqatune.runtime.worker import worker_pool
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning.run import search_prepared
 
@@ -126,7 +126,7 @@ class LocalWorkers:
         self._start(job, shared, attempt=1)
 
     def _start(self, job: Job, shared: "_Mapped", attempt: int) -> None:
-        executor = self._free.pop() if self._free else _one_process()
+        executor = self._free.pop() if self._free else worker_pool(1)
         self._busy[executor.submit(_run_mapped, job, shared)] = (executor, job, shared, attempt)
 
     def next(self) -> list[Ended]:
@@ -227,7 +227,3 @@ def reason(error: BaseException) -> str:
     if isinstance(error, InputError):
         return error.command_line
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _one_process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=prepare_worker)

@@ -38,7 +38,7 @@ def test_devices_that_are_not_there_are_refused(
         resolve_device(name)
 
 
-def test_a_gpu_may_have_a_leading_zero(monkeypatch) -> None:
+def test_a_gpu_may_have_a_leading_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert resolve_device("cuda:01") == torch.device("cuda", 1)

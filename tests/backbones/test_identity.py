@@ -28,7 +28,9 @@ def test_what_was_built_is_remembered(parameters: Path, tmp_path: Path) -> None:
         built = build_backbone(*options).identity
         remember(built, *options, memo=memo)
         assert recall(*options, memo=memo) == built
-    assert recall("squeezenet", "random", "auto", memo=memo).weights == "random"  # type: ignore[union-attr]
+    found = recall("squeezenet", "random", "auto", memo=memo)
+    assert found is not None
+    assert found.weights == "random"
 
 
 def test_every_option_and_the_files_content_make_another(parameters: Path, tmp_path: Path) -> None:

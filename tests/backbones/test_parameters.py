@@ -10,7 +10,7 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.errors import InputError
@@ -23,7 +23,8 @@ def whole() -> dict[str, Tensor]:
     """A whole SqueezeNet's parameters, classifier and all, as torchvision would save them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
-        return torchvision.models.squeezenet1_1().state_dict()
+        network: nn.Module = torchvision.models.squeezenet1_1()
+        return network.state_dict()
 
 
 def _saved(state: Any, path: Path) -> str:
@@ -120,11 +121,11 @@ def test_batch_counts_change_nothing(random_backbone: Callable[..., Backbone], t
 def test_one_changed_value_changes_the_hash(whole: dict[str, Tensor], tmp_path: Path) -> None:
     changed = {key: value.clone() for key, value in whole.items()}
     changed["features.12.expand3x3.bias"][7] += 1e-6
-    one, other = (
+    whole_sha256, changed_sha256 = (
         build_backbone("squeezenet", _saved(state, tmp_path / f"{number}.pth")).parameters_sha256
         for number, state in enumerate((whole, changed))
     )
-    assert one != other
+    assert whole_sha256 != changed_sha256
 
 
 def _refused(name: str, weights: str, message: str) -> None:

@@ -63,7 +63,9 @@ def test_maps_that_come_channels_last_are_permuted(random_backbone: Callable[...
         torch.testing.assert_close(mine, other.movedim(-1, 1))
 
 
-def _sequential(name: str, whole: nn.Module, normalised: Tensor) -> list[Tensor]:
+def _sequential(
+    name: str, whole: torchvision.models.VGG | torchvision.models.AlexNet, normalised: Tensor
+) -> list[Tensor]:
     """The maps before every max pooling (VGG) or after every ReLU (AlexNet), told by what the layers are."""
     maps, last = [], normalised
     for layer in whole.features:
@@ -75,7 +77,7 @@ def _sequential(name: str, whole: nn.Module, normalised: Tensor) -> list[Tensor]
     return maps
 
 
-def _squeezenet(whole: nn.Module, normalised: Tensor) -> list[Tensor]:
+def _squeezenet(whole: torchvision.models.SqueezeNet, normalised: Tensor) -> list[Tensor]:
     maps, fires = [], 0
     for layer in whole.features:
         normalised = layer(normalised)
@@ -85,7 +87,7 @@ def _squeezenet(whole: nn.Module, normalised: Tensor) -> list[Tensor]:
     return maps
 
 
-def _resnet(whole: nn.Module, normalised: Tensor) -> list[Tensor]:
+def _resnet(whole: torchvision.models.ResNet, normalised: Tensor) -> list[Tensor]:
     first = whole.bn1(whole.conv1(normalised)).clamp(min=0)
     maps = [first]
     state = whole.maxpool(first)
@@ -130,16 +132,17 @@ def test_xceptions_stages_are_the_maps_of_timms_own_forward_pass(
 ) -> None:
     backbone = random_backbone("xception")
     whole = timm.create_model("legacy_xception", num_classes=0).eval()
+    layer = whole.get_submodule
     whole.load_state_dict({key.removeprefix("body."): value for key, value in backbone._network.state_dict().items()})
     with torch.no_grad():
-        state = whole.act1(whole.bn1(whole.conv1((images - 0.5) / 0.5)))
-        expected = [state := whole.act2(whole.bn2(whole.conv2(state)))]
+        state = layer("act1")(layer("bn1")(layer("conv1")((images - 0.5) / 0.5)))
+        expected = [state := layer("act2")(layer("bn2")(layer("conv2")(state)))]
         for number in range(1, 13):
-            state = getattr(whole, f"block{number}")(state)
+            state = layer(f"block{number}")(state)
             if number in (1, 2, 11):
                 expected.append(state.clamp(min=0))
-        state = whole.act3(whole.bn3(whole.conv3(state)))
-        expected.append(whole.act4(whole.bn4(whole.conv4(state))))
+        state = layer("act3")(layer("bn3")(layer("conv3")(state)))
+        expected.append(layer("act4")(layer("bn4")(layer("conv4")(state))))
         stages = backbone(images)[1:]
     for mine, theirs in zip(stages, expected, strict=True):
         torch.testing.assert_close(mine, theirs)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,12 @@ def test_peers_hold_the_shared_parameters_and_download_nothing(peer: Peer, monke
     monkeypatch.setattr("urllib.request.urlopen", no_download)
     state = _state(peer.backbone)
     built: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "eval", lambda module: built.append(module) or module.train(False))
+
+    def noted(module: torch.nn.Module) -> torch.nn.Module:
+        built.append(module)
+        return module.train(False)
+
+    monkeypatch.setattr(torch.nn.Module, "eval", noted)
     compare = compare_with(peer.backbone, state, torch.device("cpu"))[peer.name]
     first = next(tensor for key, tensor in state.items() if key.endswith("weight"))
     assert any(torch.equal(first, tensor) for tensor in built[-1].parameters())
@@ -84,7 +90,7 @@ def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
         assert work == {}
 
 
-def test_a_quick_bench(iqatune, tmp_path: Path) -> None:
+def test_a_quick_bench(iqatune: Callable[..., Any], tmp_path: Path) -> None:
     ran = iqatune("bench", "--quick", "--backbone", "alexnet", "--output", tmp_path / "bench", "--json", "--quiet")
     assert ran.code == 0, ran.err
     bench = Bench.model_validate_json((tmp_path / "bench" / "bench.json").read_text())
@@ -109,6 +115,6 @@ def test_rays_tuner_is_measured_beside_the_same_search_here(capfd: pytest.Captur
     assert capfd.readouterr().out == ""
 
 
-def test_a_bench_of_what_is_not_there(iqatune) -> None:
+def test_a_bench_of_what_is_not_there(iqatune: Callable[..., Any]) -> None:
     assert iqatune("bench", "--backbone", "vgg99").code == 2
     assert iqatune("bench", "--quick", "--device", "cuda:99").code == 2

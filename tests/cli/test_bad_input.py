@@ -26,7 +26,7 @@ def refused(iqatune: Callable[..., Any], small_cache: Path) -> Callable[..., str
         ran = iqatune(*arguments, "--cache-dir", small_cache)
         assert ran.code == 2, (ran.code, ran.err)
         assert ran.out == ""
-        lines = [line for line in ran.err.splitlines() if not line.startswith("warning: ")]
+        lines: list[str] = [line for line in ran.err.splitlines() if not line.startswith("warning: ")]
         assert len(lines) == 1, ran.err
         assert lines[0].startswith("iqatune: ")
         assert "Traceback" not in ran.err

@@ -51,7 +51,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     )  # fmt: skip
     assert ran.code == 0, ran.err
     evaluation = json.loads(ran.out)
-    assert [one["kind"] for one in evaluation["results"]] == ["tuned", "tuned", "uniform", "baseline"]
+    assert [result["kind"] for result in evaluation["results"]] == ["tuned", "tuned", "uniform", "baseline"]
     record_uniform = record["baselines"]["uniform"]
     assert evaluation["results"][2]["srcc"] == pytest.approx(record_uniform["srcc"], abs=1e-9)
 

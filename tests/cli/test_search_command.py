@@ -35,7 +35,8 @@ def search(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> Ca
 
 def _record(searcher: str = "random", space: str = "stage", seed: int = 0, output: str = "runs") -> dict[str, Any]:
     path = Path(output, "csv", "squeezenet", f"{searcher}-{space}-s{seed}", "result.json")
-    return json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
 
 
 def _without_time(record: dict[str, Any]) -> dict[str, Any]:
@@ -275,14 +276,14 @@ def test_evaluate_gives_the_searchs_figures_back(
     ran = iqatune(*evaluate, "--by", "distortion", "--format", "json")
     assert ran.code == 0, ran.err
     evaluation = json.loads(ran.out)
-    for searcher, one in zip(("random", "nevergrad"), evaluation["results"], strict=True):
+    for searcher, result in zip(("random", "nevergrad"), evaluation["results"], strict=True):
         best = _record(searcher)["best"]
         for name in ("srcc", "krcc", "plcc"):
-            assert one[name] == pytest.approx(best[name], abs=1e-9)
-        assert {group["group"]: group["pairs"] for group in one["groups"]} == {"noise": 30, "blur": 18}
-        figures = [group["srcc"] for group in one["groups"]]
+            assert result[name] == pytest.approx(best[name], abs=1e-9)
+        assert {group["group"]: group["pairs"] for group in result["groups"]} == {"noise": 30, "blur": 18}
+        figures = [group["srcc"] for group in result["groups"]]
         assert figures == sorted(figures)
-    assert any(one["tied_with_best"] for one in evaluation["results"])
+    assert any(result["tied_with_best"] for result in evaluation["results"])
     table = iqatune(*evaluate)
     assert f"{evaluation['results'][0]['srcc']:.4f}" in table.out
     rows = iqatune(*evaluate, "--by", "reference", "--format", "csv").out.splitlines()

@@ -1,5 +1,6 @@
 """What cannot be used is refused in one line that names the file or option."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def refused(request: DataOptions) -> str:
 
 
 @pytest.fixture
-def tid2013(tmp_path) -> Path:
+def tid2013(tmp_path: Path) -> Path:
     """Five pairs of one reference."""
     for folder in ("reference_images", "distorted_images"):
         (tmp_path / folder).mkdir()
@@ -36,18 +37,18 @@ def write_tid(root: Path, lines: list[str]) -> None:
     (root / "mos_with_names.txt").write_text("\n".join(lines))
 
 
-def test_the_small_set_is_good(tid2013):
+def test_the_small_set_is_good(tid2013: Path) -> None:
     """Otherwise the refusals below would prove nothing."""
     assert len(load_pairs(DataOptions(dataset="tid2013", data_root=tid2013))) == 5
 
 
-def test_unknown_dataset_is_suggested(tmp_path):
+def test_unknown_dataset_is_suggested(tmp_path: Path) -> None:
     message = refused(DataOptions(dataset="tid2012", data_root=tmp_path))
     assert message.startswith("--dataset tid2012")
     assert "'tid2013'" in message
 
 
-def test_no_root(monkeypatch):
+def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IQATUNE_DATA", raising=False)
     message = refused(DataOptions(dataset="kadid10k"))
     assert "--data-root" in message
@@ -55,7 +56,7 @@ def test_no_root(monkeypatch):
     assert "https://" in message
 
 
-def test_missing_root(tmp_path, monkeypatch):
+def test_missing_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(tmp_path / "nowhere") in refused(DataOptions(dataset="live", data_root=tmp_path / "nowhere"))
     monkeypatch.setenv("IQATUNE_DATA", str(tmp_path))
     assert f"$IQATUNE_DATA {tmp_path / 'live'}" in refused(DataOptions(dataset="live"))
@@ -70,7 +71,7 @@ def test_missing_root(tmp_path, monkeypatch):
         ("csiq", "csiq.DMOS.xlsx"),
     ],
 )
-def test_missing_label_file(tmp_path, name, label):
+def test_missing_label_file(tmp_path: Path, name: str, label: str) -> None:
     message = refused(DataOptions(dataset=name, data_root=tmp_path))
     assert f"{tmp_path / label}: no such label file" in message
 
@@ -79,13 +80,13 @@ def test_missing_label_file(tmp_path, name, label):
     ("name", "label"), [("kadid10k", "dmos.csv"), ("live", "dmos_realigned.mat"), ("csiq", "csiq.DMOS.xlsx")]
 )
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe not a label file \x00\x01", b"PK\x03\x04 cut off"])
-def test_damaged_label_file(tmp_path, name, label, content):
+def test_damaged_label_file(tmp_path: Path, name: str, label: str, content: bytes) -> None:
     (tmp_path / label).write_bytes(content)
     (tmp_path / "refnames_all.mat").write_bytes(b"")
     assert str(tmp_path / label) in refused(DataOptions(dataset=name, data_root=tmp_path))
 
 
-def test_unknown_label(live_tree, tid2013):
+def test_unknown_label(live_tree: Path, tid2013: Path) -> None:
     message = refused(DataOptions(dataset="live", data_root=live_tree, label="dmos_realined.mat"))
     assert message.startswith("--label dmos_realined.mat")
     assert "'dmos_realigned.mat'" in message
@@ -93,19 +94,19 @@ def test_unknown_label(live_tree, tid2013):
     assert "--label" in refused(DataOptions(dataset="demo", data_root=tid2013, label="mos.txt"))
 
 
-def test_unknown_distortion_to_exclude(csiq_tree):
+def test_unknown_distortion_to_exclude(csiq_tree: Path) -> None:
     message = refused(DataOptions(dataset="csiq", data_root=csiq_tree, exclude=("contarst",)))
     assert message.startswith("--exclude contarst")
     assert "'contrast'" in message
 
 
-def test_options_of_the_csv_alone(tid2013):
+def test_options_of_the_csv_alone(tid2013: Path) -> None:
     assert "--better" in refused(DataOptions(dataset="tid2013", data_root=tid2013, better="higher"))
     assert "--pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013, pairs=tid2013 / "pairs.csv"))
     assert "--better" in refused(DataOptions(dataset="demo", data_root=tid2013, better="higher"))
 
 
-def test_first_absent_image_and_their_number_are_named(tid2013):
+def test_first_absent_image_and_their_number_are_named(tid2013: Path) -> None:
     (tid2013 / "distorted_images" / "i01_01_2.bmp").unlink()
     message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "I01_01_2.bmp" in message
@@ -121,7 +122,7 @@ def test_first_absent_image_and_their_number_are_named(tid2013):
     assert [pair.level for pair in table.pairs] == [1, 3, 5]
 
 
-def test_absent_reference_is_named(tid2013):
+def test_absent_reference_is_named(tid2013: Path) -> None:
     (tid2013 / "reference_images" / "I01.BMP").unlink()
     message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "I01.BMP" in message
@@ -129,7 +130,7 @@ def test_absent_reference_is_named(tid2013):
     assert "0 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013, allow_missing=True))
 
 
-def test_images_of_an_excluded_distortion_need_not_be_there(tid2013):
+def test_images_of_an_excluded_distortion_need_not_be_there(tid2013: Path) -> None:
     write_tid(tid2013, [*(f"{level} I01_01_{level}.bmp" for level in range(1, 6)), "3 I01_17_1.bmp"])
     refused(DataOptions(dataset="tid2013", data_root=tid2013))
     table = load_pairs(DataOptions(dataset="tid2013", data_root=tid2013, exclude=("contrast",)))
@@ -137,7 +138,7 @@ def test_images_of_an_excluded_distortion_need_not_be_there(tid2013):
 
 
 @pytest.mark.parametrize("score", ["nan", "inf", "-inf", "five"])
-def test_score_that_is_no_number(tid2013, score):
+def test_score_that_is_no_number(tid2013: Path, score: str) -> None:
     write_tid(tid2013, ["1 I01_01_1.bmp", f"{score} I01_01_2.bmp", "3 I01_01_3.bmp", "4 I01_01_4.bmp"])
     message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "mos_with_names.txt: line 2" in message
@@ -147,26 +148,26 @@ def test_score_that_is_no_number(tid2013, score):
 @pytest.mark.parametrize(
     "line", ["I01_01_1.bmp", "5.5 I01_25_1.bmp", "5.5 I01_00_1.bmp", "5.5 somewhere.bmp", "5.5 I01_01_1.bmp 3"]
 )
-def test_line_that_is_none(tid2013, line):
+def test_line_that_is_none(tid2013: Path, line: str) -> None:
     write_tid(tid2013, ["1 I01_01_1.bmp", line])
     assert "line 2" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
 
 
-def test_constant_scores(tid2013):
+def test_constant_scores(tid2013: Path) -> None:
     write_tid(tid2013, [f"4.2 I01_01_{level}.bmp" for level in range(1, 6)])
     message = refused(DataOptions(dataset="tid2013", data_root=tid2013))
     assert "mos_with_names.txt" in message
     assert "4.2" in message
 
 
-def test_fewer_than_three_pairs(tid2013):
+def test_fewer_than_three_pairs(tid2013: Path) -> None:
     write_tid(tid2013, ["4 I01_01_1.bmp", "5 I01_01_2.bmp"])
     assert "2 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
     write_tid(tid2013, [])
     assert "0 usable pairs" in refused(DataOptions(dataset="tid2013", data_root=tid2013))
 
 
-def test_kadid10k_label_problems(tmp_path):
+def test_kadid10k_label_problems(tmp_path: Path) -> None:
     label = tmp_path / "dmos.csv"
     label.write_text("dist_img,ref_img,mos,var\nI01_01_01.png,I01.png,4.5,1\n")
     assert "no column dmos" in refused(DataOptions(dataset="kadid10k", data_root=tmp_path))
@@ -176,7 +177,7 @@ def test_kadid10k_label_problems(tmp_path):
     assert "row 2 has no score" in refused(DataOptions(dataset="kadid10k", data_root=tmp_path))
 
 
-def test_live_label_problems(tmp_path, write_live_labels):
+def test_live_label_problems(tmp_path: Path, write_live_labels: Callable[[Path], None]) -> None:
     write_live_labels(tmp_path)
     (tmp_path / "refnames_all.mat").rename(tmp_path / "names.mat")
     assert "refnames_all.mat" in refused(DataOptions(dataset="live", data_root=tmp_path))
@@ -204,7 +205,7 @@ def test_live_label_problems(tmp_path, write_live_labels):
         ([["image", "dst_type", "dst_lev", "dmos"], ["a", "blur", 1]], "row 2 has no score"),
     ],
 )
-def test_csiq_label_problems(tmp_path, rows, complaint):
+def test_csiq_label_problems(tmp_path: Path, rows: list[list[object]], complaint: str) -> None:
     workbook = Workbook()
     sheet = workbook.create_sheet("all_by_image")
     for row in rows:
@@ -213,6 +214,6 @@ def test_csiq_label_problems(tmp_path, rows, complaint):
     assert complaint in refused(DataOptions(dataset="csiq", data_root=tmp_path))
 
 
-def test_csiq_without_the_sheet(tmp_path):
+def test_csiq_without_the_sheet(tmp_path: Path) -> None:
     Workbook().save(tmp_path / "csiq.DMOS.xlsx")
     assert "no sheet all_by_image" in refused(DataOptions(dataset="csiq", data_root=tmp_path))

@@ -18,16 +18,16 @@ from iqatune.records.options import DataOptions
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
 @pytest.fixture(scope="module")
-def table(root) -> PairTable:
+def table(root: Path) -> PairTable:
     return load_pairs(DataOptions(dataset="demo", data_root=root))
 
 
-def test_size_and_words(table):
+def test_size_and_words(table: PairTable) -> None:
     assert (len(table), len(table.references)) == (280, 8)
     assert (demo.INFO.pairs, demo.INFO.references) == (280, 8)
     assert table.simulated
@@ -37,7 +37,7 @@ def test_size_and_words(table):
     assert table.label_sha256 == demo.parameters_sha256()
 
 
-def test_images_are_small_photographs_of_one_size(table):
+def test_images_are_small_photographs_of_one_size(table: PairTable) -> None:
     for pair in table.pairs:
         for path in (pair.reference, pair.distorted):
             with Image.open(path) as image:
@@ -45,7 +45,7 @@ def test_images_are_small_photographs_of_one_size(table):
                 assert (image.size, image.mode) == ((192, 144), "RGB")
 
 
-def test_damage_grows_with_the_level(table):
+def test_damage_grows_with_the_level(table: PairTable) -> None:
     """Every distortion really does more harm at every level, on every reference."""
     images = {
         path: np.asarray(Image.open(path), float) for pair in table.pairs for path in (pair.reference, pair.distorted)
@@ -63,7 +63,7 @@ def test_damage_grows_with_the_level(table):
             assert growing == sorted(growing), (reference, distortion)
 
 
-def test_simulated_scores_are_a_scale_of_five_that_falls_with_the_level(table):
+def test_simulated_scores_are_a_scale_of_five_that_falls_with_the_level(table: PairTable) -> None:
     scores = demo.simulated_scores()
     assert scores.shape == (8, 7, 5)
     assert scores.min() >= 1
@@ -75,7 +75,9 @@ def test_simulated_scores_are_a_scale_of_five_that_falls_with_the_level(table):
     np.testing.assert_array_equal(table.quality, scores.ravel())
 
 
-def test_complete_images_are_reused_and_lost_ones_made_again(table, root, monkeypatch):
+def test_complete_images_are_reused_and_lost_ones_made_again(
+    table: PairTable, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {pair.distorted: pair.distorted.stat().st_mtime_ns for pair in table.pairs}
     load_pairs(DataOptions(dataset="demo", data_root=root))
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -89,7 +91,7 @@ def test_complete_images_are_reused_and_lost_ones_made_again(table, root, monkey
     assert [path.name for path in root.iterdir()] == [lost.parent.name]  # no working folder stays
 
 
-def test_two_at_once_make_the_same_images_as_anywhere_else(table, tmp_path):
+def test_two_at_once_make_the_same_images_as_anywhere_else(table: PairTable, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(load_pairs, [DataOptions(dataset="demo", data_root=tmp_path)] * 2))
     assert both[0] == both[1]
@@ -98,20 +100,22 @@ def test_two_at_once_make_the_same_images_as_anywhere_else(table, tmp_path):
         assert here.distorted.read_bytes() == there.distorted.read_bytes()
 
 
-def test_without_a_root_it_goes_to_the_users_cache(table, root, monkeypatch):
+def test_without_a_root_it_goes_to_the_users_cache(
+    table: PairTable, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(demo, "_cache_folder", lambda: root)
     monkeypatch.setenv("IQATUNE_DATA", str(root / "elsewhere"))
     assert load_pairs(DataOptions(dataset="demo")) == table
     assert load_pairs(DataOptions(dataset="demo", exclude=("jpeg",))).excluded == ("distortion jpeg (40 pairs)",)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="data_root"):
         load_pairs(DataOptions(dataset="demo", data_root=tmp_path / "file"))
 
 
-def test_the_room_needs_no_heavy_library():
+def test_the_room_needs_no_heavy_library() -> None:
     code = "import sys, iqatune.datasets; print({'torch', 'ray', 'scipy', 'openpyxl', 'skimage'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

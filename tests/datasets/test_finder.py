@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,19 +15,19 @@ def touch(root: Path, *names: str) -> None:
         (root / name).write_bytes(b"")
 
 
-def test_an_exact_name_wins(tmp_path):
+def test_an_exact_name_wins(tmp_path: Path) -> None:
     touch(tmp_path, "a/I01.bmp", "a/i01.bmp")
     finder = FileFinder(tmp_path)
     assert finder.find("a/i01.bmp") == tmp_path / "a" / "i01.bmp"
     assert finder.find("a/I01.bmp") == tmp_path / "a" / "I01.bmp"
 
 
-def test_folders_in_any_case(tmp_path):
+def test_folders_in_any_case(tmp_path: Path) -> None:
     touch(tmp_path, "DST_imgs/AWGN/1600.awgn.1.PNG")
     assert FileFinder(tmp_path).find("dst_imgs/awgn/1600.AWGN.1.png") == tmp_path / "DST_imgs/AWGN/1600.awgn.1.PNG"
 
 
-def test_png_in_place_of_bmp_but_not_the_other_way(tmp_path):
+def test_png_in_place_of_bmp_but_not_the_other_way(tmp_path: Path) -> None:
     touch(tmp_path, "one.PNG", "two.bmp", "both.png", "both.bmp", "other.jpg")
     finder = FileFinder(tmp_path)
     assert finder.find("ONE.BMP") == tmp_path / "one.PNG"
@@ -35,7 +36,7 @@ def test_png_in_place_of_bmp_but_not_the_other_way(tmp_path):
     assert finder.find("other.bmp") is None
 
 
-def test_absent_files_folders_and_broken_links(tmp_path):
+def test_absent_files_folders_and_broken_links(tmp_path: Path) -> None:
     touch(tmp_path, "file.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "broken.png").symlink_to(tmp_path / "gone.png")
@@ -44,7 +45,7 @@ def test_absent_files_folders_and_broken_links(tmp_path):
         assert finder.find(name) is None
 
 
-def test_relative_root_gives_absolute_paths(tmp_path, monkeypatch):
+def test_relative_root_gives_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "sub/a.png")
     monkeypatch.chdir(tmp_path)
     assert FileFinder(Path("sub")).find("A.png") == tmp_path / "sub" / "a.png"
@@ -52,7 +53,7 @@ def test_relative_root_gives_absolute_paths(tmp_path, monkeypatch):
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.booleans(), min_size=24, max_size=24))
-def test_any_mixture_of_case(tmp_path_factory, upper):
+def test_any_mixture_of_case(tmp_path_factory: pytest.TempPathFactory, upper: list[bool]) -> None:
     root = tmp_path_factory.getbasetemp() / "mixture"
     touch(root, "Distorted_Images/i25_17_3.bmp")
     name = "distorted_images/i25_17_3.bmp"

@@ -2,7 +2,9 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from iqatune.datasets.columns import read_columns
 from iqatune.datasets.registry import load_pairs
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
 
@@ -18,25 +21,25 @@ GOOD = "reference,distorted,score\nr.png,a.png,1\nr.png,b.png,2\nr.png,c.png,3\n
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path: Path) -> Path:
     for name in ("r.png", "a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(b"")
     return tmp_path
 
 
-def load(folder: Path, text: str, **changes):
+def load(folder: Path, text: str, **changes: Any) -> PairTable:
     path = folder / "pairs.csv"
     path.write_text(text, encoding="utf-8")
     return load_pairs(DataOptions(dataset="csv", **{"pairs": path, "better": "higher", **changes}))
 
 
-def refused(folder: Path, text: str, **changes) -> str:
+def refused(folder: Path, text: str, **changes: Any) -> str:
     with pytest.raises(InputError) as error:
         load(folder, text, **changes)
     return error.value.command_line
 
 
-def test_real_live_images(test_data):
+def test_real_live_images(test_data: Path) -> None:
     file = test_data / "live_r2" / "labels.csv"
     table = load_pairs(DataOptions(dataset="csv", pairs=file, better="lower"))
     assert (len(table), len(table.references), table.label) == (97, 8, "labels.csv")
@@ -49,7 +52,7 @@ def test_real_live_images(test_data):
     ]
 
 
-def test_columns_in_any_order_and_extra_ones(folder):
+def test_columns_in_any_order_and_extra_ones(folder: Path) -> None:
     rows = ("x,1,a.png,2,r.png,fog", ",2,b.png,,r.png,", ",3,c.png,1,r.png,fog")
     text = "\n".join(("\ufeffNote, Score ,distorted,level,reference,Distortion", *rows))
     table = load(folder, text)
@@ -61,7 +64,9 @@ def test_columns_in_any_order_and_extra_ones(folder):
     assert [pair.quality for pair in load(folder, text, better="lower").pairs] == [-1.0, -2.0, -3.0]
 
 
-def test_paths_are_relative_to_the_root_else_to_the_file(folder, tmp_path_factory):
+def test_paths_are_relative_to_the_root_else_to_the_file(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("labels")
     assert "r.png: no such image, though row 2" in refused(elsewhere, GOOD)
     table = load(elsewhere, GOOD, data_root=folder)
@@ -70,7 +75,7 @@ def test_paths_are_relative_to_the_root_else_to_the_file(folder, tmp_path_factor
     assert load(folder, absolute).pairs[0].distorted == folder / "a.png"
 
 
-def test_spellings_of_one_reference_are_one_reference(folder):
+def test_spellings_of_one_reference_are_one_reference(folder: Path) -> None:
     """Two names for one reference would put it on both sides of a fold."""
     text = GOOD.replace("r.png,b", "./R.PNG,b").replace("r.png,c", "..\\" + folder.name + "\\r.png,c")
     table = load(folder, text)
@@ -78,7 +83,7 @@ def test_spellings_of_one_reference_are_one_reference(folder):
     assert {pair.reference for pair in table.pairs} == {folder / "r.png"}
 
 
-def test_identical_pairs_with_different_scores_are_kept(folder):
+def test_identical_pairs_with_different_scores_are_kept(folder: Path) -> None:
     assert len(load(folder, GOOD + "r.png,a.png,2.5\n")) == 4
 
 
@@ -103,13 +108,13 @@ def test_identical_pairs_with_different_scores_are_kept(folder):
         ("reference,distorted,score\n", "0 usable pairs"),
     ],
 )
-def test_bad_files(folder, text, complaint):
+def test_bad_files(folder: Path, text: str, complaint: str) -> None:
     message = refused(folder, text)
     assert complaint in message
     assert "pairs.csv" in message
 
 
-def test_bad_options(folder):
+def test_bad_options(folder: Path) -> None:
     assert "--better" in refused(folder, GOOD, better=None)
     assert "--pairs" in refused(folder, GOOD, pairs=None)
     assert "nowhere.csv" in refused(folder, GOOD, pairs=folder / "nowhere.csv")
@@ -124,7 +129,9 @@ cells = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12).map
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
-def test_cells_survive_as_any_csv_writer_writes_them(tmp_path_factory, rows):
+def test_cells_survive_as_any_csv_writer_writes_them(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     kept = [row for row in rows if any(row)]
     buffer = io.StringIO(newline="")
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows([("one", "two"), *rows])
@@ -133,7 +140,7 @@ def test_cells_survive_as_any_csv_writer_writes_them(tmp_path_factory, rows):
     assert [tuple(row.values()) for _, row in read_columns(path, ("one", "two"))] == kept
 
 
-def test_names_that_differ_in_case_are_left_out_together(small_set) -> None:
+def test_names_that_differ_in_case_are_left_out_together(small_set: Any) -> None:
     labels = small_set.folder / "cases.csv"
     labels.write_text(small_set.labels.read_text().replace(",noise,", ",NOISE,", 7))
     table = load_pairs(DataOptions(dataset="csv", pairs=labels, better="higher", exclude=("Noise",)))
@@ -142,7 +149,9 @@ def test_names_that_differ_in_case_are_left_out_together(small_set) -> None:
     assert sorted(table.excluded) == ["distortion NOISE (7 pairs)", "distortion noise (23 pairs)"]
 
 
-def test_levels_with_a_point_and_doubled_columns(small_set, iqatune, small_cache) -> None:
+def test_levels_with_a_point_and_doubled_columns(
+    small_set: Any, iqatune: Callable[..., Any], small_cache: Path
+) -> None:
     lines = small_set.labels.read_text().splitlines()
     labels = small_set.folder / "levels.csv"
     labels.write_text("\n".join([lines[0], *(f"{line}.0" for line in lines[1:])]))
@@ -157,7 +166,9 @@ def test_levels_with_a_point_and_doubled_columns(small_set, iqatune, small_cache
     assert ran.last_line.endswith("two columns are named level; rename one")
 
 
-def test_a_name_too_long_for_a_disk_is_a_missing_image(small_set, iqatune, small_cache) -> None:
+def test_a_name_too_long_for_a_disk_is_a_missing_image(
+    small_set: Any, iqatune: Callable[..., Any], small_cache: Path
+) -> None:
     labels = small_set.folder / "long.csv"
     labels.write_text(small_set.labels.read_text() + f"ref0.png,{'x' * 300}/y.png,3,noise,1\n")
     options = ("--dataset", "csv", "--pairs", labels, "--better", "higher", "--cache-dir", small_cache)

@@ -1,6 +1,7 @@
 """The four published data sets at full size, from their real layout."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ LABELS = {
 
 
 @pytest.fixture(scope="session")
-def trees(tid2013_tree, kadid10k_tree, live_tree, csiq_tree):
+def trees(tid2013_tree: Path, kadid10k_tree: Path, live_tree: Path, csiq_tree: Path) -> dict[str, Path]:
     return dict(zip(SETS, (tid2013_tree, kadid10k_tree, live_tree, csiq_tree), strict=True))
 
 
 @pytest.fixture(scope="session")
-def tables(trees) -> dict[str, PairTable]:
+def tables(trees: dict[str, Path]) -> dict[str, PairTable]:
     return {name: load_pairs(DataOptions(dataset=name, data_root=root)) for name, root in trees.items()}
 
 
@@ -35,7 +36,9 @@ def tables(trees) -> dict[str, PairTable]:
     ("name", "pairs", "references"),
     [("tid2013", 3000, 25), ("kadid10k", 10125, 81), ("live", 779, 29), ("csiq", 866, 30)],
 )
-def test_every_pair_and_reference_is_there(tables, trees, name, pairs, references):
+def test_every_pair_and_reference_is_there(
+    tables: dict[str, PairTable], trees: dict[str, Path], name: str, pairs: int, references: int
+) -> None:
     table = tables[name]
     info = DATASETS.find(name).info
     assert (len(table), len(table.references)) == (pairs, references) == (info.pairs, info.references)
@@ -48,7 +51,7 @@ def test_every_pair_and_reference_is_there(tables, trees, name, pairs, reference
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_path_is_absolute_and_exists(tables, name):
+def test_every_path_is_absolute_and_exists(tables: dict[str, PairTable], name: str) -> None:
     for pair in tables[name].pairs:
         assert pair.reference.is_absolute()
         assert pair.reference.is_file()
@@ -58,7 +61,9 @@ def test_every_path_is_absolute_and_exists(tables, name):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_scores_and_references_are_those_of_the_public_list(tables, label_rows, name):
+def test_scores_and_references_are_those_of_the_public_list(
+    tables: dict[str, PairTable], label_rows: Callable[[str], list[dict[str, str]]], name: str
+) -> None:
     """Whatever the order, each distorted image keeps its own score and its own reference."""
     published = {
         Path(row["dis_img_path"]).parent.name.lower() + "/" + Path(row["dis_img_path"]).name.lower(): row
@@ -72,7 +77,9 @@ def test_scores_and_references_are_those_of_the_public_list(tables, label_rows, 
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_distortions_match_the_public_list(tables, label_rows, name):
+def test_distortions_match_the_public_list(
+    tables: dict[str, PairTable], label_rows: Callable[[str], list[dict[str, str]]], name: str
+) -> None:
     """Each of our names stands for the same images as one name of the list (TID2013's list merges two of them)."""
     listed = {
         Path(row["dis_img_path"]).parent.name.lower() + "/" + Path(row["dis_img_path"]).name.lower(): row["dis_type"]
@@ -86,7 +93,7 @@ def test_distortions_match_the_public_list(tables, label_rows, name):
     assert len({kind for _, kind in ours}) == len(ours) - (name == "tid2013")
 
 
-def test_counts_per_distortion_and_level(tables):
+def test_counts_per_distortion_and_level(tables: dict[str, PairTable]) -> None:
     tid = Counter((pair.distortion, pair.level) for pair in tables["tid2013"].pairs)
     assert len(tid) == 24 * 5
     assert set(tid.values()) == {25}
@@ -103,7 +110,7 @@ def test_counts_per_distortion_and_level(tables):
 @pytest.mark.parametrize(
     ("name", "distortion"), [("tid2013", "gaussian-blur"), ("kadid10k", "gaussian-blur"), ("csiq", "blur")]
 )
-def test_quality_falls_as_blur_grows(tables, name, distortion):
+def test_quality_falls_as_blur_grows(tables: dict[str, PairTable], name: str, distortion: str) -> None:
     """Holds only where the orientation is right: KADID-10k's 'dmos' rises with quality, CSIQ's falls."""
     by_level = {
         level: np.mean(
@@ -114,7 +121,7 @@ def test_quality_falls_as_blur_grows(tables, name, distortion):
     assert list(by_level.values()) == sorted(by_level.values(), reverse=True)
 
 
-def test_orientation(tables):
+def test_orientation(tables: dict[str, PairTable]) -> None:
     assert {name: table.better for name, table in tables.items()} == {
         "tid2013": "higher",
         "kadid10k": "higher",
@@ -126,7 +133,7 @@ def test_orientation(tables):
         np.testing.assert_array_equal(table.quality, [sign * pair.score for pair in table.pairs])
 
 
-def test_tid2013_finds_names_in_any_case(tables):
+def test_tid2013_finds_names_in_any_case(tables: dict[str, PairTable]) -> None:
     names = {pair.distorted.name for pair in tables["tid2013"].pairs}
     assert any(name.startswith("I") for name in names)
     assert any(name.startswith("i") for name in names)
@@ -134,26 +141,28 @@ def test_tid2013_finds_names_in_any_case(tables):
     assert {pair.reference.name for pair in tables["tid2013"].pairs if pair.reference_id == "I25"} == {"i25.bmp"}
 
 
-def test_tid2013_keeps_the_two_types_apart_that_the_list_merges(tables):
+def test_tid2013_keeps_the_two_types_apart_that_the_list_merges(tables: dict[str, PairTable]) -> None:
     for pair in tables["tid2013"].pairs:
         number = pair.distorted.name.split("_")[1]
         assert (number == "21") == (pair.distortion == "noisy-compression")
         assert (number == "24") == (pair.distortion == "sparse-sampling")
 
 
-def test_live_leaves_out_the_copies_of_references_and_says_so(tables):
+def test_live_leaves_out_the_copies_of_references_and_says_so(tables: dict[str, PairTable]) -> None:
     assert tables["live"].excluded == ("copies of references, orgs = 1 (203 images)",)
     assert 0.0 not in tables["live"].quality
 
 
-def test_live_offers_its_older_labels(tables, trees):
+def test_live_offers_its_older_labels(tables: dict[str, PairTable], trees: dict[str, Path]) -> None:
     older = load_pairs(DataOptions(dataset="live", data_root=trees["live"], label="DMOS.mat"))
     assert older.label == "dmos.mat"
     assert older.label_sha256 != tables["live"].label_sha256
     np.testing.assert_allclose(older.quality, tables["live"].quality / 2)
 
 
-def test_live_adapter_reads_the_real_images_that_are_there(tmp_path, test_data, write_live_labels):
+def test_live_adapter_reads_the_real_images_that_are_there(
+    tmp_path: Path, test_data: Path, write_live_labels: Callable[[Path], None]
+) -> None:
     """97 real images, PNG where the set has BMP, in a folder that lacks the rest."""
     write_live_labels(tmp_path)
     for folder in ("refimgs", "jp2k", "jpeg", "wn", "gblur", "fastfading"):
@@ -167,19 +176,21 @@ def test_live_adapter_reads_the_real_images_that_are_there(tmp_path, test_data, 
         assert pair.score == pytest.approx(scores[pair.distortion, pair.distorted.name])
 
 
-def test_csiq_without_contrast_is_the_750_pairs_of_the_papers(trees):
+def test_csiq_without_contrast_is_the_750_pairs_of_the_papers(trees: dict[str, Path]) -> None:
     table = load_pairs(DataOptions(dataset="csiq", data_root=trees["csiq"], exclude=("Contrast",)))
     assert len(table) == 750
     assert table.excluded == ("distortion contrast (116 pairs)",)
 
 
-def test_root_falls_back_to_the_environment(trees, tmp_path, monkeypatch):
+def test_root_falls_back_to_the_environment(
+    trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "csiq").symlink_to(trees["csiq"])
     monkeypatch.setenv("IQATUNE_DATA", str(tmp_path))
     assert len(load_pairs(DataOptions(dataset="csiq"))) == 866
 
 
-def test_the_registry_tells_of_every_set():
+def test_the_registry_tells_of_every_set() -> None:
     infos = {listed.info.name: listed.info for listed in available()}
     assert list(infos) == ["tid2013", "kadid10k", "live", "csiq", "csv", "demo"]
     assert all(infos[name].source.startswith("https://") for name in SETS)

@@ -2,38 +2,42 @@
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from iqatune.backbones.network import Backbone
 from iqatune.errors import InputError
 from iqatune.metric.exchange import EXTRA_FILE, save_onnx, save_program
 from iqatune.metric.files import HEADER
 from iqatune.metric.module import Metric
+from iqatune.metric.weights import Weights
 
 SIZES = [(1, 64, 64), (3, 65, 90), (2, 101, 68)]
 
 
 @pytest.fixture(scope="module")
-def whole(backbone_of, some_weights):
+def whole(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
     """All stages of the CNN that is exported most quickly."""
     backbone = backbone_of("alexnet")
     return Metric(backbone, some_weights(backbone.channels))
 
 
 @pytest.fixture(scope="module")
-def metric(backbone_of, some_weights):
+def metric(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
     # stages less, one of them between others: what is exported is pruned, and small enough to export quickly
     backbone = backbone_of()
     return Metric(backbone, some_weights(backbone.channels, without=(1, 3, 4, 5)))
 
 
-def images(size):
+def images(size: tuple[int, int, int]) -> torch.Tensor:
     return torch.rand(2, size[0], 3, *size[1:], generator=torch.Generator().manual_seed(sum(size)))
 
 
-def test_a_program_of_torch(whole, tmp_path):
+def test_a_program_of_torch(whole: Metric, tmp_path: Path) -> None:
     path = tmp_path / "metric.pt2"
     header = save_program(whole, path)
 
@@ -47,7 +51,7 @@ def test_a_program_of_torch(whole, tmp_path):
         torch.testing.assert_close(scores, whole(reference, distorted), atol=1e-6, rtol=0)
 
 
-def test_a_model_of_onnx(metric, tmp_path):
+def test_a_model_of_onnx(metric: Metric, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
     pytest.importorskip("onnxscript", reason="needs the extra 'export'")
@@ -59,7 +63,7 @@ def test_a_model_of_onnx(metric, tmp_path):
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(properties[HEADER]) == header.model_dump(mode="json")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    assert [one.name for one in session.get_inputs()] == ["reference", "distorted"]
+    assert [given.name for given in session.get_inputs()] == ["reference", "distorted"]
     for size in SIZES:
         reference, distorted = images(size)
         (scores,) = session.run(None, {"reference": reference.numpy(), "distorted": distorted.numpy()})
@@ -68,7 +72,7 @@ def test_a_model_of_onnx(metric, tmp_path):
     assert [path.name] == [other.name for other in tmp_path.iterdir()]
 
 
-def test_without_onnx_the_extra_is_named(metric, tmp_path, monkeypatch):
+def test_without_onnx_the_extra_is_named(metric: Metric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
 
     with pytest.raises(InputError, match=r"onnx is not installed; pip install 'iqatune\[export\]'"):

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,24 +17,25 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import iqatune
-from iqatune.backbones.network import build_backbone
+from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.errors import InputError
 from iqatune.metric.export import save_metric
 from iqatune.metric.files import HEADER
 from iqatune.metric.golden import golden_images
 from iqatune.metric.module import Metric
+from iqatune.metric.weights import Weights
 
 SEARCH_LIBRARIES = ("ray", "flaml", "ax", "nevergrad", "hpbandster", "bayes_opt", "ConfigSpace", "optuna")
 
 
 @pytest.fixture(scope="module")
-def metric(backbone_of, some_weights):
+def metric(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
     backbone = backbone_of()
     return Metric(backbone, some_weights(backbone.channels, without=(5,)), short_side=128, origin="a test")
 
 
 @pytest.fixture(scope="module")
-def record(metric):
+def record(metric: Metric) -> dict[str, Any]:
     """A result.json of that metric."""
     figures = {"srcc": 0.9, "krcc": 0.7, "plcc": 0.9}
     return {
@@ -79,12 +82,13 @@ def record(metric):
     }
 
 
-def read(path):
+def read(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
-        return json.loads(file.metadata()[HEADER])
+        header: dict[str, Any] = json.loads(file.metadata()[HEADER])
+    return header
 
 
-def rewritten(path, tensors=None, **header):
+def rewritten(path: Path, tensors: dict[str, torch.Tensor] | None = None, **header: Any) -> Path:
     """The file with other tensors or another header."""
     metadata = {HEADER: json.dumps({**read(path), **header})}
     save_file(load_file(path) if tensors is None else tensors, path, metadata)
@@ -92,7 +96,9 @@ def rewritten(path, tensors=None, **header):
 
 
 @pytest.mark.parametrize("included", [False, True])
-def test_what_is_saved_scores_as_before(metric, tmp_path, pairs_of_images, included):
+def test_what_is_saved_scores_as_before(
+    metric: Metric, tmp_path: Path, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]], included: bool
+) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=included)
 
@@ -106,7 +112,7 @@ def test_what_is_saved_scores_as_before(metric, tmp_path, pairs_of_images, inclu
         torch.testing.assert_close(loaded(reference, distorted), metric(reference, distorted), atol=0, rtol=0)
 
 
-def test_an_export_says_all_that_a_score_depends_on(metric, tmp_path):
+def test_an_export_says_all_that_a_score_depends_on(metric: Metric, tmp_path: Path) -> None:
     header = save_metric(metric, tmp_path / "metric.safetensors")
 
     written = read(tmp_path / "metric.safetensors")
@@ -117,7 +123,9 @@ def test_an_export_says_all_that_a_score_depends_on(metric, tmp_path):
     assert len(set(written["golden"]["scores"])) == 3
 
 
-def test_stages_without_weight_are_not_in_the_file(metric, backbone_of, some_weights, tmp_path):
+def test_stages_without_weight_are_not_in_the_file(
+    metric: Metric, backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights], tmp_path: Path
+) -> None:
     sizes = []
     for number, without in enumerate([(), (5,), (4, 5)]):
         backbone = backbone_of()
@@ -129,21 +137,24 @@ def test_stages_without_weight_are_not_in_the_file(metric, backbone_of, some_wei
 
 
 @pytest.fixture(scope="module")
-def bare_python(tmp_path_factory):
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a virtual environment that has every package of this one but the search libraries."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=False, symlinks=True)
+    left_out = {library.lower() for library in SEARCH_LIBRARIES}
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     for place in [Path(entry) for entry in sys.path if entry.endswith("-packages")]:
         for package in place.iterdir():
             name = package.name.partition("-")[0].partition(".")[0].lower()
             link = Path(paths["purelib"]) / package.name
-            if package.suffix != ".pth" and name not in {one.lower() for one in SEARCH_LIBRARIES} and not link.exists():
+            if package.suffix != ".pth" and name not in left_out and not link.exists():
                 link.symlink_to(package)
     return Path(paths["scripts"]) / "python"
 
 
-def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metric, bare_python, tmp_path):
+def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(
+    metric: Metric, bare_python: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
     code = (
@@ -164,7 +175,7 @@ def test_a_fresh_process_without_any_search_library_loads_checks_and_scores(metr
     np.testing.assert_allclose(found, metric(*golden_images(80)).tolist(), atol=1e-6)
 
 
-def test_golden_images_are_the_same_everywhere():
+def test_golden_images_are_the_same_everywhere() -> None:
     reference, distorted = golden_images(64)
 
     assert reference.shape == distorted.shape == (3, 3, 64, 64)
@@ -176,7 +187,12 @@ def test_golden_images_are_the_same_everywhere():
     assert (distorted * 255).round().sum(dim=(1, 2, 3)).tolist() == [1331296.0, 1628544.0, 1518080.0]
 
 
-def test_a_result_and_its_export_are_one_metric(metric, record, tmp_path, pairs_of_images):
+def test_a_result_and_its_export_are_one_metric(
+    metric: Metric,
+    record: dict[str, Any],
+    tmp_path: Path,
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps(record))
 
@@ -188,7 +204,9 @@ def test_a_result_and_its_export_are_one_metric(metric, record, tmp_path, pairs_
     torch.testing.assert_close(loaded(reference, distorted), metric(reference, distorted), atol=0, rtol=0)
 
 
-def test_a_run_without_a_sample_or_of_another_backbone_is_refused(record, tmp_path, test_data):
+def test_a_run_without_a_sample_or_of_another_backbone_is_refused(
+    record: dict[str, Any], tmp_path: Path, test_data: Path
+) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({**record, "status": "interrupted", "best": None}))
     with pytest.raises(InputError, match="no sample yet"):
@@ -204,7 +222,7 @@ def test_a_run_without_a_sample_or_of_another_backbone_is_refused(record, tmp_pa
         Metric.load(path, backbone_weights=test_data / "weights" / "squeezenet1_1_imagenet_fp16.pth")
 
 
-def test_damage_is_found(metric, tmp_path):
+def test_damage_is_found(metric: Metric, tmp_path: Path) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
     tensors = load_file(path)
@@ -229,7 +247,9 @@ def test_damage_is_found(metric, tmp_path):
         Metric.load(path)
 
 
-def test_parameters_from_a_file_have_to_be_named_and_be_the_same(some_weights, tmp_path, test_data):
+def test_parameters_from_a_file_have_to_be_named_and_be_the_same(
+    some_weights: Callable[..., Weights], tmp_path: Path, test_data: Path
+) -> None:
     parameters = test_data / "weights" / "squeezenet1_1_imagenet_fp16.pth"
     backbone = build_backbone("squeezenet", str(parameters))
     path = tmp_path / "metric.safetensors"
@@ -242,7 +262,7 @@ def test_parameters_from_a_file_have_to_be_named_and_be_the_same(some_weights, t
     assert Metric.load(path, backbone_weights=parameters, reduction="mean").reduction == "mean"
 
 
-def test_files_that_hold_no_metric_are_refused(tmp_path):
+def test_files_that_hold_no_metric_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         Metric.load(tmp_path / "nothing.json")
     for name in ("metric.txt", "metric.pt", "metric.json", "metric.safetensors"):
@@ -254,22 +274,30 @@ def test_files_that_hold_no_metric_are_refused(tmp_path):
         Metric.from_dists(tmp_path / "metric.pt")
 
 
-def test_a_machine_that_scores_otherwise_is_found(metric, tmp_path, monkeypatch):
+def test_a_machine_that_scores_otherwise_is_found(
+    metric: Metric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path)
     forward = Metric.forward
-    monkeypatch.setattr(Metric, "forward", lambda *images, **options: forward(*images, **options) + 1e-3)
+
+    def shifted(metric: Metric, *images: torch.Tensor, **options: Any) -> torch.Tensor:
+        scores = forward(metric, *images, **options)
+        assert isinstance(scores, torch.Tensor)
+        return scores + 1e-3
+
+    monkeypatch.setattr(Metric, "forward", shifted)
     with pytest.raises(InputError, match="scores its golden images"):
         Metric.load(path)
 
 
-def test_a_backbone_from_an_export_knows_its_parameters(metric, tmp_path):
+def test_a_backbone_from_an_export_knows_its_parameters(metric: Metric, tmp_path: Path) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
     assert Metric.load(path).backbone.parameters_sha256 == metric.backbone.parameters_sha256
 
 
-def test_the_precision_of_the_search_is_told(record, tmp_path):
+def test_the_precision_of_the_search_is_told(record: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({**record, "protocol": {**record["protocol"], "precision": "bf16"}}))
     assert "statistics in bf16" in Metric.load(path).origin

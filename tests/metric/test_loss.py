@@ -2,19 +2,25 @@
 
 import copy
 import gc
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from iqatune.backbones.network import Backbone
 from iqatune.backbones.pooling import L2Pool2d
 from iqatune.metric.module import Metric
 from iqatune.metric.similarity import Similarity
+from iqatune.metric.weights import Weights
+from iqatune.records.vocabulary import Structure
 
 STRUCTURES = ["covariance", "stddev"]
 
 
 @pytest.fixture(scope="module", params=["squeezenet", "vgg16"])
-def metric(request, backbone_of, some_weights):
+def metric(
+    request: pytest.FixtureRequest, backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]
+) -> Metric:
     """A CNN with max pooling, and one with L2 pooling, whose root has to have a gradient at 0."""
     backbone = backbone_of(request.param)
     without = () if request.param == "squeezenet" else (3, 4, 5)
@@ -22,7 +28,9 @@ def metric(request, backbone_of, some_weights):
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_gradients_reach_both_images_and_are_finite_whatever_they_are(metric, pairs_of_images, structure):
+def test_gradients_reach_both_images_and_are_finite_whatever_they_are(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]], structure: Structure
+) -> None:
     loss = copy.copy(metric)
     loss.similarity = Similarity(structure)
     for name, pair in pairs_of_images.items():
@@ -31,6 +39,7 @@ def test_gradients_reach_both_images_and_are_finite_whatever_they_are(metric, pa
         loss(reference, distorted, reduction="mean").backward()
 
         for image in (reference, distorted):
+            assert image.grad is not None
             assert image.grad.isfinite().all(), name
             if "identical" in name:
                 # a minimum: nothing to gain in any direction
@@ -40,7 +49,9 @@ def test_gradients_reach_both_images_and_are_finite_whatever_they_are(metric, pa
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_gradients_are_those_of_finite_differences(backbone_of, some_weights, structure):
+def test_gradients_are_those_of_finite_differences(
+    backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights], structure: Structure
+) -> None:
     backbone = backbone_of("squeezenet")
     metric = Metric(backbone, some_weights(backbone.channels, without=(2, 3, 4, 5)), similarity=Similarity(structure))
     metric = copy.deepcopy(metric).double()
@@ -57,7 +68,9 @@ def test_gradients_are_those_of_finite_differences(backbone_of, some_weights, st
     assert (distorted.grad * direction).sum().item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_descending_it_brings_an_image_closer(metric, pairs_of_images):
+def test_descending_it_brings_an_image_closer(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
     reference, noisy = pairs_of_images["noisy"]
     restored = noisy.clone().requires_grad_()
     optimizer = torch.optim.Adam([restored], lr=0.001)
@@ -73,7 +86,9 @@ def test_descending_it_brings_an_image_closer(metric, pairs_of_images):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_changes_little_and_leaves_gradients_finite(metric, pairs_of_images, dtype):
+def test_autocast_changes_little_and_leaves_gradients_finite(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]], dtype: torch.dtype
+) -> None:
     for name in ("noisy", "identical", "flat, identical", "black, identical", "black and natural"):
         # processors without half precision arithmetic emulate it slowly
         reference, distorted = (image[..., :24, :28] for image in pairs_of_images[name])
@@ -83,6 +98,7 @@ def test_autocast_changes_little_and_leaves_gradients_finite(metric, pairs_of_im
         score.sum().backward()
 
         assert score.dtype == torch.float32
+        assert image.grad is not None
         assert image.grad.isfinite().all(), name
         if "identical" in name:
             assert score.item() == pytest.approx(0, abs=1e-6)
@@ -90,7 +106,7 @@ def test_autocast_changes_little_and_leaves_gradients_finite(metric, pairs_of_im
             assert score.item() == pytest.approx(metric(reference, distorted).item(), rel=0.1), name
 
 
-def test_l2_pooling_of_large_maps_is_finite_in_half_precision():
+def test_l2_pooling_of_large_maps_is_finite_in_half_precision() -> None:
     maps = torch.full((1, 2, 8, 8), 1000.0)
     pooled = L2Pool2d()(maps)
 
@@ -99,8 +115,8 @@ def test_l2_pooling_of_large_maps_is_finite_in_half_precision():
         torch.testing.assert_close(L2Pool2d()(maps), pooled)
 
 
-def test_nothing_is_kept_after_a_step(metric):
-    def tensors():
+def test_nothing_is_kept_after_a_step(metric: Metric) -> None:
+    def tensors() -> int:
         gc.collect()
         return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
 
@@ -115,7 +131,9 @@ def test_nothing_is_kept_after_a_step(metric):
     assert counts[1] == counts[2] == counts[3]
 
 
-def test_compiles_for_any_batch_and_size(backbone_of, some_weights):
+def test_compiles_for_any_batch_and_size(
+    backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]
+) -> None:
     backbone = backbone_of("squeezenet")
     metric = Metric(backbone, some_weights(backbone.channels, without=(2, 3, 4, 5)))
     # one graph, without a break; that inductor can turn it into machine code is not tested here: it takes a minute

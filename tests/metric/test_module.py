@@ -5,6 +5,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 
 import iqatune
+from iqatune.backbones.network import Backbone
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.images import read_rgb
 from iqatune.metric.module import Metric, distance
@@ -19,23 +22,30 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
+from iqatune.records.vocabulary import Structure
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import extract
 
 
 @pytest.fixture(scope="module")
-def metric(backbone_of, some_weights):
+def metric(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
     backbone = backbone_of()
     return Metric(backbone, some_weights(backbone.channels))
 
 
 @pytest.mark.parametrize("structure", ["covariance", "stddev"])
-def test_a_pair_scores_as_the_search_scored_it(backbone_of, some_weights, pairs_of_images, tmp_path, structure):
+def test_a_pair_scores_as_the_search_scored_it(
+    backbone_of: Callable[..., Backbone],
+    some_weights: Callable[..., Weights],
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    tmp_path: Path,
+    structure: Structure,
+) -> None:
     names = [name for name in pairs_of_images if name != "odd-sized"]
     pairs = []
     for number, name in enumerate(names):
-        paths = [tmp_path / f"{number}{kind}.png" for kind in "xy"]
+        paths = (tmp_path / f"{number}x.png", tmp_path / f"{number}y.png")
         for path, image in zip(paths, pairs_of_images[name], strict=True):
             Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path)
         pairs.append(Pair(*paths, str(number), name, None, float(number), float(number)))
@@ -55,7 +65,7 @@ def test_a_pair_scores_as_the_search_scored_it(backbone_of, some_weights, pairs_
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 5])
-def test_any_batch_gives_the_scores_of_its_pairs(metric, batch):
+def test_any_batch_gives_the_scores_of_its_pairs(metric: Metric, batch: int) -> None:
     reference, distorted = torch.rand(2, batch, 3, 40, 48, generator=torch.Generator().manual_seed(1))
 
     scores = metric(reference, distorted)
@@ -65,13 +75,17 @@ def test_any_batch_gives_the_scores_of_its_pairs(metric, batch):
     torch.testing.assert_close(scores, torch.cat([*one_by_one, torch.empty(0)]), atol=1e-6, rtol=0)
 
 
-def test_is_what_the_pure_function_says(metric, pairs_of_images):
+def test_is_what_the_pure_function_says(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
     for reference, distorted in pairs_of_images.values():
         expected = distance(reference, distorted, backbone=metric.backbone, weights=metric.weights)
         torch.testing.assert_close(metric(reference, distorted), expected)
 
 
-def test_identical_images_have_distance_0_and_the_two_images_can_be_swapped(metric, pairs_of_images):
+def test_identical_images_have_distance_0_and_the_two_images_can_be_swapped(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
     for name, (reference, distorted) in pairs_of_images.items():
         if "identical" in name:
             assert metric(reference, distorted).item() == pytest.approx(0, abs=1e-7)
@@ -80,7 +94,7 @@ def test_identical_images_have_distance_0_and_the_two_images_can_be_swapped(metr
         torch.testing.assert_close(metric(distorted, reference), metric(reference, distorted))
 
 
-def test_reductions(metric):
+def test_reductions(metric: Metric) -> None:
     images = torch.rand(2, 3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     scores = metric(*images)
 
@@ -92,7 +106,11 @@ def test_reductions(metric):
         metric(*images, reduction="median")
 
 
-def test_the_parts_of_the_stages_add_up(backbone_of, some_weights, pairs_of_images):
+def test_the_parts_of_the_stages_add_up(
+    backbone_of: Callable[..., Backbone],
+    some_weights: Callable[..., Weights],
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+) -> None:
     backbone = backbone_of()
     metric = Metric(backbone, some_weights(backbone.channels, without=(1, 4, 5)))
     reference, distorted = pairs_of_images["noisy"]
@@ -107,8 +125,12 @@ def test_the_parts_of_the_stages_add_up(backbone_of, some_weights, pairs_of_imag
 @pytest.mark.parametrize("name", ["squeezenet", "alexnet"])
 @pytest.mark.parametrize("without", [(0,), (5,), (4, 5), (0, 2), (1, 2, 3, 4, 5)])
 def test_stages_without_weight_are_pruned_and_change_no_score(
-    backbone_of, some_weights, pairs_of_images, name, without
-):
+    backbone_of: Callable[..., Backbone],
+    some_weights: Callable[..., Weights],
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    name: str,
+    without: tuple[int, ...],
+) -> None:
     backbone = backbone_of(name)
     weights = some_weights(backbone.channels, without=without)
     metric = Metric(backbone, weights)
@@ -123,7 +145,9 @@ def test_stages_without_weight_are_pruned_and_change_no_score(
     assert metric.backbone_sha256 == backbone.parameters_sha256
 
 
-def test_channels_without_weight_are_pruned_and_change_no_score(backbone_of, pairs_of_images):
+def test_channels_without_weight_are_pruned_and_change_no_score(
+    backbone_of: Callable[..., Backbone], pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
     backbone = backbone_of()
     random = np.random.default_rng(4)
     alpha, beta = random.random((2, sum(backbone.channels))) * (random.random((2, sum(backbone.channels))) < 0.3)
@@ -138,7 +162,9 @@ def test_channels_without_weight_are_pruned_and_change_no_score(backbone_of, pai
         torch.testing.assert_close(metric(reference, distorted), expected, atol=1e-7, rtol=1e-5)
 
 
-def test_two_last_stages_without_weight_make_scoring_faster(backbone_of, some_weights):
+def test_two_last_stages_without_weight_make_scoring_faster(
+    backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]
+) -> None:
     backbone = backbone_of()
     whole = Metric(backbone, some_weights(backbone.channels))
     pruned = Metric(backbone, some_weights(backbone.channels, without=(4, 5)))
@@ -157,7 +183,9 @@ def test_two_last_stages_without_weight_make_scoring_faster(backbone_of, some_we
     assert statistics.median(ratios) > 1.1, ratios
 
 
-def test_resize_agrees_with_the_protocol_and_forward_never_resizes(backbone_of, tmp_path):
+def test_resize_agrees_with_the_protocol_and_forward_never_resizes(
+    backbone_of: Callable[..., Backbone], tmp_path: Path
+) -> None:
     random = np.random.default_rng(0)
     path = tmp_path / "image.png"
     Image.fromarray(random.integers(0, 256, (90, 131, 3), dtype=np.uint8)).save(path)
@@ -175,14 +203,14 @@ def test_resize_agrees_with_the_protocol_and_forward_never_resizes(backbone_of, 
     )
 
 
-def test_no_resize_reads_images_as_they_are(backbone_of, tmp_path):
+def test_no_resize_reads_images_as_they_are(backbone_of: Callable[..., Backbone], tmp_path: Path) -> None:
     Image.new("L", (300, 280), 100).save(tmp_path / "grey.png")
     backbone = backbone_of()
 
     image = Metric(backbone, uniform_weights(backbone.channels), short_side=None).read(str(tmp_path / "grey.png"))
 
     assert image.shape == (1, 3, 280, 300)
-    assert image.unique().tolist() == [pytest.approx(100 / 255)]
+    assert torch.unique(image).tolist() == [pytest.approx(100 / 255)]
 
 
 GOOD = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(1))
@@ -204,26 +232,30 @@ GOOD = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(1))
         (GOOD[..., :8], GOOD[..., :8], "reference: 32 x 8 pixels are too small; squeezenet needs 17"),
     ],
 )
-def test_wrong_images_are_refused_with_what_is_wrong(metric, reference, distorted, message):
+def test_wrong_images_are_refused_with_what_is_wrong(
+    metric: Metric, reference: object, distorted: object, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         metric(reference, distorted)
 
 
-def test_a_training_loop_may_overshoot_when_it_says_so(backbone_of, some_weights):
+def test_a_training_loop_may_overshoot_when_it_says_so(
+    backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]
+) -> None:
     backbone = backbone_of()
     metric = Metric(backbone, some_weights(backbone.channels), check_range=False)
 
     assert metric(GOOD, GOOD * 1.2).isfinite().all()
 
 
-def test_weights_of_another_backbone_are_refused(backbone_of):
+def test_weights_of_another_backbone_are_refused(backbone_of: Callable[..., Backbone]) -> None:
     with pytest.raises(ValueError, match="do not fit squeezenet"):
         Metric(backbone_of(), uniform_weights(backbone_of("alexnet").channels))
     with pytest.raises(ValueError, match="reduction 'all'"):
-        Metric(backbone_of(), uniform_weights(backbone_of().channels), reduction="all")
+        Metric(backbone_of(), uniform_weights(backbone_of().channels), reduction="all")  # type: ignore[arg-type]
 
 
-def test_the_attributes_that_tool_kits_read(metric):
+def test_the_attributes_that_tool_kits_read(metric: Metric) -> None:
     assert metric.higher_is_better is False
     assert metric.is_differentiable is True
     assert not [name for name, parameter in metric.named_parameters() if parameter.requires_grad]
@@ -231,7 +263,9 @@ def test_the_attributes_that_tool_kits_read(metric):
     assert "squeezenet" in repr(metric)
 
 
-def test_a_copy_and_a_metric_in_double_precision_score_the_same(metric, pairs_of_images):
+def test_a_copy_and_a_metric_in_double_precision_score_the_same(
+    metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
     reference, distorted = pairs_of_images["noisy"]
     scores = metric(reference, distorted)
 
@@ -241,7 +275,7 @@ def test_a_copy_and_a_metric_in_double_precision_score_the_same(metric, pairs_of
     torch.testing.assert_close(double.float(), scores, atol=1e-6, rtol=0)
 
 
-def test_importing_iqatune_loads_neither_torch_nor_a_search_library():
+def test_importing_iqatune_loads_neither_torch_nor_a_search_library() -> None:
     code = "import sys, iqatune; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
@@ -251,7 +285,7 @@ def test_importing_iqatune_loads_neither_torch_nor_a_search_library():
         _ = iqatune.Metrics
 
 
-def test_white_stays_white_when_it_is_resized(metric):
+def test_white_stays_white_when_it_is_resized(metric: Metric) -> None:
     for height, width in ((300, 400), (384, 512), (257, 257), (1080, 1920)):
         white = torch.ones(1, 3, height, width)
         assert float(metric(metric.resize(white), metric.resize(white * 0.5))) > 0
@@ -261,11 +295,11 @@ def test_white_stays_white_when_it_is_resized(metric):
         *metric.resize(torch.ones(1, 3, 384, 512)).shape[2:],
     )
     noise = torch.rand(1, 3, 300, 400, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    metric.resize(noise).sum().backward()
-    assert noise.grad.min() > 0
+    (gradient,) = torch.autograd.grad(metric.resize(noise).sum(), noise)
+    assert gradient.min() > 0
 
 
-def test_float64_images_are_refused_by_a_float32_metric(metric):
+def test_float64_images_are_refused_by_a_float32_metric(metric: Metric) -> None:
     images = torch.rand(1, 3, 48, 48, dtype=torch.float64)
     with pytest.raises(ValueError, match=r"reference: torch\.float64 while the metric is torch\.float32"):
         metric(images, images)
@@ -273,21 +307,22 @@ def test_float64_images_are_refused_by_a_float32_metric(metric):
     assert exact(images, images).dtype == torch.float64
 
 
-def test_a_metric_is_float32_on_a_gpu_too(metric, monkeypatch):
-    seen = []
+def test_a_metric_is_float32_on_a_gpu_too(metric: Metric, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
     forward = type(metric.backbone).forward
-    monkeypatch.setattr(
-        type(metric.backbone),
-        "forward",
-        lambda backbone, images: seen.append(torch.backends.cudnn.allow_tf32) or forward(backbone, images),
-    )
+
+    def watched(backbone: Backbone, images: torch.Tensor) -> list[torch.Tensor]:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return forward(backbone, images)
+
+    monkeypatch.setattr(type(metric.backbone), "forward", watched)
     images = torch.rand(1, 3, 48, 48)
     metric(images, images)
     assert seen == [False, False]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_a_part_of_a_backbone_is_where_the_whole_is(backbone_of, dtype):
+def test_a_part_of_a_backbone_is_where_the_whole_is(backbone_of: Callable[..., Backbone], dtype: torch.dtype) -> None:
     backbone = backbone_of().placed(torch.device("cpu"), dtype)
     part = backbone.first_stages(3)
     stages = part(torch.rand(1, 3, 64, 64))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from iqatune.metric.moments import MOMENTS, centre, moments
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights
-from iqatune.records.vocabulary import C1, C2
+from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics.distances import distances, similarities
 from iqatune.statistics.fused_cpu import compared, reference_of
 
@@ -70,7 +70,7 @@ def test_moments_agree_with_float64(measure: Measure, first: str, second: str) -
 @WAYS
 @pytest.mark.parametrize("name", _images())
 @pytest.mark.parametrize("structure", ["covariance", "stddev"])
-def test_an_image_is_like_itself(measure: Measure, name: str, structure: str) -> None:
+def test_an_image_is_like_itself(measure: Measure, name: str, structure: Structure) -> None:
     x = _images()[name]
     l_values, s_values = similarities(measure(x, x), Similarity(structure))
     np.testing.assert_allclose(l_values, 1, atol=1e-6)

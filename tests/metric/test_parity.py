@@ -6,19 +6,22 @@ Where the packages differ, the judge is a float64 computation written here from 
 
 import copy
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 import torchvision
 from torch.nn import functional as F
 
+from iqatune.backbones.network import Backbone
 from iqatune.metric.module import Metric
 
 TAPS = (3, 8, 15, 22, 29)
 
 
 @pytest.fixture(scope="module")
-def vgg16(backbone_of):
+def vgg16(backbone_of: Callable[..., Backbone]) -> torchvision.models.VGG:
     """The backbone's parameters in torchvision's whole VGG16."""
     network = torchvision.models.vgg16(weights=None)
     parameters = backbone_of("vgg16").state_dict()
@@ -30,18 +33,18 @@ def vgg16(backbone_of):
 
 
 @pytest.fixture(scope="module")
-def alpha_beta(test_data):
+def alpha_beta(test_data: Path) -> Path:
     return test_data / "weights" / "dists_vgg16_alpha_beta.pt"
 
 
 @pytest.fixture(scope="module")
-def metric(vgg16, alpha_beta, tmp_path_factory):
+def metric(vgg16: torchvision.models.VGG, alpha_beta: Path, tmp_path_factory: pytest.TempPathFactory) -> Metric:
     path = tmp_path_factory.mktemp("vgg16") / "vgg16.pth"
     torch.save({key: value for key, value in vgg16.state_dict().items() if key.startswith("features.")}, path)
     return Metric.from_dists(alpha_beta, backbone_weights=path)
 
 
-def paper(vgg16, alpha_beta, reference, distorted):
+def paper(vgg16: torchvision.models.VGG, alpha_beta: Path, reference: torch.Tensor, distorted: torch.Tensor) -> float:
     """D of one pair in float64, from the paper's equations, by no code of the package."""
     blur = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64)[None, None] / 16
     mean, std = (
@@ -49,7 +52,7 @@ def paper(vgg16, alpha_beta, reference, distorted):
         for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
 
-    def stages(images):
+    def stages(images: torch.Tensor) -> list[torch.Tensor]:
         maps = [images]
         features = (images - mean) / std
         for index, layer in enumerate(vgg16.features[: TAPS[-1] + 1]):
@@ -57,6 +60,7 @@ def paper(vgg16, alpha_beta, reference, distorted):
                 kernel = blur.expand(features.shape[1], 1, 3, 3)
                 features = (F.conv2d(features**2, kernel, stride=2, padding=1, groups=features.shape[1]) + 1e-12).sqrt()
             elif isinstance(layer, torch.nn.Conv2d):
+                assert layer.bias is not None
                 features = F.conv2d(features, layer.weight.double(), layer.bias.double(), padding=1)
             else:
                 features = features.clamp(min=0)
@@ -69,13 +73,11 @@ def paper(vgg16, alpha_beta, reference, distorted):
             torch.cat([m.flatten(2).permute(1, 0, 2).flatten(1).mean(1) for m in stages(i.double())])
             for i in (reference, distorted)
         )
-        spread_x, spread_y, shared = [], [], []
-        for m, n in zip(stages(reference.double()), stages(distorted.double()), strict=True):
-            m, n = (one[0].flatten(1) - one[0].flatten(1).mean(1, keepdim=True) for one in (m, n))
-            spread_x.append((m * m).mean(1))
-            spread_y.append((n * n).mean(1))
-            shared.append((m * n).mean(1))
-        spread_x, spread_y, shared = (torch.cat(parts) for parts in (spread_x, spread_y, shared))
+        moments: list[tuple[torch.Tensor, ...]] = []
+        for maps in zip(stages(reference.double()), stages(distorted.double()), strict=True):
+            m, n = (stage[0].flatten(1) - stage[0].flatten(1).mean(1, keepdim=True) for stage in maps)
+            moments.append(((m * m).mean(1), (n * n).mean(1), (m * n).mean(1)))
+        spread_x, spread_y, shared = (torch.cat(parts) for parts in zip(*moments, strict=True))
         texture = (2 * x * y + 1e-6) / (x * x + y * y + 1e-6)
         structure = (2 * shared + 1e-6) / (spread_x + spread_y + 1e-6)
         weights = torch.load(alpha_beta, weights_only=True)
@@ -88,7 +90,13 @@ NAMES = ["natural", "noisy", "noise", "odd-sized", "identical", "flat", "flat, i
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_agrees_with_the_paper_in_float64(metric, vgg16, alpha_beta, pairs_of_images, name):
+def test_agrees_with_the_paper_in_float64(
+    metric: Metric,
+    vgg16: torchvision.models.VGG,
+    alpha_beta: Path,
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    name: str,
+) -> None:
     reference, distorted = pairs_of_images[name]
 
     assert metric(reference, distorted).item() == pytest.approx(
@@ -102,7 +110,12 @@ VARIED = ["natural", "noisy", "noise", "odd-sized", "identical", "black and natu
 
 
 @pytest.mark.parametrize("name", VARIED)
-def test_equals_the_authors_package_and_torchmetrics(theirs, metric, pairs_of_images, name):
+def test_equals_the_authors_package_and_torchmetrics(
+    theirs: dict[str, torch.nn.Module],
+    metric: Metric,
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    name: str,
+) -> None:
     reference, distorted = pairs_of_images[name]
     score = metric(reference, distorted).item()
 
@@ -110,7 +123,9 @@ def test_equals_the_authors_package_and_torchmetrics(theirs, metric, pairs_of_im
         assert score == pytest.approx(package(reference, distorted).item(), abs=1e-5)
 
 
-def test_flat_images_are_where_the_packages_are_wrong(theirs, metric, vgg16, alpha_beta):
+def test_flat_images_are_where_the_packages_are_wrong(
+    theirs: dict[str, torch.nn.Module], metric: Metric, vgg16: torchvision.models.VGG, alpha_beta: Path
+) -> None:
     """The same parameters with larger maps, as ImageNet's are: E[xy] - E[x] E[y] then loses more than c2."""
     flat = torch.full((1, 3, 64, 64), 0.7)
 
@@ -121,7 +136,9 @@ def test_flat_images_are_where_the_packages_are_wrong(theirs, metric, vgg16, alp
 
 
 @pytest.fixture(scope="module")
-def theirs(vgg16, alpha_beta, tmp_path_factory):
+def theirs(
+    vgg16: torchvision.models.VGG, alpha_beta: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, torch.nn.Module]:
     """The packages' own networks over our VGG16, with the published weights."""
     dists_pytorch = pytest.importorskip("DISTS_pytorch", reason="needs the package DISTS-pytorch")
     dists = pytest.importorskip("torchmetrics.functional.image.dists", reason="needs torchmetrics")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from iqatune.evaluation.correlation import logistic_fit
@@ -49,21 +50,32 @@ def line(axes: Axes, name: str) -> Line2D:
     return found
 
 
-def legend(axes: Axes) -> list[str]:
+def figure_of(axes: Axes) -> Figure:
+    assert isinstance(axes.figure, Figure)
+    return axes.figure
+
+
+def legend_of(axes: Axes) -> Legend:
     found = axes.get_legend()
     assert found is not None
-    return [text.get_text() for text in found.get_texts()]
+    return found
+
+
+def legend(axes: Axes) -> list[str]:
+    return [text.get_text() for text in legend_of(axes).get_texts()]
 
 
 def points(drawn: Line2D) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in zip(drawn.get_xdata(), drawn.get_ydata(), strict=True)]
+    xs, ys = np.asarray(drawn.get_xdata()), np.asarray(drawn.get_ydata())
+    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
 
 
 def test_a_dot_for_every_sample_with_an_srcc_on_all_references(axes: Axes) -> None:
     draw_search(axes, TRIALS, uniform=None)
-    found = {kind: points(line(axes, kind)) for kind in ("random", "model", "local")}
+    kinds: tuple[ChosenBy, ...] = ("random", "model", "local")
+    found = {kind: points(line(axes, kind)) for kind in kinds}
     assert found == {"random": [(0, 0.70), (1, 0.80)], "model": [(3, 0.84), (4, 0.79)], "local": [(5, 0.86)]}
-    assert all(line(axes, kind).get_color() == COLOUR_OF[kind] for kind in found)
+    assert all(line(axes, kind).get_color() == COLOUR_OF[kind] for kind in kinds)
     assert legend(axes) == ["random", "model", "local", "best so far"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("sample", "SRCC")
 
@@ -83,7 +95,7 @@ def test_the_best_so_far_never_falls_and_ends_at_the_best(axes: Axes) -> None:
 def test_uniform_weights_are_a_dashed_line(axes: Axes) -> None:
     draw_search(axes, TRIALS, uniform=0.75)
     uniform = line(axes, "uniform weights")
-    assert set(uniform.get_ydata()) == {0.75}
+    assert set(np.asarray(uniform.get_ydata())) == {0.75}
     assert uniform.get_linestyle() == "--"
 
 
@@ -126,11 +138,11 @@ def test_every_distortion_has_a_look_of_its_own(axes: Axes, distortions: int, be
     if distortions <= 8:
         assert len({drawn.get_color() for drawn in dots.values()}) == distortions
     assert legend(axes) == [*dots, "logistic fit"]
-    axes.figure.draw_without_rendering()
-    legend_box = axes.get_legend().get_window_extent()
+    figure_of(axes).draw_without_rendering()
+    legend_box = legend_of(axes).get_window_extent()
     assert (legend_box.x0 >= axes.get_window_extent().x1) == beside
-    assert legend_box.x1 <= axes.figure.bbox.x1
-    assert legend_box.height <= axes.figure.bbox.height
+    assert legend_box.x1 <= figure_of(axes).bbox.x1
+    assert legend_box.height <= figure_of(axes).bbox.height
 
 
 @pytest.mark.parametrize(
@@ -140,7 +152,7 @@ def test_what_no_curve_fits_is_drawn_without_one(axes: Axes, distances: list[flo
     scores = np.arange(float(len(distances)))
     draw_scatter(axes, scores, distances, distortions=["blur"] * len(distances), better="higher")
     assert [drawn.get_label() for drawn in axes.get_lines()] == ["blur"]
-    axes.figure.draw_without_rendering()
+    figure_of(axes).draw_without_rendering()
 
 
 def test_scores_and_distances_must_be_of_the_same_pairs(axes: Axes) -> None:

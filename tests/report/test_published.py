@@ -12,7 +12,8 @@ from iqatune.report.published import figures
 
 def test_every_figure_has_source_and_protocol() -> None:
     published = (*figures.searches(), *figures.distortions(), *figures.state_of_the_art())
-    assert all(figure.source and figure.protocol for figure in (*published, *figures.speeds()))
+    assert all(figure.source and figure.protocol for figure in published)
+    assert all(speed.source and speed.protocol for speed in figures.speeds())
     assert all(value is None or 0 < value <= 1 for figure in published for value in (figure.srcc, figure.krcc))
     # the study has no figure of SWLGV on LIVE
     assert [figure.dataset for figure in published if figure.srcc is None] == ["live"]

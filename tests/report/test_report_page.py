@@ -38,6 +38,7 @@ def report(tmp_path: Path, write_run: Callable[..., Path]) -> Path:
     return write_report(tmp_path, tmp_path / "report", scoring=None, progress=Progress())
 
 
+@pytest.mark.browser
 def test_the_page_loads_shows_its_figures_and_sorts(browser: Any, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     problems: list[str] = []

@@ -3,34 +3,38 @@
 import csv
 import io
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import spearmanr
 
+from iqatune.backbones.network import Backbone
 from iqatune.cli.main import main
 from iqatune.errors import InputError
 from iqatune.metric.export import save_metric
 from iqatune.metric.module import Metric
+from iqatune.metric.weights import Weights
 from iqatune.scoring.pairing import pairs_of_paths
 
 
 @pytest.fixture(scope="module")
-def metric(backbone_of, some_weights):
+def metric(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
     backbone = backbone_of()
     return Metric(backbone, some_weights(backbone.channels), short_side=64)
 
 
 @pytest.fixture(scope="module")
-def metric_file(metric, tmp_path_factory):
+def metric_file(metric: Metric, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("metric") / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
     return path
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path: Path) -> tuple[Path, Path]:
     """Folders a and b with images of two sizes, more of one than a batch holds; b has z.jpg for a's z.png."""
     random = np.random.default_rng(7)
     names = ["z.png", "sub/k.png", *(f"{number}.png" for number in range(5))]
@@ -43,17 +47,19 @@ def folders(tmp_path):
     return tmp_path / "a", tmp_path / "b"
 
 
-def score(capsys, *arguments):
+def score(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main(["score", *(str(argument) for argument in arguments), "--device", "cpu"])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def rows(text):
+def rows(text: str) -> list[tuple[str, str, str]]:
     return [(row["reference"], row["distorted"], row["distance"]) for row in csv.DictReader(io.StringIO(text))]
 
 
-def test_folders_are_paired_by_name_and_score_as_the_metric_does(capsys, metric, metric_file, folders):
+def test_folders_are_paired_by_name_and_score_as_the_metric_does(
+    capsys: pytest.CaptureFixture[str], metric: Metric, metric_file: Path, folders: tuple[Path, Path]
+) -> None:
     first, second = folders
     (first / "notes.txt").write_text("no image")
     (first / ".hidden.png").write_text("no image")
@@ -70,7 +76,9 @@ def test_folders_are_paired_by_name_and_score_as_the_metric_does(capsys, metric,
         assert float(distance) == pytest.approx(expected, abs=1e-6)
 
 
-def test_files_without_a_counterpart_are_named(capsys, metric_file, folders):
+def test_files_without_a_counterpart_are_named(
+    capsys: pytest.CaptureFixture[str], metric_file: Path, folders: tuple[Path, Path]
+) -> None:
     first, second = folders
     (first / "only.png").write_bytes((first / "0.png").read_bytes())
     (second / "sub" / "k.png").rename(second / "k.png")
@@ -86,7 +94,9 @@ def test_files_without_a_counterpart_are_named(capsys, metric_file, folders):
     assert err.count("has none of this name") == 3
 
 
-def test_unreadable_files_are_named_and_the_rest_is_scored(capsys, metric_file, folders):
+def test_unreadable_files_are_named_and_the_rest_is_scored(
+    capsys: pytest.CaptureFixture[str], metric_file: Path, folders: tuple[Path, Path]
+) -> None:
     first, second = folders
     (first / "0.png").write_text("no image")
     whole = (second / "2.png").read_bytes()
@@ -119,7 +129,9 @@ def test_unreadable_files_are_named_and_the_rest_is_scored(capsys, metric_file, 
     assert all((pair["distance"] is None) == (pair["error"] is not None) for pair in scores["pairs"])
 
 
-def test_a_csv_of_pairs_keeps_its_order_and_names(capsys, metric_file, folders):
+def test_a_csv_of_pairs_keeps_its_order_and_names(
+    capsys: pytest.CaptureFixture[str], metric_file: Path, folders: tuple[Path, Path]
+) -> None:
     first, _ = folders
     names = [("b/1.png", "a/1.png"), ("a/0.png", "b/0.png"), ("a/0.png", "a/0.png")]
     file = first.parent / "pairs.csv"
@@ -133,7 +145,9 @@ def test_a_csv_of_pairs_keeps_its_order_and_names(capsys, metric_file, folders):
     assert float(found[2][2]) == 0 < float(found[1][2])
 
 
-def test_two_files_in_a_table_and_without_the_protocols_resize(capsys, metric_file, metric, tmp_path):
+def test_two_files_in_a_table_and_without_the_protocols_resize(
+    capsys: pytest.CaptureFixture[str], metric_file: Path, metric: Metric, tmp_path: Path
+) -> None:
     wide = np.random.default_rng(1).integers(0, 65536, (90, 120)).astype(np.uint16)
     Image.fromarray(wide).save(tmp_path / "x.png")
     Image.fromarray(wide // 2).convert("I;16").save(tmp_path / "y.png")
@@ -163,10 +177,16 @@ def test_two_files_in_a_table_and_without_the_protocols_resize(capsys, metric_fi
         (["{metric}", "{a}", "{b}", "--device", "tpu"], "--device tpu"),
     ],
 )
-def test_wrong_usage_is_a_line(capsys, metric_file, folders, arguments, message):
+def test_wrong_usage_is_a_line(
+    capsys: pytest.CaptureFixture[str],
+    metric_file: Path,
+    folders: tuple[Path, Path],
+    arguments: list[str],
+    message: str,
+) -> None:
     first, second = folders
 
-    code = main(["score", *(one.format(metric=metric_file, a=first, b=second) for one in arguments)])
+    code = main(["score", *(argument.format(metric=metric_file, a=first, b=second) for argument in arguments)])
 
     err = capsys.readouterr().err
     assert code == 2
@@ -174,7 +194,7 @@ def test_wrong_usage_is_a_line(capsys, metric_file, folders, arguments, message)
     assert len(err.splitlines()) == 1
 
 
-def test_names_with_two_counterparts_are_refused(folders):
+def test_names_with_two_counterparts_are_refused(folders: tuple[Path, Path]) -> None:
     first, second = folders
     (second / "z.webp").write_bytes(b"")
 
@@ -184,7 +204,7 @@ def test_names_with_two_counterparts_are_refused(folders):
         pairs_of_paths(first, second / "sub")
 
 
-def test_export_verb(capsys, metric_file, tmp_path):
+def test_export_verb(capsys: pytest.CaptureFixture[str], metric_file: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "copy.safetensors"
 
     assert main(["export", str(metric_file), "--output", str(output), "--include-backbone", "--json"]) == 0
@@ -196,7 +216,9 @@ def test_export_verb(capsys, metric_file, tmp_path):
     assert "end its name in .safetensors, .pt2, .onnx" in capsys.readouterr().err
 
 
-def test_real_images_score_as_their_search_says(capsys, tmp_path, test_data):
+def test_real_images_score_as_their_search_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, test_data: Path
+) -> None:
     labels = test_data / "live_r2" / "labels.csv"
     parameters = test_data / "weights" / "squeezenet1_1_imagenet_fp16.pth"
     with labels.open() as file:

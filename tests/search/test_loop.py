@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
 from iqatune.metric.spaces import ChannelSpace
@@ -21,30 +22,34 @@ from iqatune.search.searchers.hyperband import brackets, promoted
 from iqatune.search.searchers.registry import make_searcher
 
 
-def trial(sample, srcc, budget=1.0):
+def trial(sample: int, srcc: float, budget: float = 1.0) -> Trial:
     return Trial(sample, str(sample), np.zeros(1), srcc, budget, "random", 0.0)
 
 
 class TestBest:
-    def test_highest_on_all_references(self):
+    def test_highest_on_all_references(self) -> None:
         trials = [trial(0, 0.2), trial(1, 0.9, budget=1 / 3), trial(2, math.nan), trial(3, 0.5), trial(4, 0.5)]
-        assert best_trial(trials).sample == 3
+        best = best_trial(trials)
+        assert best is not None
+        assert best.sample == 3
 
-    def test_a_negative_one_beats_an_undefined_one(self):
-        assert best_trial([trial(0, math.nan), trial(1, -0.4)]).sample == 1
+    def test_a_negative_one_beats_an_undefined_one(self) -> None:
+        best = best_trial([trial(0, math.nan), trial(1, -0.4)])
+        assert best is not None
+        assert best.sample == 1
 
     @pytest.mark.parametrize("trials", [[], [trial(0, math.nan)], [trial(0, 0.5, budget=0.5)]])
-    def test_none(self, trials):
+    def test_none(self, trials: list[Trial]) -> None:
         assert best_trial(trials) is None
 
 
 class TestSearch:
     problem = Problem(("a", "b"), 5)
 
-    def test_keeps_every_trial_before_the_next(self):
-        kept = []
+    def test_keeps_every_trial_before_the_next(self) -> None:
+        kept: list[Trial] = []
 
-        def objective(parameters, budget):
+        def objective(parameters: NDArray[np.float64], budget: int) -> float:
             if len(kept) == 3:
                 raise KeyboardInterrupt
             return 0.1
@@ -53,11 +58,12 @@ class TestSearch:
             search(make_searcher("random", self.problem), objective, keep=kept.append)
         assert [trial.sample for trial in kept] == [0, 1, 2]
 
-    def test_evaluates_no_recorded_trial_again(self):
+    def test_evaluates_no_recorded_trial_again(self) -> None:
         whole = search(make_searcher("random", self.problem), lambda parameters, budget: 0.1)
-        evaluated, kept = [], []
+        evaluated: list[NDArray[np.float64]] = []
+        kept: list[Trial] = []
 
-        def objective(parameters, budget):
+        def objective(parameters: NDArray[np.float64], budget: int) -> float:
             evaluated.append(parameters)
             return 0.1
 
@@ -66,44 +72,45 @@ class TestSearch:
         assert len(evaluated) == len(kept) == 2
 
     @pytest.mark.parametrize("recorded", [0, 1, 70])
-    def test_batches_find_what_single_samples_find(self, recorded):
+    def test_batches_find_what_single_samples_find(self, recorded: int) -> None:
         rng = np.random.default_rng(3)
         space = ChannelSpace((3, 40))
-        features = rng.normal(0.3, 0.02, (500, 86)).astype(np.float32)
+        features: np.ndarray = rng.normal(0.3, 0.02, (500, 86)).astype(np.float32)
         features[7] = features[400]  # identical images tie, whatever the kernel does
         objective = Objective(space, features, rng.normal(size=500).round(1))
         problem = Problem(space.names, 150)
         one_by_one = search(make_searcher("random", problem), lambda parameters, budget: objective(parameters, budget))
-        kept = []
+        kept: list[Trial] = []
         batches = search(make_searcher("random", problem), objective, one_by_one[:recorded], kept.append)
         assert kept == batches[recorded:]
-        assert [(one.trial_id, one.srcc) for one in batches] == [(one.trial_id, one.srcc) for one in one_by_one]
+        assert [trial.trial_id for trial in batches] == [trial.trial_id for trial in one_by_one]
+        assert [trial.srcc for trial in batches] == [trial.srcc for trial in one_by_one]
 
-    def test_undefined_stays_undefined(self):
+    def test_undefined_stays_undefined(self) -> None:
         trials = search(make_searcher("random", self.problem), lambda parameters, budget: math.nan)
         assert all(math.isnan(trial.srcc) for trial in trials)
 
-    def test_stands_in_for_undefined(self):
+    def test_stands_in_for_undefined(self) -> None:
         worst = WorstSeen()
         assert [worst(srcc) for srcc in (math.nan, 0.5, 0.2, math.nan, 0.9, math.nan)] == [-1, 0.5, 0.2, 0.2, 0.9, 0.2]
 
 
 class TestBrackets:
     @given(st.integers(1, 5), st.integers(1, 400), st.integers(1, 6000))
-    def test_spend_exactly_the_samples(self, budgets, samples, widest):
+    def test_spend_exactly_the_samples(self, budgets: int, samples: int, widest: int) -> None:
         spent = brackets(budgets, samples, widest)
         assert sum(bracket.size for bracket in spent) == samples
         assert all(bracket.size > 0 and 0 <= bracket.lowest < budgets for bracket in spent)
 
-    def test_one_round_is_hyperbands(self):
+    def test_one_round_is_hyperbands(self) -> None:
         """Table 1 of Li et al. for R = 9, eta = 3."""
         assert [(bracket.lowest, bracket.size) for bracket in brackets(3, 17, 1)] == [(0, 9), (1, 5), (2, 3)]
 
-    def test_a_round_widens_for_the_model(self):
+    def test_a_round_widens_for_the_model(self) -> None:
         assert [(bracket.lowest, bracket.size) for bracket in brackets(3, 50, 26)] == [(0, 27), (1, 14), (2, 9)]
 
     @given(st.integers(1, 1000))
-    def test_promotes_a_third_and_never_none(self, size):
+    def test_promotes_a_third_and_never_none(self, size: int) -> None:
         assert 1 <= promoted(size) <= max(1, size / 3)
 
 
@@ -112,7 +119,7 @@ reference_ids = st.lists(st.sampled_from([f"I{i:02d}" for i in range(30)]), min_
 
 class TestNestedSubsets:
     @given(reference_ids, st.integers(0, 1000))
-    def test_whole_references_each_within_the_next(self, ids, seed):
+    def test_whole_references_each_within_the_next(self, ids: list[str], seed: int) -> None:
         subsets = nested_subsets(ids, seed=seed)
         held = [{ids[row] for row in rows} for rows in subsets]
         for rows, references in zip(subsets, held, strict=True):
@@ -122,7 +129,7 @@ class TestNestedSubsets:
         assert len(held[0]) >= min(2, len(set(ids)))
 
     @given(reference_ids, st.integers(0, 1000))
-    def test_do_not_depend_on_the_order_of_the_pairs(self, ids, seed):
+    def test_do_not_depend_on_the_order_of_the_pairs(self, ids: list[str], seed: int) -> None:
         held = [{ids[row] for row in rows} for rows in nested_subsets(ids, seed=seed)]
         turned = ids[::-1]
         assert [{turned[row] for row in rows} for rows in nested_subsets(turned, seed=seed)] == held
@@ -130,25 +137,25 @@ class TestNestedSubsets:
     @pytest.mark.parametrize(
         ("references", "sizes"), [(81, [9, 27, 81]), (25, [3, 8, 25]), (8, [2, 3, 8]), (6, [2, 6]), (2, [2]), (1, [1])]
     )
-    def test_sizes(self, references, sizes):
+    def test_sizes(self, references: int, sizes: list[int]) -> None:
         assert [len(rows) for rows in nested_subsets([str(i) for i in range(references)])] == sizes
 
-    def test_the_seed_chooses(self):
+    def test_the_seed_chooses(self) -> None:
         ids = [str(i) for i in range(27)]
         chosen = {tuple(nested_subsets(ids, seed=seed)[0]) for seed in range(5)}
         assert len(chosen) == 5
 
     @pytest.mark.parametrize("fractions", [(), (0.5,), (0.0, 1.0), (0.5, 0.5, 1.0), (1.0, 0.5)])
-    def test_bad_fractions(self, fractions):
+    def test_bad_fractions(self, fractions: tuple[float, ...]) -> None:
         with pytest.raises(ValueError, match="ascend"):
             nested_subsets(["a", "b"], fractions)
 
 
 class TestIsolation:
-    def test_continues_its_own_sequence_and_leaves_no_trace(self):
+    def test_continues_its_own_sequence_and_leaves_no_trace(self) -> None:
         import torch
 
-        def draw():
+        def draw() -> tuple[float, ...]:
             return np.random.rand(), random.random(), torch.rand(1).item()
 
         np.random.seed(1), random.seed(1), torch.manual_seed(1)
@@ -167,7 +174,7 @@ class TestIsolation:
         assert [between, draw()] == outside
         assert Isolation(7)._seed != Isolation(8)._seed
 
-    def test_after_an_error_too(self):
+    def test_after_an_error_too(self) -> None:
         np.random.seed(1)
         expected = np.random.rand()
         np.random.seed(1)
@@ -175,7 +182,7 @@ class TestIsolation:
             np.random.rand(1 // 0)
         assert np.random.rand() == expected
 
-    def test_one_thread_inside(self):
+    def test_one_thread_inside(self) -> None:
         import torch
 
         before = torch.get_num_threads(), [pool["num_threads"] for pool in threadpool_info()]

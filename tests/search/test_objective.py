@@ -66,7 +66,7 @@ def test_what_cannot_be_ranked_is_undefined(bad: float) -> None:
 def test_rows_that_are_equal_tie_wherever_they_stand() -> None:
     # a matrix product may round a row in the middle of a block otherwise than one at its end
     rng = np.random.default_rng(4)
-    features = np.tile(rng.uniform(size=(1, 2950)), (37, 1)).astype(np.float32)
+    features: np.ndarray = np.tile(rng.uniform(size=(1, 2950)), (37, 1)).astype(np.float32)
     features[11] *= np.float32(1.01)
     space = ChannelSpace((3, 64, 128, 256, 512, 512))
     quality = rng.normal(size=37)
@@ -82,7 +82,7 @@ def test_float32_features_are_ranked_as_if_in_float64() -> None:
     rng = np.random.default_rng(6)
     space = ChannelSpace((3, 64, 128))
     quality = rng.uniform(size=3000)
-    features = (0.5 + 1e-4 * rng.uniform(size=(3000, 390))).astype(np.float32)
+    features: np.ndarray = (0.5 + 1e-4 * rng.uniform(size=(3000, 390))).astype(np.float32)
     objective = Objective(space, features, quality)
     parameters = rng.uniform(size=(3, 390))
     coefficients = space.coefficients(parameters)

@@ -110,7 +110,9 @@ def test_an_evaluation_that_never_succeeds_is_an_error(
 
 
 def _result(output: str, seed: int = 0, searcher: str = "bohb") -> dict[str, Any]:
-    return json.loads(Path(output, "csv", "squeezenet", f"{searcher}-stage-s{seed}", "result.json").read_text())
+    path = Path(output, "csv", "squeezenet", f"{searcher}-stage-s{seed}", "result.json")
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
 
 
 def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(

@@ -29,6 +29,7 @@ from iqatune.statistics import fused_cpu
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
+from iqatune.statistics.store import write_group
 
 MakeTable = Callable[..., PairTable]
 
@@ -46,7 +47,8 @@ def make_table(tmp_path: Path) -> MakeTable:
         rng = np.random.default_rng(seed)
         pairs = []
         for r in range(references):
-            base = np.asarray(Image.fromarray(rng.integers(0, 255, (6, 6, 3), np.uint8)).resize(size, Image.BICUBIC))
+            coarse = Image.fromarray(rng.integers(0, 255, (6, 6, 3), np.uint8))
+            base = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
             reference = tmp_path / f"r{r}.png"
             Image.fromarray(base).save(reference)
             for d in range(distorted):
@@ -115,11 +117,9 @@ def test_figures_are_those_of_float64(make_table: MakeTable, backbone: Backbone,
         deviations = np.concatenate([a.std(1) * b.std(1) for a, b in zip(x, y, strict=True)])
         covariance = np.concatenate([(a * b).mean(1) for a, b in zip(*centred, strict=True)])
         # the network itself rounds in float32: the moments of given maps are held to 1e-5 in test_moments.py
-        near = {"rtol": 1e-3, "atol": 1e-5}
-        np.testing.assert_allclose(found.moments[row, 0], np.concatenate([a.mean(1) for a in x]), **near)
-        np.testing.assert_allclose(found.moments[row, 1], np.concatenate([a.mean(1) for a in y]), **near)
-        np.testing.assert_allclose(found.moments[row, 2], np.concatenate([a.var(1) for a in x]), **near)
-        np.testing.assert_allclose(found.moments[row, 3], np.concatenate([a.var(1) for a in y]), **near)
+        means = [np.concatenate([maps.mean(1) for maps in stages]) for stages in (x, y)]
+        variances = [np.concatenate([maps.var(1) for maps in stages]) for stages in (x, y)]
+        np.testing.assert_allclose(found.moments[row, :4], [*means, *variances], rtol=1e-3, atol=1e-5)
         assert np.all(np.abs(found.moments[row, 4] - covariance) <= 1e-3 * deviations + 1e-5)
 
 
@@ -208,7 +208,6 @@ def test_interrupted_extraction_resumes_at_the_next_reference(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = make_table(references=3)
-    write_group = extraction.write_group
 
     def stop_after_one(path: Path, moments: np.ndarray) -> None:
         write_group(path, moments)
@@ -404,7 +403,7 @@ def test_too_little_memory_for_one_image_is_told(make_table: MakeTable, backbone
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_is_near_and_exact_where_it_must_be(
-    precision: str, make_table: MakeTable, backbone: Backbone, tmp_path: Path
+    precision: Precision, make_table: MakeTable, backbone: Backbone, tmp_path: Path
 ) -> None:
     table = make_table(references=1, distorted=4)
     exact = _extract(table, backbone, tmp_path / "cache")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,17 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     def trials() -> int:
         return sum(file.read_bytes().count(b"\n") for file in output.rglob("trials.jsonl"))
 
+    def at_least(count: int) -> bool:
+        return trials() >= count
+
     for wanted in (200, 1800):
-        _killed(command, lambda wanted=wanted: trials() >= wanted)
+        _killed(command, partial(at_least, wanted))
         done = trials()
         time.sleep(0.5)
         # nobody writes on when the sweep is gone
         assert trials() == done
     sweep = ("sweep", path, "--output", output, "--cache-dir", small_cache, "--jobs", 2)
-    with _interrupt(lambda: trials() >= 3300):
+    with _interrupt(partial(at_least, 3300)):
         assert iqatune(*sweep).code == 130
     assert json.loads((output / "sweep.json").read_text())["status"] == "interrupted"
     untouched = (output / "csv/squeezenet/random-stage-s0/result.json").read_bytes()

@@ -7,7 +7,7 @@ from typing import Any
 from iqatune.errors import InputError
 from iqatune.registry import Plugin, Registry
 from iqatune.search.searchers.base import Problem, Searcher
-from iqatune.search.searchers.checked import CheckedSearcher
+from iqatune.search.searchers.checked import checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,9 @@ def _fault(item: Any, name: str) -> str | None:
     if inspect.isabstract(item):
         return f"it lacks {', '.join(sorted(item.__abstractmethods__))}"
     own = getattr(item, "name", None)
-    return None if own == name else f"it calls itself '{own}'"
+    if own != name:
+        return f"it calls itself '{own}'"
+    return None if isinstance(item.description, str) and isinstance(item.drives, str) else "its description is no text"
 
 
 SEARCHERS: Registry[type[Searcher]] = Registry(
@@ -77,25 +79,24 @@ def available() -> tuple[SearcherInfo, ...]:
 
 
 def find(name: str) -> type[Searcher]:
-    """The class of a searcher, its library imported.
+    """The class of a searcher, its library imported. What a plug-in says and proposes is checked.
 
     Raises:
         InputError: no searcher has that name, or the package that adds it is broken.
     """
-    return SEARCHERS.find(name)
+    searcher = SEARCHERS.find(name)
+    return searcher if SEARCHERS.is_builtin(name) else checked(searcher, SEARCHERS.plugin(name))
 
 
 def make_searcher(name: str, problem: Problem) -> Searcher:
-    """A searcher ready to propose. What a plug-in proposes is checked.
+    """A searcher ready to propose.
 
     Raises:
         InputError: no searcher has that name, or the problem asks for fewer than one sample.
     """
     if problem.samples < 1:
         raise InputError(f"`samples` {problem.samples}: a search needs at least one sample")
-    if SEARCHERS.is_builtin(name):
-        return find(name)(problem)
-    return CheckedSearcher(find(name), problem, SEARCHERS.plugin(name))
+    return find(name)(problem)
 
 
 def _info(name: str) -> SearcherInfo:

@@ -1,0 +1,1 @@
+"""The public Python interface: what `import iqatune` offers, with the same words as the command line."""

@@ -1,0 +1,182 @@
+"""A run's record as it is used in Python: with its trials as a table, and its figures drawn."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr
+
+from iqatune.api.cache import open_cache
+from iqatune.api.figure import subplots
+from iqatune.errors import InputError
+from iqatune.metric.similarity import Similarity
+from iqatune.metric.weights import Weights, tuned_weights
+from iqatune.progress import Progress
+from iqatune.records import result as records
+from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.run_folder import RESULT_FILE, RunFolder
+from iqatune.report.figures import draw_scatter, draw_search
+from iqatune.statistics.prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Result(records.Result):
+    """The record of one search, and what is in its folder beside it.
+
+    Every key of `result.json` is an attribute: `result.best.srcc`, `result.held_out.srcc_mean`, `result.protocol`.
+
+    Example:
+        >>> result = iqatune.read_result("runs/demo/squeezenet/random-stage-s0/result.json")  # doctest: +SKIP
+        >>> result.trials().nlargest(3, "srcc")  # doctest: +SKIP
+    """
+
+    _folder: RunFolder | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path:
+        """The record's file, for `Metric.load`, `evaluate` and the command line."""
+        return self._in_folder.result_file
+
+    @property
+    def weights(self) -> Weights:
+        """The tuned alpha and beta, of every channel.
+
+        Raises:
+            InputError: when the run has no sample of a defined SRCC.
+        """
+        return tuned_weights(self)
+
+    def trials(self) -> "pandas.DataFrame":
+        """Every evaluation, a row each, in the order in which they were made.
+
+        Columns: sample, trial_id, srcc (on the references of its budget), budget (the share of the references),
+        chosen_by (random, initial, model or local), seconds, and a column for every number of the space.
+
+        Raises:
+            InputError: when the record was not read from a folder, or its trials are damaged.
+        """
+        import pandas
+
+        names = tuple(self.best.parameters) if self.best is not None else ()
+        rows = [
+            {
+                "sample": trial.sample,
+                "trial_id": trial.trial_id,
+                "srcc": trial.srcc,
+                "budget": trial.budget,
+                "chosen_by": trial.chosen_by,
+                "seconds": trial.seconds,
+                **dict(zip(names, trial.parameters.tolist(), strict=True)),
+            }
+            for trial in self._in_folder.trials(names)
+        ]
+        columns = ["sample", "trial_id", "srcc", "budget", "chosen_by", "seconds", *names]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def plot(self, *, cache_dir: Path | str | None = None) -> "Figure":
+        """The search over its samples, and human score against metric with the fitted curve, side by side.
+
+        Args:
+            cache_dir: where the statistics of the pairs are kept.
+
+        Returns:
+            a matplotlib figure, which a notebook shows; `figure.savefig("search.svg")` keeps it.
+
+        Raises:
+            InputError: when the run has no weights, or its data set cannot be read where it was.
+        """
+        figure, (left, right) = subplots(width=12.0, height=4.2, columns=2)
+        self._draw_search(left)
+        self._draw_scatter(right, cache_dir)
+        return figure
+
+    def plot_search(self) -> "Figure":
+        """The SRCC of every sample, how it was chosen, and the best so far.
+
+        Raises:
+            InputError: when the record was not read from a folder.
+        """
+        figure, (axes,) = subplots(width=6.4, height=4.0)
+        self._draw_search(axes)
+        return figure
+
+    def plot_scores(self, *, cache_dir: Path | str | None = None) -> "Figure":
+        """Human score against the tuned metric's distance, by distortion, with the fitted logistic.
+
+        Raises:
+            InputError: as of `plot`.
+        """
+        figure, (axes,) = subplots(width=6.8, height=4.0)
+        self._draw_scatter(axes, cache_dir)
+        return figure
+
+    def __repr__(self) -> str:
+        run = self.run
+        parts = [f"{run.searcher} on {run.dataset} through {run.backbone}, {self.status}"]
+        if self.best is not None:
+            parts.append(f"SRCC {self.best.srcc:.4f}")
+        if self.held_out is not None:
+            parts.append(f"held-out {self.held_out.srcc_mean:.4f} (uniform {self.held_out.uniform_srcc_mean:.4f})")
+        else:
+            parts.append(f"uniform {self.baselines.uniform.srcc:.4f}")
+        return f"<Result: {'; '.join(parts)}>"
+
+    __str__ = __repr__
+
+    @property
+    def _in_folder(self) -> RunFolder:
+        if self._folder is None:
+            raise InputError("this record was not read from a folder; read it with iqatune.read_result")
+        return self._folder
+
+    def _draw_search(self, axes: "Axes") -> None:
+        names = tuple(self.best.parameters) if self.best is not None else ()
+        draw_search(axes, self._in_folder.trials(names), uniform=self.baselines.uniform.srcc)
+        axes.set_title(f"{self.run.searcher}, {self.run.space} space, seed {self.run.seed}")
+
+    def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
+        prepared = self._prepared(cache_dir)
+        table = prepared.table
+        draw_scatter(
+            axes,
+            [pair.score for pair in table.pairs],
+            prepared.distances(self.weights),
+            distortions=[pair.distortion for pair in table.pairs],
+            better=table.better,
+        )
+        simulated = ", SIMULATED observers" if table.simulated else ""
+        axes.set_title(f"{self.run.backbone} on {table.dataset}{simulated}")
+
+    def _prepared(self, cache_dir: Path | str | None) -> Prepared:
+        data, backbone = DataOptions.of(self.run), BackboneOptions.of(self.run)
+        similarity = Similarity.of(self.protocol)
+        return prepare(data, backbone, similarity=similarity, cache=open_cache(cache_dir), progress=Progress())
+
+
+def read_result(path: Path | str) -> Result:
+    """Read the record of a run.
+
+    Args:
+        path: a `result.json`, or the folder that it is in.
+
+    Raises:
+        InputError: naming the file, when it is missing or no record of a search.
+
+    Example:
+        >>> iqatune.read_result("runs/demo/squeezenet/random-stage-s0")  # doctest: +SKIP
+        <Result: random on demo through squeezenet, complete; SRCC 0.9093; held-out 0.8977 (uniform 0.8925)>
+    """
+    path = Path(path)
+    file = path / RESULT_FILE if path.is_dir() else path
+    return in_folder(records.read_result(file), RunFolder(file.parent))
+
+
+def in_folder(record: records.Result, folder: RunFolder) -> Result:
+    """A record with the folder that it is in."""
+    fields: dict[str, Any] = {name: getattr(record, name) for name in type(record).model_fields}
+    result = Result.model_construct(**fields)
+    result._folder = folder
+    return result

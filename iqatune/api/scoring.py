@@ -1,0 +1,143 @@
+"""Scoring from Python: the verbs evaluate and score."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iqatune.api.cache import open_cache
+from iqatune.api.progress import Show, progress_of
+from iqatune.api.result import Result, read_result
+from iqatune.backbones.devices import resolve_device
+from iqatune.errors import InputError
+from iqatune.metric.module import Metric
+from iqatune.records import evaluation as records
+from iqatune.records.distances import Distances
+from iqatune.records.options import DataOptions
+from iqatune.records.vocabulary import Grouping
+from iqatune.scoring import evaluate as evaluating
+from iqatune.scoring import images
+from iqatune.scoring.pairing import ImagePairs, pairs_of_csv, pairs_of_paths
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Evaluation(records.Evaluation):
+    """Metrics side by side on one data set."""
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row for each metric (its `group` empty) and each of its groups: SRCC, KRCC, PLCC, bounds, ties."""
+        import pandas
+
+        frame: pandas.DataFrame = pandas.read_csv(io.StringIO(evaluating.as_csv(self)), keep_default_na=False)
+        figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high"]
+        frame[figures] = frame[figures].apply(pandas.to_numeric, errors="coerce")
+        return frame
+
+
+def evaluate(
+    results: Result | Path | str | Sequence[Result | Path | str],
+    dataset: str | None = None,
+    *,
+    by: Grouping | None = None,
+    baselines: Sequence[str] = (),
+    device: str = "auto",
+    backbone_weights: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+    progress: Show = "bar",
+    **options: Any,
+) -> Evaluation:
+    """Score tuned metrics on a data set, with intervals over its reference images.
+
+    Args:
+        results: one record or several, or their files.
+        dataset: a name of `iqatune list datasets`; by default the data that the first record was tuned on.
+        by: give the figures of every distortion, reference or level as well.
+        baselines: names of `iqatune list baselines` to measure on the same pairs.
+        backbone_weights: where the backbone's parameters are now, when not where the search had them.
+        cache_dir, progress: as of `tune`.
+        options: of the data set: data_root, pairs, better, label, exclude, allow_missing.
+
+    Returns:
+        the figures; `.to_frame()` gives them as a pandas DataFrame.
+
+    Raises:
+        InputError: in one line, for a file that is no record, and all that is wrong with the data or the parameters.
+
+    Example:
+        >>> iqatune.evaluate(result, by="distortion", baselines=["psnr"]).to_frame()  # doctest: +SKIP
+    """
+    several = [results] if isinstance(results, Result | Path | str) else list(results)
+    if not several:
+        raise InputError("`results`: none; give at least one record")
+    found = [result if isinstance(result, Result) else read_result(result) for result in several]
+    if dataset is None and options:
+        raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
+    data = DataOptions.of(found[0].run) if dataset is None else DataOptions.parsed({"dataset": dataset, **options})
+    machine = evaluating.Machine(
+        device=device,
+        backbone_weights=None if backbone_weights is None else str(backbone_weights),
+        cache=open_cache(cache_dir),
+        progress=progress_of(progress),
+    )
+    evaluation = evaluating.evaluate([result.file for result in found], data, machine, by=by, baselines=baselines)
+    return Evaluation.model_construct(**dict(evaluation))
+
+
+def score_images(
+    metric: Metric | Path | str,
+    reference: Path | str | None = None,
+    distorted: Path | str | None = None,
+    *,
+    pairs: Path | str | None = None,
+    resize: int | str | None = "protocol",
+    device: str = "auto",
+    backbone_weights: Path | str | None = None,
+    keep_going: bool = False,
+    progress: Show = "bar",
+) -> Distances:
+    """Distances of image files under a tuned metric: lower is better, 0 is identical.
+
+    Args:
+        metric: a `Metric`, or a file that `Metric.load` reads.
+        reference, distorted: two image files, or two folders whose files are paired by name.
+        pairs: in their place a CSV file with columns reference and distorted.
+        resize: short side that larger images are brought down to; "protocol" is what the metric was tuned with, None
+            for none.
+        keep_going: tell what cannot be scored, and score the rest.
+
+    Returns:
+        `.pairs`, each with reference, distorted, distance, and the reason where there is no distance.
+
+    Raises:
+        InputError: in one line, for a file that is no metric, and for images that cannot be scored.
+
+    Example:
+        >>> found = iqatune.score_images("metric.safetensors", "original.png", "compressed.jpg")  # doctest: +SKIP
+        >>> found.pairs[0].distance  # doctest: +SKIP
+        0.0731
+    """
+    found = _pairs(reference, distorted, pairs)
+    if isinstance(resize, str) and resize != "protocol":
+        raise InputError(f"`resize` {resize}: give a short side in pixels, None, or 'protocol'")
+    loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights)
+    return images.score(
+        loaded,
+        found,
+        name=loaded.origin if isinstance(metric, Metric) else str(metric),
+        device=resolve_device(device),
+        resize=loaded.short_side if isinstance(resize, str) else resize,
+        progress=progress_of(progress),
+        keep_going=keep_going,
+    )
+
+
+def _pairs(reference: Path | str | None, distorted: Path | str | None, pairs: Path | str | None) -> ImagePairs:
+    if pairs is not None:
+        if reference is not None or distorted is not None:
+            raise InputError("`pairs`: names the images itself; leave reference and distorted out")
+        return pairs_of_csv(Path(pairs))
+    if reference is None or distorted is None:
+        raise InputError("`reference`, `distorted`: name two files or two folders, or `pairs`")
+    return pairs_of_paths(Path(reference), Path(distorted))
