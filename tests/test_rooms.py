@@ -79,6 +79,35 @@ def test_no_room_is_more_than_a_fifth_of_the_house() -> None:
     assert max(lines.values()) <= 0.2 * lines.total(), lines.most_common(3)
 
 
+def _by_place(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
+    """How many arguments a function, or a dataclass that is made, takes by place; `self` does not count."""
+    if not isinstance(node, ast.ClassDef):
+        names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+        return len(names) - (names[:1] in (["self"], ["cls"]))
+    if not any(ast.unparse(decorator).startswith("dataclass") for decorator in node.decorator_list):
+        return 0
+    if any("kw_only" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return 0
+    fields = [
+        field.target.id
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    ]
+    return fields.index("_") if "_" in fields else len([name for name in fields if not name.startswith("_")])
+
+
+def _is_kernel(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Triton's compiler takes a kernel's arguments by place and no other way."""
+    return any("triton.jit" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def test_nothing_takes_more_than_four_arguments_by_place() -> None:
+    for name, path in _modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not _is_kernel(node):
+                assert _by_place(node) <= 4, f"{name}: {node.name}"
+
+
 @pytest.mark.parametrize(
     "module",
     ["iqatune", "iqatune.statistics.extract", "iqatune.metric.module", "iqatune.datasets", "iqatune.evaluation"],

@@ -22,7 +22,7 @@ PRETRAINED = "pretrained"
 RANDOM = "random"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """A backbone without the backbone.
 

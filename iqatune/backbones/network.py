@@ -56,7 +56,13 @@ class Backbone(nn.Module):
     @property
     def identity(self) -> Identity:
         """What tells this backbone from another."""
-        return Identity(self.name, self.weights, self.pooling, self.channels, self.parameters_sha256)
+        return Identity(
+            name=self.name,
+            weights=self.weights,
+            pooling=self.pooling,
+            channels=self.channels,
+            parameters_sha256=self.parameters_sha256,
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Every stage of `images` (B, 3, H, W) in [0, 1]: the images as they are, then the maps (B, C_i, H_i, W_i).
@@ -91,7 +97,14 @@ class Backbone(nn.Module):
         if count == len(self.channels):
             return self
         network = _cut(self._network, count - 1)
-        cnn = Cnn(network, self.channels[1:count], self.mean, self.std, self._channels_last, self._made_for)
+        cnn = Cnn(
+            network,
+            self.channels[1:count],
+            self.mean,
+            self.std,
+            channels_last=self._channels_last,
+            made_for=self._made_for,
+        )
         part = Backbone(self.name, self.weights, self.pooling, cnn)
         return part.to(self._mean.device, self._dtype)
 

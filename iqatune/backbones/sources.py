@@ -5,7 +5,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -42,6 +42,7 @@ class Cnn:
     channels: tuple[int, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    _: KW_ONLY
     channels_last: bool = False
     made_for: int | None = None
 

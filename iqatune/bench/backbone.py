@@ -74,8 +74,11 @@ def made_up_pairs(folder: Path, setting: Setting) -> PairTable:
         for d, path in enumerate(paths):
             noisy = np.clip(smooth + rng.normal(0, 3 + d, (height, width, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(path, compress_level=1)
-        pairs += [Pair(paths[0], path, str(r), "noise", None, float(d), float(d)) for d, path in enumerate(paths[1:])]
-    return PairTable("csv", tuple(pairs), "made up", "", "higher")
+        pairs += [
+            Pair(paths[0], path, str(r), "noise", level=None, score=float(d), quality=float(d))
+            for d, path in enumerate(paths[1:])
+        ]
+    return PairTable("csv", tuple(pairs), "made up", "", better="higher")
 
 
 @dataclass(frozen=True, kw_only=True)

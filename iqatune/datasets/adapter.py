@@ -4,7 +4,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Published:
     """Whether a distorted image's name begins with its reference's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """What a person wants to know of a data set before using it."""
 
@@ -55,7 +55,7 @@ class Adapter:
     load: Callable[[DataOptions], PairTable]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One pair as a label file states it; image names are relative to the data set's root."""
 
@@ -78,6 +78,7 @@ class LabelList:
     source: str
     """What error lines call it: its path."""
     better: Better
+    _: KW_ONLY
     entries: Sequence[Entry]
     excluded: tuple[str, ...] = ()
     """What the set's own rule left out, in words."""
@@ -102,7 +103,7 @@ def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapte
         if path is None:
             raise InputError(f"{finder.root / name}: no such label file; get it with {info.name} from {info.source}")
         entries, excluded = read(path)
-        labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries, excluded)
+        labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries=entries, excluded=excluded)
         return build_table(options, labels, finder)
 
     return Adapter(info, load)
@@ -199,7 +200,17 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
         if reference is not None and distorted is not None:
             reference, reference_id = first_spelling.setdefault(real(reference), (reference, entry.reference_id))
             quality = sign * entry.score
-            pairs.append(Pair(reference, distorted, reference_id, entry.distortion, entry.level, entry.score, quality))
+            pairs.append(
+                Pair(
+                    reference,
+                    distorted,
+                    reference_id,
+                    entry.distortion,
+                    level=entry.level,
+                    score=entry.score,
+                    quality=quality,
+                )
+            )
     if absent and not options.allow_missing:
         name, where = next(iter(absent.items()))
         raise InputError(

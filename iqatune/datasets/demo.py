@@ -134,7 +134,7 @@ def load(options: DataOptions) -> PairTable:
         raise InputError(
             f"{folder}: the demo images cannot be written ({error.strerror}); name another folder with `data_root`"
         ) from error
-    labels = LabelList("simulated observers", digest, "the demo set", "higher", _entries(), simulated=True)
+    labels = LabelList("simulated observers", digest, "the demo set", "higher", entries=_entries(), simulated=True)
     return build_table(options, labels, FileFinder(folder))
 
 

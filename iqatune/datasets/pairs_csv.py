@@ -50,7 +50,7 @@ def load(options: DataOptions) -> PairTable:
         raise InputError(f"`pairs` {path}: no such file")
     root = find_root(options, INFO) if options.data_root else path.parent
     entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
-    labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries)
+    labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
     return build_table(options, labels, FileFinder(root))
 
 

@@ -1,6 +1,6 @@
 """The pair table: what every data set is read into."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ class Pair:
     """The same for all pairs of one reference, different for different references."""
     distortion: str
     """The kind of damage, as the data set names it."""
+    _: KW_ONLY
     level: int | None
     """The strength of the damage, 1 the weakest; None where the data set does not grade it."""
     score: float
@@ -39,6 +40,7 @@ class PairTable:
     """Name of the label file."""
     label_sha256: str
     """SHA-256 of the label file; of the generator's parameters where the scores are simulated."""
+    _: KW_ONLY
     better: Better
     excluded: tuple[str, ...] = ()
     """What the request or the set's own rule left out, in words."""

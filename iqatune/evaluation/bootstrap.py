@@ -23,7 +23,7 @@ FEW_REFERENCES = 15
 _CHUNK = 2**19  # numbers in one working array: what fits a core's cache
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Intervals:
     """Bounds (low, high) of each correlation at `level`; both NaN where a resample leaves it undefined."""
 

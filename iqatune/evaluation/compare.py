@@ -14,7 +14,7 @@ from iqatune.evaluation.bootstrap import bootstrap_srcc
 from iqatune.evaluation.correlation import Floats, srcc
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Differences:
     """The best metric's SRCC less each metric's, all (M,); 0, its bounds 0 and p 1 for the best itself.
 
@@ -93,7 +93,7 @@ def paired_differences(
         np.where(same, 0.0, difference + reach),
         np.where(same, 1.0, p),
     )
-    return Differences(best, difference, low, high, p)
+    return Differences(best=best, difference=difference, low=low, high=high, p=p)
 
 
 def tied_with_best(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from iqatune.records.vocabulary import ChosenBy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One evaluated configuration.
 

@@ -113,10 +113,10 @@ def _table(folder: Path, sizes: Sequence[tuple[int, int]]) -> PairTable:
         for name, strength in zip(names, NOISE, strict=True):
             _write(name, clean + strength * grain)
         pairs += [
-            Pair(names[0], name, str(number), "noise", level + 1, float(-level), float(-level))
+            Pair(names[0], name, str(number), "noise", level=level + 1, score=float(-level), quality=float(-level))
             for level, name in enumerate(names)
         ]
-    return PairTable("contract", tuple(pairs), "noise", "", "higher")
+    return PairTable("contract", tuple(pairs), "noise", "", better="higher")
 
 
 def _write(path: Path, image: NDArray[np.float64]) -> None:

@@ -48,8 +48,11 @@ def test_a_pair_scores_as_the_search_scored_it(
         paths = (tmp_path / f"{number}x.png", tmp_path / f"{number}y.png")
         for path, image in zip(paths, pairs_of_images[name], strict=True):
             Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path)
-        pairs.append(Pair(*paths, str(number), name, None, float(number), float(number)))
-    table = PairTable("csv", tuple(pairs), "labels", "", "higher")
+        reference, distorted = paths
+        pairs.append(
+            Pair(reference, distorted, str(number), name, level=None, score=float(number), quality=float(number))
+        )
+    table = PairTable("csv", tuple(pairs), "labels", "", better="higher")
     backbone = backbone_of()
     weights = some_weights(backbone.channels)
     settings = settings_of(backbone.identity, BackboneOptions(backbone="squeezenet", resize=64))

@@ -68,7 +68,7 @@ class Draws(Searcher):
             raise SearchExhausted("all samples are proposed")
         self._next += 1
         parameters = self._generator.uniform(0, 1, len(self.problem.names))
-        return Proposal(f"{self._next}", self._next - 1, parameters, "random", len(self.problem.budgets) - 1)
+        return Proposal(f"{self._next}", self._next - 1, parameters, "random", budget=len(self.problem.budgets) - 1)
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         pass
@@ -240,12 +240,20 @@ def _table(*, dataset: str = "made", better: Any = "higher", **changes: Any) -> 
     """Four pairs of two references; `changes` are of the second pair."""
     folder = Path.cwd()
     pairs = [
-        Pair(folder / f"{r}.png", folder / f"{r}-{level}.png", str(r), "noise", level, -float(level), -float(level))
+        Pair(
+            folder / f"{r}.png",
+            folder / f"{r}-{level}.png",
+            str(r),
+            "noise",
+            level=level,
+            score=-float(level),
+            quality=-float(level),
+        )
         for r in range(2)
         for level in (1, 2)
     ]
     pairs[1] = replace(pairs[1], **changes)
-    return PairTable(dataset, tuple(pairs), "labels", "", better)
+    return PairTable(dataset, tuple(pairs), "labels", "", better=better)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +280,14 @@ def _table(*, dataset: str = "made", better: Any = "higher", **changes: Any) -> 
 def test_a_table_that_cannot_be_tuned_on_is_told_in_a_line(
     register: Register, table: Callable[[], Any], says: str
 ) -> None:
-    register(DATASETS, "made", Adapter(DatasetInfo("made", "", None, None, "", ()), lambda options: table()))
+    register(
+        DATASETS,
+        "made",
+        Adapter(
+            DatasetInfo(name="made", description="", pairs=None, references=None, source="", labels=()),
+            lambda options: table(),
+        ),
+    )
     with pytest.raises(InputError, match=rf"^dataset=made: it breaks the contract of a dataset .*{says}"):
         load_pairs(DataOptions(dataset="made"))
 
@@ -352,10 +367,18 @@ def images(tmp_path: Path) -> PairTable:
     for grey in range(4):
         Image.fromarray(np.full((8, 9, 3), 40 * grey, np.uint8)).save(tmp_path / f"{grey}.png")
     pairs = [
-        Pair(tmp_path / "0.png", tmp_path / f"{level}.png", "0", "brighter", level, -float(level), -float(level))
+        Pair(
+            tmp_path / "0.png",
+            tmp_path / f"{level}.png",
+            "0",
+            "brighter",
+            level=level,
+            score=-float(level),
+            quality=-float(level),
+        )
         for level in range(1, 4)
     ]
-    return PairTable("made", tuple(pairs), "labels", "", "higher")
+    return PairTable("made", tuple(pairs), "labels", "", better="higher")
 
 
 def _scores(table: PairTable, folder: Path) -> Floats:
@@ -395,10 +418,34 @@ def test_a_baseline_whose_module_is_absent_says_what_to_install(register: Regist
         (SEARCHERS, type("Speechless", (Draws,), {"name": "made", "description": None}), "its description is no text"),
         (DATASETS, "csv", "a str, not an iqatune.datasets.adapter.Adapter"),
         (DATASETS, Adapter(_NOTHING, _NOTHING), "its info is a NoneType"),
-        (DATASETS, Adapter(DatasetInfo("x", "", None, None, "", ()), load_pairs), "it calls itself 'x'"),
-        (DATASETS, Adapter(DatasetInfo("made", "", 1, 1, _NOTHING, ()), load_pairs), "its source are not text"),
-        (DATASETS, Adapter(DatasetInfo("made", "", 1, 1, "", _NOTHING), load_pairs), "its labels are a NoneType"),
-        (DATASETS, Adapter(DatasetInfo("made", "", None, None, "", ()), _NOTHING), "its load cannot be called"),
+        (
+            DATASETS,
+            Adapter(
+                DatasetInfo(name="x", description="", pairs=None, references=None, source="", labels=()), load_pairs
+            ),
+            "it calls itself 'x'",
+        ),
+        (
+            DATASETS,
+            Adapter(
+                DatasetInfo(name="made", description="", pairs=1, references=1, source=_NOTHING, labels=()), load_pairs
+            ),
+            "its source are not text",
+        ),
+        (
+            DATASETS,
+            Adapter(
+                DatasetInfo(name="made", description="", pairs=1, references=1, source="", labels=_NOTHING), load_pairs
+            ),
+            "its labels are a NoneType",
+        ),
+        (
+            DATASETS,
+            Adapter(
+                DatasetInfo(name="made", description="", pairs=None, references=None, source="", labels=()), _NOTHING
+            ),
+            "its load cannot be called",
+        ),
         (BACKBONES, Draws, "not an iqatune.backbones.zoo.BackboneInfo"),
         (BACKBONES, replace(_backbone(build_sound), name="x"), "it calls itself 'x'"),
         (BACKBONES, replace(_backbone(build_sound), builder="module"), "its builder 'module' is not 'module:function'"),

@@ -283,7 +283,15 @@ def test_stage_shares_sum_to_one(tmp_path: Path, write_run: WriteRun) -> None:
 
 
 def trial(sample: int, srcc: float, budget: float = 1.0) -> Trial:
-    return Trial(sample, str(sample), np.zeros(1), srcc, budget, "random", 0.0)
+    return Trial(
+        sample=sample,
+        trial_id=str(sample),
+        parameters=np.zeros(1),
+        srcc=srcc,
+        budget=budget,
+        chosen_by="random",
+        seconds=0.0,
+    )
 
 
 def test_best_so_far_counts_whole_evaluations_alone() -> None:
@@ -443,7 +451,7 @@ def test_an_evaluation_is_of_the_record_that_its_path_and_parameters_name(
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 9)), min_size=1, max_size=20))
 def test_examples_span_the_qualities_of_one_reference(rows: list[tuple[str, str, float]]) -> None:
     pairs = [
-        Pair(Path(reference), Path(str(number)), reference, distortion, None, quality, quality)
+        Pair(Path(reference), Path(str(number)), reference, distortion, level=None, score=quality, quality=quality)
         for number, (reference, distortion, quality) in enumerate(rows)
     ]
     chosen = chosen_pairs(pairs)

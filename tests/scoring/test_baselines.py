@@ -30,7 +30,7 @@ def live(test_data: Path) -> tuple[PairTable, dict[str, list[float]]]:
         rows = {row.pop("distorted"): row for row in csv.DictReader(file)}
     names = [pair.distorted.relative_to(labels.parent).as_posix() for pair in pairs]
     published = {name: [float(rows[image][name]) for image in names] for name in next(iter(rows.values()))}
-    return PairTable("csv", pairs, table.label, table.label_sha256, table.better), published
+    return PairTable("csv", pairs, table.label, table.label_sha256, better=table.better), published
 
 
 def test_psnr_is_the_published_one(live: tuple[PairTable, dict[str, list[float]]], tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_ms_ssim_is_nearly_the_published_one(live: tuple[PairTable, dict[str, li
 def test_quality_rises_with_every_baseline(small_table: PairTable, tmp_path: Path, name: str) -> None:
     # noise of five strengths on one reference
     pairs = tuple(pair for pair in small_table.pairs if pair.distortion == "gaussian-noise")[:5]
-    table = PairTable("demo", pairs, "", "", "higher")
+    table = PairTable("demo", pairs, "", "", better="higher")
     scores = measured_scores(name, table, tmp_path)
     assert (np.diff(scores) < 0).all()
 
@@ -65,7 +65,7 @@ def test_quality_rises_with_every_baseline(small_table: PairTable, tmp_path: Pat
 def test_scores_are_kept(small_table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import piq
 
-    table = PairTable("demo", small_table.pairs[:4], "", "", "higher")
+    table = PairTable("demo", small_table.pairs[:4], "", "", better="higher")
     first = measured_scores("psnr", table, tmp_path)
     other = measured_scores("psnr", table, tmp_path, resize=100)
 

@@ -23,7 +23,15 @@ from iqatune.search.searchers.registry import make_searcher
 
 
 def trial(sample: int, srcc: float, budget: float = 1.0) -> Trial:
-    return Trial(sample, str(sample), np.zeros(1), srcc, budget, "random", 0.0)
+    return Trial(
+        sample=sample,
+        trial_id=str(sample),
+        parameters=np.zeros(1),
+        srcc=srcc,
+        budget=budget,
+        chosen_by="random",
+        seconds=0.0,
+    )
 
 
 class TestBest:

@@ -55,9 +55,9 @@ def make_table(tmp_path: Path) -> MakeTable:
                 noisy = np.clip(base + rng.normal(0, 12 * d, base.shape), 0, 255).astype(np.uint8)
                 path = tmp_path / f"r{r}d{d}.png"
                 Image.fromarray(noisy).save(path)
-                pairs.append(Pair(reference, path, f"r{r}", "noise", d, float(d), -float(d)))
+                pairs.append(Pair(reference, path, f"r{r}", "noise", level=d, score=float(d), quality=-float(d)))
         # not in the order of the references: rows must find their way back
-        return PairTable("csv", tuple(pairs[::-1]), "labels.csv", "", "lower")
+        return PairTable("csv", tuple(pairs[::-1]), "labels.csv", "", better="lower")
 
     return make
 
@@ -153,9 +153,17 @@ def test_flat_black_and_noise_are_like_themselves(backbone: Backbone, tmp_path: 
         for role in ("reference", "distorted"):
             Image.fromarray(image).save(tmp_path / f"{name}-{role}.png")
         pairs.append(
-            Pair(tmp_path / f"{name}-reference.png", tmp_path / f"{name}-distorted.png", name, "none", None, 0, 0)
+            Pair(
+                tmp_path / f"{name}-reference.png",
+                tmp_path / f"{name}-distorted.png",
+                name,
+                "none",
+                level=None,
+                score=0,
+                quality=0,
+            )
         )
-    table = PairTable("csv", tuple(pairs), "labels.csv", "", "lower")
+    table = PairTable("csv", tuple(pairs), "labels.csv", "", better="lower")
     found = _extract(table, backbone, tmp_path / "cache")
     np.testing.assert_allclose(distances(found.moments, uniform_weights(backbone.channels)), 0, atol=1e-6)
 
@@ -353,10 +361,20 @@ def test_references_of_other_sizes_do_not_share_a_batch(backbone: Backbone, tmp_
     for number, size in enumerate([(64, 72), (72, 64), (72, 64)]):
         for name in ("x", "y"):
             Image.fromarray(rng.integers(0, 255, (*size, 3), np.uint8)).save(tmp_path / f"{name}{number}.png")
-        pairs.append(Pair(tmp_path / f"x{number}.png", tmp_path / f"y{number}.png", str(number), "noise", 1, 0, 0))
-    together = _extract(PairTable("csv", tuple(pairs), "", "", "lower"), backbone, tmp_path / "cache")
+        pairs.append(
+            Pair(
+                tmp_path / f"x{number}.png",
+                tmp_path / f"y{number}.png",
+                str(number),
+                "noise",
+                level=1,
+                score=0,
+                quality=0,
+            )
+        )
+    together = _extract(PairTable("csv", tuple(pairs), "", "", better="lower"), backbone, tmp_path / "cache")
     for row, pair in enumerate(pairs):
-        alone = _extract(PairTable("csv", (pair,), "", "", "lower"), backbone, tmp_path / f"cache{row}")
+        alone = _extract(PairTable("csv", (pair,), "", "", better="lower"), backbone, tmp_path / f"cache{row}")
         np.testing.assert_allclose(together.moments[row], alone.moments[0], rtol=1e-5, atol=1e-6)
 
 

@@ -43,7 +43,7 @@ class Sound(Searcher):
             raise SearchExhausted("all samples are proposed")
         self._next += 1
         parameters = self._generator.uniform(0, 1, len(self.problem.names))
-        return Proposal(f"{self._next}", self._next - 1, parameters, "random", len(self.problem.budgets) - 1)
+        return Proposal(f"{self._next}", self._next - 1, parameters, "random", budget=len(self.problem.budgets) - 1)
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         pass
@@ -183,8 +183,18 @@ def _load(options: DataOptions, change: Callable[[list[Entry]], list[Entry]] = l
         Image.fromarray(np.full((20, 24, 3), grey, np.uint8)).save(folder / f"{reference}-{level}.png")
         distortion = "brighter" if level < 3 else "brightest"
         name = f"{reference}-{level}.png"
-        entries.append(Entry("", f"{reference}-0.png", name, f"{reference}", distortion, level or None, float(-level)))
-    labels = LabelList("made", "", "the made set", "higher", change(entries))
+        entries.append(
+            Entry(
+                where="",
+                reference=f"{reference}-0.png",
+                distorted=name,
+                reference_id=f"{reference}",
+                distortion=distortion,
+                level=level or None,
+                score=float(-level),
+            )
+        )
+    labels = LabelList("made", "", "the made set", "higher", entries=change(entries))
     return build_table(options, labels, FileFinder(folder))
 
 
@@ -331,7 +341,7 @@ def _baseline(name: str, build: Callable[[], Compare], **options: Any) -> Baseli
 for searcher in Sound.__subclasses__():
     SEARCHERS.register(searcher.name, searcher)
 for name, load in DATA.items():
-    info = DatasetInfo(name, "flat images", None, None, "made", ())
+    info = DatasetInfo(name=name, description="flat images", pairs=None, references=None, source="made", labels=())
     DATASETS.register(name, Adapter(info, load))
 BACKBONES.register("channels", _backbone("channels", build_channels))
 for name in NETWORKS:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,6 +64,7 @@ class Proposal:
     sample: int
     parameters: NDArray[np.float64]
     chosen_by: ChosenBy
+    _: KW_ONLY
     budget: int
 
 
@@ -164,7 +165,7 @@ class TuneSearcher(Searcher):
             chosen_by = self._chosen_by(trial_id, config)
         self._samples += 1
         self._out.add(sample)
-        return Proposal(trial_id, sample, self._vector(config), chosen_by, len(self.problem.budgets) - 1)
+        return Proposal(trial_id, sample, self._vector(config), chosen_by, budget=len(self.problem.budgets) - 1)
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         config = dict(zip(self.problem.names, proposal.parameters.tolist(), strict=True))

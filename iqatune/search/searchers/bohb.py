@@ -1,6 +1,6 @@
 """BOHB (Falkner et al. 2018): Hyperband over subsets of the references, configurations drawn from density models."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 from iqatune.records.vocabulary import ChosenBy
@@ -53,6 +53,7 @@ class _Rung:
     size: int
     promoted: list[Proposal] = field(default_factory=list)
     """The configurations to evaluate; empty in a bracket's first rung, whose configurations are new."""
+    _: KW_ONLY
     proposed: int = 0
     results: list[tuple[float, Proposal]] = field(default_factory=list)
 

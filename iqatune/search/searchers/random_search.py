@@ -26,7 +26,7 @@ class RandomSearch(Searcher):
             raise SearchExhausted(f"all {sample} samples are proposed")
         self._samples += 1
         parameters = self._generator.uniform(0, 1, len(self.problem.names))
-        return Proposal(f"{sample:05d}", sample, parameters, "random", len(self.problem.budgets) - 1)
+        return Proposal(f"{sample:05d}", sample, parameters, "random", budget=len(self.problem.budgets) - 1)
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         """Nothing follows from a result."""

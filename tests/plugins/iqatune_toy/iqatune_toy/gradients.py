@@ -36,7 +36,7 @@ def load(options: DataOptions) -> PairTable:
         entries = [entry for reference in REFERENCES for entry in make_images(folder, reference)]
     except OSError as error:
         raise InputError(f"`data_root` {folder}: cannot be written ({error.strerror}); name another folder") from error
-    labels = LabelList("made up", "1", "gradients", "higher", entries, simulated=True)
+    labels = LabelList("made up", "1", "gradients", "higher", entries=entries, simulated=True)
     return build_table(options, labels, FileFinder(folder))
 
 

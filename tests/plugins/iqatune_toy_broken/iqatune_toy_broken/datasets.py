@@ -10,8 +10,8 @@ from iqatune.records.options import DataOptions
 
 def _nan_scores(options: DataOptions) -> PairTable:
     image = Path(options.data_root or "/").absolute() / "image.png"
-    pair = Pair(image, image, "image", "none", None, float("nan"), float("nan"))
-    return PairTable(options.dataset, (pair,) * 3, "labels", "", "higher")
+    pair = Pair(image, image, "image", "none", level=None, score=float("nan"), quality=float("nan"))
+    return PairTable(options.dataset, (pair,) * 3, "labels", "", better="higher")
 
 
 def _no_table(options: DataOptions) -> Any:
@@ -23,7 +23,7 @@ def _raises(options: DataOptions) -> PairTable:
 
 
 def _info(name: str) -> DatasetInfo:
-    return DatasetInfo(name, "a broken set", None, None, "nowhere", ())
+    return DatasetInfo(name=name, description="a broken set", pairs=None, references=None, source="nowhere", labels=())
 
 
 _nothing: Any = None

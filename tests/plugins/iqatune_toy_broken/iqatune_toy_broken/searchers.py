@@ -17,7 +17,9 @@ class _Sound(Searcher):
             raise SearchExhausted("all samples are proposed")
         self._proposed += 1
         centre = np.full(len(self.problem.names), 0.5)
-        return Proposal(f"{self._proposed}", self._proposed - 1, centre, "initial", len(self.problem.budgets) - 1)
+        return Proposal(
+            f"{self._proposed}", self._proposed - 1, centre, "initial", budget=len(self.problem.budgets) - 1
+        )
 
     def observe(self, proposal: Proposal, srcc: float) -> None:
         pass
