@@ -94,7 +94,7 @@ def short_side(_context: click.Context, _parameter: click.Parameter, value: str)
     """The callback of `--resize`."""
     if value == "none":
         return None
-    if value.isdecimal() and int(value) > 0:
+    if value.isascii() and value.isdecimal() and int(value) > 0:
         return int(value)
     raise InputError(f"--resize {value}: give the short side in pixels, as 256, or none")
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from iqatune.datasets.files import FileFinder
+from iqatune.datasets.numbers import number
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
@@ -169,7 +170,7 @@ def parse_score(value: object, path: Path, where: str) -> float:
     if not text:
         raise InputError(f"{path}: {where} has no score; fill it in or remove the entry")
     try:
-        score = float(text)
+        score = number(text)
     except ValueError as error:
         raise InputError(f"{path}: {where} has the score '{text}', which is no number; correct it") from error
     if not math.isfinite(score):

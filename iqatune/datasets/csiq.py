@@ -60,7 +60,7 @@ def _entry(cells: dict[str, Any], path: Path, where: str) -> Entry:
     kind = "".join(_text(cells["dst_type"]).lower().split())
     if kind not in DISTORTIONS:
         raise InputError(f"{path}: {where} has the dst_type '{kind}', none of {', '.join(DISTORTIONS)}; correct it")
-    if not level.isdecimal():
+    if not (level.isascii() and level.isdecimal()):
         raise InputError(f"{path}: {where} has the dst_lev '{level}', no whole number; correct it")
     distortion = DISTORTIONS[kind]
     return Entry(

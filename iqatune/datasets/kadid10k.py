@@ -39,7 +39,7 @@ DISTORTIONS = (
 )
 """Names of the 25 types in the order of the set's own numbers, which the file names carry."""
 
-_NAME = re.compile(r"I\d\d_(?P<type>\d\d)_(?P<level>\d\d)\.png", re.IGNORECASE)
+_NAME = re.compile(r"I\d\d_(?P<type>\d\d)_(?P<level>\d\d)\.png", re.IGNORECASE | re.ASCII)
 
 
 def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:

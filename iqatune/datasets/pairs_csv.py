@@ -15,6 +15,7 @@ from iqatune.datasets.adapter import (
 )
 from iqatune.datasets.columns import read_columns
 from iqatune.datasets.files import FileFinder
+from iqatune.datasets.numbers import whole_number
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
 from iqatune.records.options import DataOptions
@@ -79,8 +80,7 @@ def _level(text: str, path: Path, where: str) -> int | None:
     if not text:
         return None
     try:
-        # pandas writes whole numbers with .0 where some of a column are missing
-        return int(text.removesuffix(".0"))
+        return whole_number(text)
     except ValueError as error:
         raise InputError(f"{path}: {where} has the level '{text}', no whole number; correct it") from error
 

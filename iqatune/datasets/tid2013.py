@@ -37,7 +37,9 @@ DISTORTIONS = (
 )
 """Short names of the 24 types in the order of the set's own numbers, which the file names carry."""
 
-_LINE = re.compile(r"(?P<score>\S+)\s+(?P<name>I(?P<reference>\d\d)_(?P<type>\d\d)_(?P<level>\d)\.bmp)", re.IGNORECASE)
+_LINE = re.compile(
+    r"(?P<score>\S+)\s+(?P<name>I(?P<reference>\d\d)_(?P<type>\d\d)_(?P<level>\d)\.bmp)", re.IGNORECASE | re.ASCII
+)
 
 
 def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
