@@ -1,5 +1,6 @@
 """Which image files are compared with which: two files, two folders, or a CSV of pairs."""
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from iqatune.datasets.columns import read_columns
+from iqatune.datasets.files import FileFinder, composed
 from iqatune.errors import InputError
 
 
@@ -55,15 +57,22 @@ def pairs_of_csv(path: Path) -> ImagePairs:
     if not path.is_file():
         raise InputError(f"`pairs` {path}: no such file")
     pairs = []
+    finder = FileFinder(path.parent)
     for where, cells in read_columns(path, ("reference", "distorted")):
         names = (cells["reference"], cells["distorted"])
         if not all(names):
             raise InputError(f"{path}: {where} lacks a reference or a distorted image; fill it in or remove the row")
-        first, second = (path.parent / name.replace("\\", "/") for name in names)
+        first, second = (_found(finder, name) for name in names)
         pairs.append(ImagePair(first, second, names))
     if not pairs:
         raise InputError(f"{path}: holds no pair")
     return ImagePairs(tuple(pairs))
+
+
+def _found(finder: FileFinder, name: str) -> Path:
+    """The file of that name, as a data set's are found; where there is none, whoever opens it says so."""
+    spelled = name.replace("\\", "/")
+    return finder.find(posixpath.normpath(spelled)) or finder.root / spelled
 
 
 def _pairs_of_folders(reference: Path, distorted: Path) -> ImagePairs:
@@ -92,7 +101,12 @@ def _images(folder: Path) -> dict[str, Path]:
     """The image files below a folder by their path in it; hidden files and other kinds are passed over."""
     suffixes = set(Image.registered_extensions())
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    names = {path.relative_to(folder).as_posix(): path for path in files}
+    names: dict[str, Path] = {}
+    for path in files:
+        name = composed(path.relative_to(folder).as_posix())
+        if name in names:
+            raise InputError(f"{folder}: holds two files that look like '{name}'; move one away")
+        names[name] = path
     return {name: path for name, path in names.items() if not any(part.startswith(".") for part in Path(name).parts)}
 
 

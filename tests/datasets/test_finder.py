@@ -1,5 +1,6 @@
 """Files are found whatever the case of their names, and never a wrong one."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iqatune.datasets.files import FileFinder
+from iqatune.errors import InputError
 
 
 def touch(root: Path, *names: str) -> None:
@@ -59,3 +61,25 @@ def test_any_mixture_of_case(tmp_path_factory: pytest.TempPathFactory, upper: li
     name = "distorted_images/i25_17_3.bmp"
     mixed = "".join(letter.upper() if up else letter for letter, up in zip(name, [*upper, *upper], strict=False))
     assert FileFinder(root).find(mixed) == root / "Distorted_Images" / "i25_17_3.bmp"
+
+
+ONE, TWO = "\u00e9.png", "e\u0301.png"  # é as one character, and as a letter with an accent after it
+
+
+@pytest.mark.parametrize(("on_disk", "asked"), [(ONE, TWO), (TWO, ONE), (TWO, ONE.upper()), (ONE.upper(), TWO)])
+def test_letters_may_be_composed_otherwise(on_disk: str, asked: str, tmp_path: Path) -> None:
+    folder = unicodedata.normalize("NFD", "Über")
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / on_disk).touch()
+    assert FileFinder(tmp_path).find(f"Über/{asked}") == tmp_path / folder / on_disk
+
+
+def test_between_two_names_that_look_the_same_nobody_guesses(tmp_path: Path) -> None:
+    # a letter with two accents has three spellings that look the same
+    spelled = ("e\u0323\u0301.png", "\u00e9\u0323.png")
+    for name in spelled:
+        (tmp_path / name).touch()
+    finder = FileFinder(tmp_path)
+    assert [finder.find(name) for name in spelled] == [tmp_path / name for name in spelled]  # exact ones
+    with pytest.raises(InputError, match="2 files that look like"):
+        finder.find("\u1eb9\u0301.png")

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -247,3 +249,25 @@ def test_real_images_score_as_their_search_says(
     distances = [float(row[2]) for row in rows(out)]
     srcc = spearmanr([-float(row["score"]) for row in table], np.negative(distances)).statistic
     assert srcc == pytest.approx(json.loads(result.read_text())["best"]["srcc"], abs=1e-6)
+
+
+def test_names_whose_letters_are_composed_otherwise_are_pairs(
+    metric_file: Path, folders: tuple[Path, Path], iqatune: Any
+) -> None:
+    one, two = "\u00e9.png", "e\u0301.png"
+    for folder, name, source in (("A", one, folders[0]), ("B", two, folders[1])):
+        Path(folder).mkdir()
+        shutil.copy(source / "0.png", Path(folder) / name)
+    distances = [
+        json.loads(ran.out)["pairs"][0]["distance"]
+        for arguments in (("A", "B"), (f"A/{one}", f"B/{two}"))
+        for ran in [iqatune("score", metric_file, *arguments, "--json")]
+    ]
+    # a CSV finds files as a search finds them: in any case and form
+    Path("pairs.csv").write_text(f"reference,distorted\na/{two},B/{one}\n", encoding="utf-8")
+    ran = iqatune("score", metric_file, "--pairs", "pairs.csv", "--json")
+    assert [*distances, json.loads(ran.out)["pairs"][0]["distance"]] == distances[:1] * 3
+    shutil.copy(Path("B") / two, Path("B") / one)
+    ran = iqatune("score", metric_file, "A", "B")
+    assert ran.code == 2
+    assert "two files that look like" in ran.last_line
