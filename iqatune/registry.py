@@ -5,7 +5,8 @@ A package adds an entry by an entry point of one of the groups `iqatune.searcher
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -141,6 +142,25 @@ def broken(kind: str, name: str, plugin: Plugin | None, fault: str) -> InputErro
     """
     whose, advice = ("it breaks", "correct it") if plugin is None else (f"{plugin} breaks", "update or uninstall it")
     return InputError(f"`{kind}` {name}: {whose} the contract of a {kind} ({fault}); {advice}")
+
+
+@contextmanager
+def held_to_contract(
+    kind: str, name: str, plugin: Plugin | None, *, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Tell whatever the code of an item from outside does wrong in here in one line, which names its package.
+
+    Args:
+        plugin: as of `broken`.
+        passing: what such code may raise, besides an InputError.
+    """
+    allowed: tuple[type[Exception], ...] = (InputError, *passing)
+    try:
+        yield
+    except allowed:
+        raise
+    except Exception as error:  # foreign code fails in ways that nobody can list; here it becomes one that names it
+        raise broken(kind, name, plugin, f"{type(error).__name__}: {error}") from error
 
 
 def _plugin(point: EntryPoint) -> Plugin:

@@ -20,7 +20,7 @@ from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.zoo import BACKBONES, TIMM, BackboneInfo, plugin_of
 from iqatune.errors import InputError, did_you_mean
-from iqatune.registry import broken
+from iqatune.registry import broken, held_to_contract
 
 # the parameters that the published metrics and the comparative study used; torchvision's DEFAULT differs for resnet
 _TORCHVISION_PARAMETERS = "IMAGENET1K_V1"
@@ -60,13 +60,9 @@ def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         built: Cnn = getattr(importlib.import_module(module), function)(info, weights, seed)
         return built
     plugin = plugin_of(info.name)
-    try:
+    with held_to_contract("backbone", info.name, plugin):
         cnn = getattr(importlib.import_module(module), function)(info, weights, seed)
         fault = cnn_fault(cnn, info)
-    except InputError:
-        raise
-    except Exception as error:
-        raise broken("backbone", info.name, plugin, f"{type(error).__name__}: {error}") from error
     if fault is not None:
         raise broken("backbone", info.name, plugin, fault)
     found: Cnn = cnn

@@ -12,7 +12,7 @@ from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
-from iqatune.registry import Plugin, Registry, broken
+from iqatune.registry import Plugin, Registry, broken, held_to_contract
 
 
 def _fault(item: Any, name: str) -> str | None:
@@ -65,13 +65,9 @@ def load_pairs(options: DataOptions) -> PairTable:
     if DATASETS.is_builtin(options.dataset):
         return adapter.load(options)
     plugin = DATASETS.plugin(options.dataset)
-    try:
+    with held_to_contract("dataset", options.dataset, plugin):
         table = adapter.load(options)
         fault = table_fault(table, options.dataset)
-    except InputError:
-        raise
-    except Exception as error:
-        raise broken("dataset", options.dataset, plugin, f"{type(error).__name__}: {error}") from error
     if fault is not None:
         raise broken("dataset", options.dataset, plugin, fault)
     return table

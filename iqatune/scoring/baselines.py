@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from iqatune.errors import InputError
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
-from iqatune.registry import Plugin, Registry, broken
+from iqatune.registry import Plugin, Registry, broken, held_to_contract
 from iqatune.runtime.files import write_text
 from iqatune.statistics.cache import Cache
 from iqatune.version import package_version
@@ -161,7 +162,9 @@ def find(name: str) -> Baseline:
         InputError: when there is none, or what it needs is not installed.
     """
     baseline = BASELINES.find(name)
-    if not _is_importable(baseline.module):
+    with held_to_contract("baseline", name, BASELINES.plugin(name)):  # what a module is part of is imported
+        importable = _is_importable(baseline.module)
+    if not importable:
         install = baseline.package if baseline.extra is None else f"iqatune[{baseline.extra}]"
         raise InputError(f"`baseline` {name}: needs {baseline.module}; install {install}")
     return baseline
@@ -170,7 +173,7 @@ def find(name: str) -> Baseline:
 def _is_importable(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except Exception:  # noqa: BLE001 - what a dotted name is part of is imported, and may fail in any way
+    except (ImportError, ValueError):  # what it is part of is absent, or it is no name of a module
         return False
 
 
@@ -222,7 +225,8 @@ class _Measure:
         self._baseline = baseline
         self._is_builtin = BASELINES.is_builtin(baseline.name)
         self._plugin = BASELINES.plugin(baseline.name)
-        self._compare: Compare = self._guarded(baseline.build)
+        with self._contract():
+            self._compare: Compare = baseline.build()
         self._resize = resize
         self._device = device
 
@@ -251,24 +255,17 @@ class _Measure:
 
     def _checked(self, reference: "Tensor", distorted: "Tensor") -> float:
         """What the comparison gives; a plug-in that gives no finite number is named."""
-        value: float = self._guarded(lambda: float(self._compare(reference, distorted)))
+        with self._contract():
+            value = float(self._compare(reference, distorted))
         if not self._is_builtin and not math.isfinite(value):
-            raise self._broken(f"its number for two images is {value}")
+            raise broken("baseline", self._baseline.name, self._plugin, f"its number for two images is {value}")
         return value
 
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        """What the work gives; a plug-in that fails in it is named."""
+    def _contract(self) -> AbstractContextManager[None]:
+        """What a plug-in does wrong in here is told with its name; what is built in raises as it does."""
         if self._is_builtin:
-            return work()
-        try:
-            return work()
-        except InputError:
-            raise
-        except Exception as error:
-            raise self._broken(f"{type(error).__name__}: {error}") from error
-
-    def _broken(self, fault: str) -> InputError:
-        return broken("baseline", self._baseline.name, self._plugin, fault)
+            return nullcontext()
+        return held_to_contract("baseline", self._baseline.name, self._plugin)
 
 
 def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:

@@ -1,8 +1,7 @@
 """A plug-in's searcher, held to the contract of searchers: what breaks it is told in a line that names the package."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from iqatune.errors import InputError
 from iqatune.records.vocabulary import ChosenBy
-from iqatune.registry import Plugin, broken
+from iqatune.registry import Plugin, broken, held_to_contract
 from iqatune.search.searchers.base import AwaitingResults, Problem, Proposal, Searcher, SearchExhausted
 
 CHOSEN_BY = get_args(ChosenBy)
@@ -105,15 +104,9 @@ class _Checked(Searcher):
         return seconds
 
     @classmethod
-    @contextmanager
-    def _named(cls) -> Iterator[None]:
+    def _named(cls) -> AbstractContextManager[None]:
         """Tell what goes wrong in here in a line that names the package."""
-        try:
-            yield
-        except (InputError, SearchExhausted, AwaitingResults):
-            raise
-        except Exception as error:
-            raise cls._broken(f"{type(error).__name__}: {error}") from error
+        return held_to_contract("searcher", cls.name, cls._plugin, passing=(SearchExhausted, AwaitingResults))
 
     @classmethod
     def _broken(cls, fault: str) -> InputError:
