@@ -8,7 +8,10 @@ TEST_COMMAND ?= $(PYTHON) -m pytest -q -n 2
 .NOTPARALLEL:
 .SILENT:
 
+REPEATED = .pytest_cache/repeated
+
 check: test lint types
+	if [ -s $(REPEATED) ]; then echo "repeated, for they failed beside others (mend them):"; cat $(REPEATED); fi
 
 install:
 	python3.11 -m venv .venv
@@ -16,8 +19,10 @@ install:
 
 # A defect fails again when it is run alone; a test that had too little processor time does not.
 test:
+	rm -f $(REPEATED)
 	if ! { $(TEST_COMMAND); }; then \
 		echo "some tests failed; those once more, one at a time"; \
+		$(PYTHON) -c 'import json; print(*json.load(open(".pytest_cache/v/cache/lastfailed")), sep="\n")' > $(REPEATED); \
 		$(PYTHON) -m pytest -q --last-failed --last-failed-no-failures none -n 0; \
 	fi
 

@@ -1,46 +1,125 @@
-"""Image files to 8-bit RGB arrays, and the protocol's resize."""
+"""Image files to 8-bit RGB arrays, and the protocol's resize. What cannot be read exactly is refused in a line."""
 
+import logging
+import os
+import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from iqatune.errors import InputError
 
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
 Rgb = NDArray[np.uint8]
+
+LOGGER = logging.getLogger("iqatune.images")
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong with a file is said once, by us
+
+MAX_PIXELS: Final = "IQATUNE_MAX_PIXELS"
+"""The environment variable that raises, or lowers, the limit below."""
+
+MOST_PIXELS: Final = 2**27
+"""Of the largest picture that is decoded: 400 MB in RGB."""
+
+FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "PPM", "AVIF", "DIB", "QOI", "TGA")
+"""Besides TIFF. Pillow opens more, but runs programs for some (EPS) and guesses which picture is meant for others."""
+
+SEVERAL_VIEWS: Final = {"MPO"}
+"""Formats whose further frames belong to the first, as the previews and depths that telephones write."""
+
+MODES: Final = {"1", "L", "P", "RGB", "LA", "PA", "RGBA", "RGBX"}
+"""Pillow's for samples of up to 8 bits whose black and white are agreed on."""
+
+ORIENTATION: Final = 0x0112
+"""The tag of EXIF and TIFF that says how a picture is to be turned."""
+ON_ITS_SIDE: Final = {5, 6, 7, 8}
+
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAY_TURN_A_PNG: Final = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+
+_DAMAGED: Final = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+)
+"""What the decoders raise for files that are not what they say."""
+
+_opening = threading.Lock()
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Decode an image file to 8-bit RGB.
+    """Decode an image file to 8-bit RGB, upright.
 
-    Greyscale is repeated in the three channels, palettes are looked up, an alpha channel is dropped, and 16-bit
-    greyscale is scaled from 0..65535 to 0..255 (16-bit colour is reduced to its high bytes by the decoder).
+    Greyscale is repeated in the three channels, palettes are looked up, samples of b bits are scaled from 0..2^b - 1
+    to 0..255, and an orientation that the file states (EXIF, TIFF) is applied. An alpha channel is dropped, with a
+    warning where anything is transparent. Colour profiles are not applied.
 
     Raises:
-        InputError: naming the file, when it is missing, truncated, no image, or of 32-bit numbers.
+        InputError: naming the file, when it is missing, damaged, no image, over the limit of pixels, or cannot be read
+            exactly: several frames or pages, numbers that are signed or of 32 bits, colours for print.
     """
-    with _readable(path), Image.open(path) as image:
-        # 16 bits are "I" where a format has no wider integers
-        sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-        if image.mode in ("I", "F") and not sixteen:
-            raise InputError(f"{path}: 32-bit numbers have no agreed black and white; save it with 8 or 16 bits")
-        if sixteen:
-            wide = np.asarray(image, dtype=np.float64)
-            return Image.fromarray(np.clip(np.rint(wide / 257.0), 0, 255).astype(np.uint8)).convert("RGB")
-        return image.convert("RGB")
+    with _readable(path):
+        if _is_tiff(path):
+            return _of_tiff(path)
+        with _opened(path) as image:
+            _check_frames(path, getattr(image, "n_frames", 1), image.format)
+            rgb = _of_pillow(path, image)
+            return _upright(rgb, image.getexif().get(ORIENTATION, 1))
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height that an image file's header states; the image itself may still turn out to be damaged.
+    """Width and height, upright, that an image file's header states; the image may still turn out to be damaged.
 
     Raises:
-        InputError: naming the file, when it is missing or no image.
+        InputError: naming the file, when it is missing, no image, or over the limit of pixels.
     """
-    with _readable(path), Image.open(path) as image:
-        return image.size
+    with _readable(path):
+        if _is_tiff(path):
+            with _page(path) as page:
+                width, height, turn = page.imagewidth, page.imagelength, _orientation(page)
+        else:
+            with _opened(path) as image:
+                (width, height), turn = image.size, 1
+                # a PNG may say so at its end, for which Pillow decodes it; most say nothing
+                if image.format != "PNG" or _may_turn(path.read_bytes()):
+                    turn = image.getexif().get(ORIENTATION, 1)
+        return (height, width) if turn in ON_ITS_SIDE else (width, height)
+
+
+def _may_turn(png: bytes) -> bool:
+    return any(mark in png for mark in _MAY_TURN_A_PNG)
+
+
+def max_pixels() -> int:
+    """The largest picture that is decoded, in pixels.
+
+    Raises:
+        InputError: when IQATUNE_MAX_PIXELS is no number of pixels.
+    """
+    text = os.environ.get(MAX_PIXELS, "")
+    if not text:
+        return MOST_PIXELS
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise InputError(f"{MAX_PIXELS} {text}: give a number of pixels, as {MOST_PIXELS}")
+    return int(text)
 
 
 @contextmanager
@@ -49,8 +128,147 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image ({error}); replace or exclude it") from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path}: not a readable image (of none of the formats TIFF, {', '.join(FORMATS)}); replace or exclude it"
+        ) from error
+    except _DAMAGED as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InputError(f"{path}: not a readable image ({reason}); replace or exclude it") from error
+
+
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in _TIFF
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    with _opening:  # Pillow's own limit is one for the whole process: it is put aside while a header is read
+        pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(path, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillows
+    with image:
+        _check_size(path, *image.size)
+        yield image
+
+
+@contextmanager
+def _page(path: Path) -> Iterator["TiffPage"]:
+    """A TIFF's only picture; thumbnails and masks beside it do not count."""
+    from tifffile import FILETYPE, TiffFile  # here: few images need it
+
+    with TiffFile(path) as file:
+        pages = [page.aspage() for page in file.pages]
+        pictures = [page for page in pages if not page.subfiletype & (FILETYPE.REDUCEDIMAGE | FILETYPE.MASK)]
+        _check_frames(path, len(pictures), "TIFF")
+        page = (pictures or pages)[0]
+        _check_size(path, page.imagewidth, page.imagelength)
+        yield page
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > max_pixels():
+        raise InputError(
+            f"{path}: {width}x{height} is over the limit of {max_pixels()} pixels; --max-pixels or {MAX_PIXELS} raises it"
+        )
+
+
+def _check_frames(path: Path, frames: int, format: str | None) -> None:
+    if frames > 1 and format not in SEVERAL_VIEWS:
+        raise InputError(f"{path}: holds {frames} frames or pages, and not which one is meant; save that one alone")
+
+
+def _orientation(page: "TiffPage") -> int:
+    tag = page.tags.get(ORIENTATION)
+    return 1 if tag is None else int(tag.value)
+
+
+def _upright(rgb: Image.Image, orientation: int) -> Image.Image:
+    rgb.getexif()[ORIENTATION] = orientation
+    ImageOps.exif_transpose(rgb, in_place=True)
+    return rgb
+
+
+def _of_pillow(path: Path, image: Image.Image) -> Image.Image:
+    if image.format == "PNG" and _bits_of_png(path) > 8:
+        from imagecodecs import png_decode  # Pillow cuts 16-bit colours off
+
+        return _of_samples(path, png_decode(path.read_bytes()), 16)
+    if image.format == "JPEG2000" and _bits_of_jpeg2000(path) > 8:
+        raise InputError(f"{path}: a JPEG 2000 of over 8 bits a sample; save it as PNG or TIFF")
+    if image.format == "PPM" and image.mode == "I":  # samples of over 8 bits, which Pillow has scaled to 16
+        return _of_samples(path, np.asarray(image), 16)
+    if image.mode in ("I", "F"):
+        raise InputError(f"{path}: 32-bit numbers have no agreed black and white; save it with 8 or 16 bits")
+    if image.mode not in MODES:
+        raise InputError(f"{path}: colours of the kind {image.mode} have no agreed RGB; save it as RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        _look_at_alpha(path, np.asarray(image.getchannel("A")), 255)
+    return image.convert("RGB")
+
+
+def _bits_of_png(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(25)[-1]  # the header comes first; bits a sample follow width and height
+
+
+def _bits_of_jpeg2000(path: Path) -> int:
+    codestream = path.read_bytes().partition(b"\xff\x4f\xff\x51")[2]
+    components = int.from_bytes(codestream[36:38], "big")
+    return max((precision & 127) + 1 for precision in codestream[38 : 38 + 3 * components : 3])
+
+
+def _of_tiff(path: Path) -> Image.Image:
+    """By its tags, which say what the samples are: Pillow opens more TIFFs than it reads right."""
+    from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG, SAMPLEFORMAT
+
+    with _page(path) as page:
+        bits, photometric = page.bitspersample, page.photometric
+        if page.sampleformat != SAMPLEFORMAT.UINT or bits > 16:
+            numbers = f"{bits}-bit numbers of the kind {SAMPLEFORMAT(page.sampleformat).name}"
+            raise InputError(f"{path}: {numbers} have no agreed black and white; save it with 8 or 16 bits")
+        samples = page.asarray()
+        if samples.ndim == 3 and page.planarconfig == PLANARCONFIG.SEPARATE:
+            samples = np.moveaxis(samples, 0, 2)
+        colours = page.samplesperpixel - len(page.extrasamples)
+        if photometric == PHOTOMETRIC.PALETTE and colours == 1:
+            # writers disagree whether a level l is stored as 257 l or 256 l: the high byte is l in both
+            rgb = _of_samples(path, np.moveaxis(np.asarray(page.colormap)[:, samples] >> 8, 0, -1), 8)
+        elif photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE) and colours == 1:
+            if photometric == PHOTOMETRIC.MINISWHITE:
+                samples = ((1 << bits) - 1) - samples.astype(np.int64)
+            rgb = _of_samples(path, samples, bits)
+        elif photometric == PHOTOMETRIC.RGB or (photometric, page.compression) == (PHOTOMETRIC.YCBCR, COMPRESSION.JPEG):
+            rgb = _of_samples(path, samples, bits)  # the JPEG decoder has made RGB of YCbCr
+        else:
+            raise InputError(
+                f"{path}: colours of the kind {PHOTOMETRIC(photometric).name} have no agreed RGB; save it as RGB"
+            )
+        return _upright(rgb, _orientation(page))
+
+
+def _of_samples(path: Path, samples: NDArray[Any], bits: int) -> Image.Image:
+    """Samples of 0..2^bits - 1, (H, W) or (H, W, channels): grey or RGB, and perhaps alpha after them."""
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
+    if channels not in (1, 2, 3, 4):
+        raise InputError(f"{path}: {channels} channels have no agreed RGB; save it as RGB")
+    samples = samples.reshape(*samples.shape[:2], channels)
+    white = (1 << bits) - 1
+    if channels in (2, 4):
+        _look_at_alpha(path, samples[:, :, -1], white)
+    colours = samples[:, :, : 3 if channels > 2 else 1]
+    if bits != 8:
+        colours = np.rint(colours * (255.0 / white))
+    return Image.fromarray(np.broadcast_to(colours, (*samples.shape[:2], 3)).astype(np.uint8))
+
+
+def _look_at_alpha(path: Path, alpha: NDArray[Any], opaque: int) -> None:
+    if alpha.min() < opaque:
+        LOGGER.warning("%s: transparent in places; the colours under it count as if they were seen", path)
 
 
 INTERPOLATION = "pil-bilinear-antialias"
