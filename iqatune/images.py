@@ -172,7 +172,7 @@ def _page(path: Path) -> Iterator["TiffPage"]:
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > max_pixels():
         raise InputError(
-            f"{path}: {width}x{height} is over the limit of {max_pixels()} pixels; --max-pixels or {MAX_PIXELS} raises it"
+            f"{path}: {width}x{height} is over the limit of {max_pixels()} pixels; --max-pixels or {MAX_PIXELS} sets it"
         )
 
 
