@@ -13,7 +13,8 @@ from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
 from iqatune.runtime.kept import check_can_be_kept, damage_line
-from iqatune.statistics.digests import Stamp, digests_anew, file_digests, stamps_of
+from iqatune.runtime.stamps import Stamp
+from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
 from iqatune.statistics.store import DamagedFile, Moments, Place, Settings, place_of, read_group
 
 

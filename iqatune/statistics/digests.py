@@ -10,16 +10,10 @@ from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.runtime.files import sha256_of_file
 from iqatune.runtime.kept import keep_memo, read_json
+from iqatune.runtime.stamps import Stamp, Stamped, stamp_of
 
-Stamp = tuple[int, int, int, int]
-"""Size, times of the last change of the content and of the file (ns), and inode of a file.
-
-An archive gives its files back with their old dates, and a copy may have the size of what it replaces. The time of the
-last change of the file itself cannot be set, and another file has another inode.
-"""
-
-_OF = "digests of image files by path, with size, mtime_ns, ctime_ns and inode (2)"
-_MEMO: TypeAdapter[dict[str, tuple[int, int, int, int, str]]] = TypeAdapter(dict[str, tuple[int, int, int, int, str]])
+_OF = "digests of image files by path, with size, mtime_ns, ctime_ns and inode"
+_MEMO = TypeAdapter(dict[str, Stamped])
 
 
 def stamps_of(paths: Iterable[Path]) -> dict[Path, Stamp]:
@@ -91,10 +85,9 @@ def _hashed(
 
 def _stamp(path: Path) -> Stamp:
     try:
-        status = path.stat()
+        return stamp_of(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _digest(path: Path) -> str:
@@ -104,5 +97,5 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read(memo: Path, progress: Progress) -> dict[str, tuple[int, int, int, int, str]]:
+def _read(memo: Path, progress: Progress) -> dict[str, Stamped]:
     return read_json(memo, _OF, _MEMO, progress) or {}

@@ -155,8 +155,8 @@ def test_a_copy_of_another_file_is_told_and_never_believed(
             assert outcome(name, lambda cache, name=name, source=source: shutil.copy(source, cache / name)), name
             copies += 1
     assert copies == 3 * 2 + 2 * 3 * 3 + 2
-    for name, source in permutations(("digests.json", "backbones.json"), 2):
-        assert outcome(name, lambda cache, name=name, source=source: shutil.copy(cache / source, cache / name))
+    for name, memo in permutations(("digests.json", "backbones.json"), 2):
+        assert outcome(name, lambda cache, name=name, memo=memo: shutil.copy(cache / memo, cache / name))
 
 
 def test_memos_of_another_folder_are_good_for_nothing_here(
