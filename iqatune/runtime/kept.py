@@ -86,14 +86,13 @@ def read_json(path: Path, of: str, form: TypeAdapter[Content], progress: Progres
     data = read_cached(path)
     if data is None:
         return None
-    start = _head(of, "")
     body = data[len(_head(of, "0" * 64)) : -len(_END)]
     if data == _sealed(of, body):
         try:
             return form.validate_python(json.loads(body))
-        except (ValueError, RecursionError):  # pydantic's are among the first: a checksum over what nobody here writes
-            pass
-    is_own = data.startswith(start[: -len(_AFTER_CHECKSUM)])
+        except (ValueError, RecursionError):  # no JSON, or (pydantic's is a ValueError) not of the form
+            pass  # a fitting checksum over what nothing here writes: told as damage below
+    is_own = data.startswith(_head(of, "").removesuffix(_AFTER_CHECKSUM.encode()))
     progress.warn(damage_line(f"{path}: {NOT_WHOLE if is_own else NOT_ITS_OWN}"))
     return None
 
