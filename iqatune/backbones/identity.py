@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from iqatune.backbones.zoo import origin_of
-from iqatune.runtime.files import read_cached, sha256_of_file, write_text
+from iqatune.progress import Progress
+from iqatune.runtime.files import sha256_of_file
+from iqatune.runtime.kept import keep_memo, read_json
 from iqatune.version import __version__, package_version
 
 VERSION = 1
@@ -42,26 +44,34 @@ class Identity:
 
 
 _MEMO = TypeAdapter(dict[str, Identity])
+_OF = "backbones by what decides them"
 
 
-def recall(name: str, weights: str, pooling: str, *, memo: Path) -> Identity | None:
+def recall(name: str, weights: str, pooling: str, *, memo: Path, progress: Progress) -> Identity | None:
     """The identity of the backbone that these options built before; None where that is not known.
 
     Args:
         name, weights, pooling: as of `network.build_backbone`. Of a parameter file its name and content count, not its
             folder.
-        memo: a JSON file that remembers between runs. Damaged or missing, nothing is known.
+        memo: a JSON file that remembers between runs. Damaged, which is told, or missing, nothing is known.
     """
     key = _key(name, weights, pooling)
-    return None if key is None else _read(memo).get(key)
+    return None if key is None else _read(memo, progress).get(key)
 
 
-def remember(identity: Identity, name: str, weights: str, pooling: str, *, memo: Path) -> None:
-    """Keep the identity of the backbone that these options built."""
+def remember(identity: Identity, name: str, weights: str, pooling: str, *, memo: Path, progress: Progress) -> None:
+    """Keep the identity of the backbone that these options built.
+
+    Raises:
+        InputError: naming the memo when it cannot be written.
+    """
     key = _key(name, weights, pooling)
-    if key is not None:
-        # another process may have written since: its entries are kept, and a lost one only costs building again
-        write_text(memo, _MEMO.dump_json({**_read(memo), key: identity}).decode())
+    if key is None:
+        return
+    # another process may have written since: its entries are kept, and a lost one only costs building again
+    known = _read(memo, Progress())
+    if known.get(key) != identity:
+        keep_memo(memo, _OF, _MEMO.dump_python({**known, key: identity}, mode="json"), progress)
 
 
 def _key(name: str, weights: str, pooling: str) -> str | None:
@@ -80,8 +90,5 @@ def _key(name: str, weights: str, pooling: str) -> str | None:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _read(memo: Path) -> dict[str, Identity]:
-    try:
-        return _MEMO.validate_json(read_cached(memo) or b"{}")
-    except ValidationError:
-        return {}
+def _read(memo: Path, progress: Progress) -> dict[str, Identity]:
+    return read_json(memo, _OF, _MEMO, progress) or {}

@@ -34,7 +34,7 @@ from iqatune.runtime.memory import prepare_memory
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
 from iqatune.statistics.kernels import Kernels, kernels_of
-from iqatune.statistics.store import write_group
+from iqatune.statistics.store import Place, write_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +297,7 @@ def _profile(subject: Subject) -> dict[str, float]:
         "transfer": lambda: _synchronised(lambda _: to_tensor(images, device), tensor),
         "forward": lambda: _synchronised(subject.backbone, tensor),
         "moments": lambda: subject.kernels.compared(reference, stages).cpu(),
-        "write": lambda: write_group(subject.folder / "profile.safetensors", moments),
+        "write": lambda: write_group(Place(subject.folder / "profile.safetensors", ""), moments),
     }
     return {name: median(seconds(step, subject.setting.rounds)) * 1e3 / batch for name, step in steps.items()}
 

@@ -16,12 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
+from pydantic import TypeAdapter
 
 from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, build_table, chosen_label
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
+from iqatune.progress import Progress
 from iqatune.records.options import DataOptions
+from iqatune.runtime.files import sha256_of_file
+from iqatune.runtime.kept import keep_json, read_json
+from iqatune.runtime.stamps import Stamped, stamp_of
 
 REVISION = 1
 """To be raised when the code below changes what it makes."""
@@ -42,6 +47,11 @@ REFERENCES = (
     "rocket.jpg",
 )
 """Files in scikit-image's wheel, so that nothing is downloaded."""
+
+MADE = "made.json"
+"""The list of the images as they were made: it tells those that are not the same any more."""
+_OF = "the images of the demo set"
+_STAMPED = TypeAdapter(dict[str, Stamped])
 
 Generator = np.random.Generator
 
@@ -147,20 +157,23 @@ def parameters_sha256() -> str:
 
 
 def ensure_images(folder: Path) -> None:
-    """Make the images unless all are there.
+    """Make the images unless all are there as they were made.
 
     They are made in a folder of their own and moved one by one, so that no half-written image is ever seen; two
     processes at once make the same images, and either's may stay.
     """
     names = [_reference_name(reference) for reference in REFERENCES] + [entry.distorted for entry in _entries()]
-    if all(_is_filled(folder / name) for name in names):
-        return
     folder.mkdir(parents=True, exist_ok=True)
+    made = read_json(folder / MADE, _OF, _STAMPED, Progress()) or {}  # what is wrong with it is mended here
+    if all(name in made and _is_as_made(folder / name, made[name]) for name in names):
+        return
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
         for name, image in _images():
             image.save(Path(work) / name, "PNG", compress_level=1)
+        digests = {name: sha256_of_file(Path(work) / name) for name in names}
         for name in names:
             (Path(work) / name).replace(folder / name)
+    keep_json(folder / MADE, _OF, {name: (*stamp_of(folder / name), digest) for name, digest in digests.items()})
 
 
 def simulated_scores() -> NDArray[np.float64]:
@@ -224,8 +237,11 @@ def _distorted_name(reference: str, distortion: str, level: int) -> str:
     return f"{Path(reference).stem}.{distortion}.{level}.png"
 
 
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _is_as_made(path: Path, made: Stamped) -> bool:
+    try:
+        return stamp_of(path) == made[:-1] or sha256_of_file(path) == made[-1]
+    except OSError:  # lost, or not to be read: making it tells what is wrong
+        return False
 
 
 def _cache_folder() -> Path:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
@@ -22,15 +22,18 @@ from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.registry import Plugin, Registry, broken, held_to_contract
-from iqatune.runtime.files import write_text
-from iqatune.statistics.cache import Cache
+from iqatune.runtime.kept import check_can_be_kept, keep_json, read_json
+from iqatune.statistics.cache import Cache, image_stamps
+from iqatune.statistics.digests import check_unchanged
 from iqatune.version import package_version
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 1
-"""Raised whenever the same pairs would get other scores: older files are then not found any more."""
+VERSION = 2
+"""Raised whenever the same pairs would get other scores, or a file another form: older ones are then not found."""
+
+_SCORES = TypeAdapter(list[float])
 
 CHUNK = 256
 """Pairs that are scored and kept together; an interrupted measurement loses no more than these."""
@@ -191,31 +194,27 @@ def baseline_scores(
             small).
     """
     baseline = find(name)
-    digests = cache.image_digests(table, progress)
+    stamps = image_stamps(table)
+    digests = cache.digests(stamps, progress)
     measure: _Measure | None = None
     scores: list[float] = []
     with progress.track(f"measuring {name}", len(table), "pairs") as advance:
         for start in range(0, len(table), CHUNK):
             pairs = table.pairs[start : start + CHUNK]
             images = [(digests[pair.reference], digests[pair.distorted]) for pair in pairs]
-            file = cache.baseline_file(_key(baseline, resize, images))
-            found = _cached(file, len(pairs))
+            key = _key(baseline, resize, images)
+            file = cache.baseline_file(f"{baseline.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}")
+            found = read_json(file, key, _SCORES, progress)
             if found is None:
+                check_can_be_kept(file)
                 measure = measure or _Measure(baseline, resize=resize, device=device)
                 found = [measure(pair) for pair in pairs]
-                write_text(file, json.dumps(found))
+                check_unchanged({path: stamps[path] for pair in pairs for path in (pair.reference, pair.distorted)})
+                keep_json(file, key, found)
             scores += found
             advance(len(pairs))
     sign = 1.0 if baseline.higher_is_better else -1.0
     return sign * np.array(scores, dtype=np.float64)
-
-
-def _cached(path: Path, size: int) -> list[float] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return content if isinstance(content, list) and len(content) == size else None
 
 
 class _Measure:
@@ -269,7 +268,8 @@ class _Measure:
 
 
 def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:
+    """All that decides the scores, as text."""
     content = [VERSION, package_version(baseline.package), baseline.name, resize, images]
     origin = BASELINES.origin(baseline.name)
     content += [origin] if origin else []
-    return f"{baseline.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"
+    return json.dumps(content)

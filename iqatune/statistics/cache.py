@@ -1,6 +1,7 @@
 """The cache folder: what every file in it is called, and what it holds of a table. No CNN and no torch is needed."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from iqatune.backbones.zoo import origin_of
 from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
-from iqatune.statistics.digests import file_digests
-from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group
+from iqatune.runtime.kept import check_can_be_kept, damage_line
+from iqatune.runtime.stamps import Stamp
+from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
+from iqatune.statistics.store import DamagedFile, Moments, Place, Settings, place_of, read_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +25,15 @@ class ReferenceGroup:
     Attributes:
         rows: the pairs' places in the table.
         distorted: an image for each of the rows.
-        path: the store's file.
+        place: the store's file.
+        stamps: of the image files, taken before they were hashed.
     """
 
     rows: tuple[int, ...]
     reference: Path
     distorted: tuple[Path, ...]
-    path: Path
+    place: Place
+    stamps: Mapping[Path, Stamp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +57,31 @@ class Lookup:
         """Pairs whose moments are yet to be computed."""
         return sum(len(group.rows) for group in self.missing)
 
+    def check_can_be_completed(self) -> None:
+        """See that what is missing can be kept, before the long work.
+
+        Raises:
+            InputError: naming a file that is missing, whose folder cannot be written.
+        """
+        if self.missing:
+            check_can_be_kept(self.missing[0].place.path)
+
+    def tell_damage(self, progress: Progress) -> None:
+        """A line for each damaged file."""
+        for damaged in self.damaged:
+            progress.warn(damage_line(damaged))
+
 
 @dataclass(frozen=True)
 class Cache:
-    """One cache folder. Several processes may use it at once: files are written whole."""
+    """One cache folder. Several processes may use it at once: files are written whole.
+
+    Attributes:
+        hashes_anew: whether every image file is read, whatever is remembered of it: for who proves a record.
+    """
 
     folder: Path
+    hashes_anew: bool = field(default=False, kw_only=True)
 
     def image_digests(self, table: PairTable, progress: Progress) -> dict[Path, str]:
         """SHA-256 of every image file of a table.
@@ -65,19 +89,26 @@ class Cache:
         Raises:
             InputError: naming an image file that cannot be read.
         """
-        images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
-        return file_digests(images, self.folder / "digests.json", progress)
+        return self.digests(image_stamps(table), progress)
 
-    def identity(self, options: BackboneOptions) -> Identity | None:
+    def digests(self, stamps: Mapping[Path, Stamp], progress: Progress) -> dict[Path, str]:
+        """SHA-256 of image files, each given with its stamp of now.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        find = digests_anew if self.hashes_anew else file_digests
+        return find(stamps, self.folder / "digests.json", progress)
+
+    def identity(self, options: BackboneOptions, progress: Progress) -> Identity | None:
         """The identity of the backbone that these options built before; None where that is not known."""
-        return identities.recall(
-            options.backbone, options.backbone_weights, options.pooling, memo=self.folder / "backbones.json"
-        )
+        named = (options.backbone, options.backbone_weights, options.pooling)
+        return identities.recall(*named, memo=self.folder / "backbones.json", progress=progress)
 
-    def remember(self, identity: Identity, options: BackboneOptions) -> None:
+    def remember(self, identity: Identity, options: BackboneOptions, progress: Progress) -> None:
         """Keep the identity of the backbone that these options built."""
-        memo = self.folder / "backbones.json"
-        identities.remember(identity, options.backbone, options.backbone_weights, options.pooling, memo=memo)
+        named = (options.backbone, options.backbone_weights, options.pooling)
+        identities.remember(identity, *named, memo=self.folder / "backbones.json", progress=progress)
 
     def baseline_file(self, key: str) -> Path:
         """Where the scores of a baseline are kept."""
@@ -89,12 +120,15 @@ class Cache:
         Raises:
             InputError: naming an image file that cannot be read.
         """
-        digests = self.image_digests(table, progress)
+        stamps = image_stamps(table)
+        digests = self.digests(stamps, progress)
         moments = np.empty((len(table), 5, sum(settings.channels)), dtype=np.float32)
-        groups = self._groups(table, settings, digests)
+        groups = self._groups(table, settings, digests, stamps)
         return read_missing(Lookup(moments=moments, missing=groups, damaged=(), image_digests=digests))
 
-    def _groups(self, table: PairTable, settings: Settings, digests: dict[Path, str]) -> tuple[ReferenceGroup, ...]:
+    def _groups(
+        self, table: PairTable, settings: Settings, digests: Mapping[Path, str], stamps: Mapping[Path, Stamp]
+    ) -> tuple[ReferenceGroup, ...]:
         rows_of: dict[Path, list[int]] = {}
         for row, pair in enumerate(table.pairs):
             rows_of.setdefault(pair.reference, []).append(row)
@@ -102,9 +136,25 @@ class Cache:
         for reference, rows in rows_of.items():
             distorted = tuple(table.pairs[row].distorted for row in rows)
             images = [digests[image] for image in distorted]
-            path = group_path(self.folder / "statistics", settings, digests[reference], images)
-            groups.append(ReferenceGroup(rows=tuple(rows), reference=reference, distorted=distorted, path=path))
+            groups.append(
+                ReferenceGroup(
+                    rows=tuple(rows),
+                    reference=reference,
+                    distorted=distorted,
+                    place=place_of(self.folder / "statistics", settings, digests[reference], images),
+                    stamps={image: stamps[image] for image in (reference, *distorted)},
+                )
+            )
         return tuple(groups)
+
+
+def image_stamps(table: PairTable) -> dict[Path, Stamp]:
+    """The stamp of every image file of a table.
+
+    Raises:
+        InputError: naming an image file that cannot be read.
+    """
+    return stamps_of(path for pair in table.pairs for path in (pair.reference, pair.distorted))
 
 
 def read_missing(lookup: Lookup) -> Lookup:
@@ -114,7 +164,7 @@ def read_missing(lookup: Lookup) -> Lookup:
     for group in lookup.missing:
         try:
             shape = (len(group.rows), *lookup.moments.shape[1:])
-            lookup.moments[list(group.rows)] = read_group(group.path, shape)
+            lookup.moments[list(group.rows)] = read_group(group.place, shape)
         except FileNotFoundError:
             missing.append(group)
         except DamagedFile as error:

@@ -1,54 +1,93 @@
-"""SHA-256 of many image files, hashed in parallel and remembered while a file's size and time of change stay."""
+"""SHA-256 of many image files, hashed in parallel and remembered while nothing shows that a file was changed."""
 
-import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.runtime.files import read_cached, sha256_of_file, write_text
+from iqatune.runtime.files import sha256_of_file
+from iqatune.runtime.kept import keep_memo, read_json
+from iqatune.runtime.stamps import Stamp, Stamped, stamp_of
+
+_OF = "digests of image files by path, with size, mtime_ns, ctime_ns and inode"
+_MEMO = TypeAdapter(dict[str, Stamped])
 
 
-def file_digests(paths: Iterable[Path], memo: Path, progress: Progress) -> dict[Path, str]:
-    """SHA-256 of each file's bytes.
-
-    Args:
-        paths: the files; repeated ones are hashed once.
-        memo: a JSON file that remembers digests between runs. Damaged or missing, it is made anew.
+def stamps_of(paths: Iterable[Path]) -> dict[Path, Stamp]:
+    """The stamp of each file, of repeated ones once.
 
     Raises:
         InputError: naming a file that cannot be read.
     """
-    unique = list(dict.fromkeys(paths))
-    stamps = {path: _stamp(path) for path in unique}
-    known = _read(memo)
-    digests = {
-        path: str(entry[-1])
-        for path in unique
-        if (entry := known.get(str(path))) is not None and entry[:-1] == stamps[path]
+    return {path: _stamp(path) for path in dict.fromkeys(paths)}
+
+
+def check_unchanged(stamps: Mapping[Path, Stamp]) -> None:
+    """See that the files are still those that the stamps were taken of.
+
+    Raises:
+        InputError: naming one that was changed since.
+    """
+    for path, stamp in stamps.items():
+        if _stamp(path) != stamp:
+            raise InputError(f"{path}: was changed while it was being read; run again when nothing writes there")
+
+
+def file_digests(stamps: Mapping[Path, Stamp], memo: Path, progress: Progress) -> dict[Path, str]:
+    """SHA-256 of each file's bytes; a file whose stamp is the remembered one is not read.
+
+    Args:
+        stamps: the files, each with its stamp of now.
+        memo: a JSON file that remembers digests between runs. Damaged or missing, it is made anew.
+
+    Raises:
+        InputError: naming a file that cannot be read, or the memo when it cannot be written.
+    """
+    known = _read(memo, progress)
+    remembered = {
+        path: entry[-1]
+        for path, stamp in stamps.items()
+        if (entry := known.get(str(path))) is not None and entry[:-1] == stamp
     }
-    new = [path for path in unique if path not in digests]
-    if new:
-        with (
-            progress.track("reading", len(unique), "files", done=len(unique) - len(new)) as advance,
-            ThreadPoolExecutor() as pool,  # hashlib releases the interpreter lock
-        ):
-            for path, digest in zip(new, pool.map(_digest, new), strict=True):
-                digests[path] = digest
-                advance(1)
-        # another process may have written since: its entries are kept, and a lost one is only hashed again
-        fresh = {str(path): [*stamps[path], digests[path]] for path in new}
-        write_text(memo, json.dumps({**_read(memo), **fresh}))
+    if len(remembered) == len(stamps):
+        return remembered
+    return _hashed(stamps, remembered, memo, progress)
+
+
+def digests_anew(stamps: Mapping[Path, Stamp], memo: Path, progress: Progress) -> dict[Path, str]:
+    """As `file_digests`, with every file read, whatever is remembered of it."""
+    _read(memo, progress)  # where it is damaged, that is told here too
+    return _hashed(stamps, {}, memo, progress)
+
+
+def _hashed(
+    stamps: Mapping[Path, Stamp], remembered: Mapping[Path, str], memo: Path, progress: Progress
+) -> dict[Path, str]:
+    digests = dict(remembered)
+    new = [path for path in stamps if path not in remembered]
+    with (
+        progress.track("reading", len(stamps), "files", done=len(remembered)) as advance,
+        ThreadPoolExecutor() as pool,  # hashlib releases the interpreter lock
+    ):
+        for path, digest in zip(new, pool.map(_digest, new), strict=True):
+            digests[path] = digest
+            advance(1)
+    # another process may have written since: its entries are kept, and a lost one is only hashed again
+    known = _read(memo, Progress())
+    all_known = known | {str(path): (*stamps[path], digests[path]) for path in new}
+    if all_known != known:
+        keep_memo(memo, _OF, all_known, progress)
     return digests
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path) -> Stamp:
     try:
-        status = path.stat()
+        return stamp_of(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _digest(path: Path) -> str:
@@ -58,11 +97,5 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _read(memo: Path) -> Mapping[str, list[object]]:
-    try:
-        content = json.loads(read_cached(memo) or b"{}")
-    except ValueError:
-        return {}
-    # a file whose entries are not of the form written above is one that something else damaged
-    entries = content.items() if isinstance(content, dict) else ()
-    return {path: entry for path, entry in entries if isinstance(entry, list) and len(entry) == 3}
+def _read(memo: Path, progress: Progress) -> dict[str, Stamped]:
+    return read_json(memo, _OF, _MEMO, progress) or {}

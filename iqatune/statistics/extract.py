@@ -25,6 +25,7 @@ from iqatune.images import Rgb, read_rgb
 from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
 from iqatune.statistics.cache import Lookup, ReferenceGroup
+from iqatune.statistics.digests import check_unchanged
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments, write_group
 
@@ -72,11 +73,10 @@ def extract(
         precision: of the backbone's arithmetic; moments are float32 in any case.
 
     Raises:
-        InputError: naming an image that cannot be read, that differs in size from its reference, or that is too
-            small for the backbone.
+        InputError: naming an image that cannot be read, that differs in size from its reference, that is too
+            small for the backbone, or that was changed meanwhile; and a file that cannot be kept.
     """
-    for damaged in lookup.damaged:
-        progress.warn(f"damaged cache file, computed again: {damaged}")
+    lookup.tell_damage(progress)
     moments, wanted = lookup.moments, lookup.missing_pairs
     if lookup.missing:
         done = len(moments) - wanted
@@ -112,7 +112,8 @@ def extracted(
         try:
             for group, computed in stream.moments(decoded(tuple(left), resize, device)):
                 _check_finite(computed, group, backbone.name, precision)
-                write_group(group.path, computed)
+                check_unchanged(group.stamps)
+                write_group(group.place, computed)
                 left.remove(group)
                 yield group, computed
         except torch.OutOfMemoryError as error:

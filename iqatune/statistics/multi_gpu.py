@@ -36,8 +36,7 @@ def fill_store(
     Raises:
         InputError: as of `statistics.extract.extract`.
     """
-    for damaged in lookup.damaged:
-        progress.warn(f"damaged cache file, computed again: {damaged}")
+    lookup.tell_damage(progress)
     shards = _shards(lookup.missing, gpus * SHARDS_PER_GPU)
     if not shards:
         return lookup
@@ -64,7 +63,7 @@ def fill_store(
 
 def _shards(groups: Sequence[ReferenceGroup], count: int) -> list[list[ReferenceGroup]]:
     """The groups in up to `count` shares."""
-    anywhere = [replace(group, path=group.path.absolute()) for group in groups]
+    anywhere = [replace(group, place=replace(group.place, path=group.place.path.absolute())) for group in groups]
     return [anywhere[start::count] for start in range(min(count, len(anywhere)))]
 
 

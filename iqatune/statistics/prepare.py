@@ -111,12 +111,12 @@ def current_protocol(
     Raises:
         InputError: for what is wrong with the images or the parameters.
     """
-    identity = cache.identity(backbone)
+    identity = cache.identity(backbone, progress)
     if identity is None:
         from iqatune.backbones.network import build_backbone
 
         identity = build_backbone(backbone.backbone, backbone.backbone_weights, backbone.pooling).identity
-        cache.remember(identity, backbone)
+        cache.remember(identity, backbone, progress)
     digests = cache.image_digests(table, progress)
     return _protocol(table, digests, identity, options=backbone, similarity=similarity)
 
@@ -143,7 +143,7 @@ class _Found:
 
 
 def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progress: Progress) -> _Found:
-    identity = cache.identity(options)
+    identity = cache.identity(options, progress)
     lookup = None
     # a GPU that was asked for and is not there is refused, whatever the cache holds
     if identity is not None and options.device in ("auto", "cpu"):
@@ -156,6 +156,7 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
                 computed=0,
                 device=NO_DEVICE,
             )
+        lookup.check_can_be_completed()
 
     # here, not above: torch takes seconds to import, and with everything at hand nothing of it is needed
     from iqatune.backbones.devices import device_name, gpu_count, resolve_device
@@ -164,9 +165,10 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
 
     device = resolve_device(options.device)
     backbone = build_backbone(options.backbone, options.backbone_weights, options.pooling)
-    cache.remember(backbone.identity, options)
+    cache.remember(backbone.identity, options, progress)
     if lookup is None:
         lookup = cache.lookup(table, settings_of(backbone.identity, options), progress)
+        lookup.check_can_be_completed()
     wanted, gpus = lookup.missing_pairs, gpu_count(options.device)
     # the tasks of a cluster that is joined already may run where these files are not
     several = wanted > 0 and gpus > 1 and not is_connected()

@@ -1,9 +1,9 @@
 """The on-disk store of moments: one safetensors file per reference, named by everything that its figures depend on.
 
 A file holds the moments of one reference's distorted images under one backbone and protocol. Its name is a hash of
-the images' contents and of the settings, so a change of any of them is another file, never a stale figure. Files are
-written whole, so that two processes can fill one store and a killed one leaves only whole files behind; a checksum
-is tested on reading.
+the images' contents and of the settings, so a change of any of them is another file, never a stale figure. The file
+says in full what its name is a hash of, so that under another name it is not believed. Files are written whole, so that
+two processes can fill one store and a killed one leaves only whole files behind; a checksum is tested on reading.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from iqatune.runtime.files import replacing
+from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE, keep
 
-VERSION = 3
-"""Raised whenever the same input would give other moments: older files are then not found any more."""
+VERSION = 4
+"""Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
 
 Moments = NDArray[np.float32]
 
@@ -49,46 +49,74 @@ class Settings:
 
 
 class DamagedFile(Exception):
-    """A file of the store whose content is not what was written."""
+    """A file of the store whose content is not what was written there under its name."""
 
 
-def group_path(folder: Path, settings: Settings, reference: str, distorted: Sequence[str]) -> Path:
+@dataclass(frozen=True)
+class Place:
+    """Where the moments of one reference's pairs are kept.
+
+    Attributes:
+        key: all that decides them, as text: the settings, and SHA-256 of the image files, the reference's first.
+    """
+
+    path: Path
+    key: str
+
+
+def place_of(folder: Path, settings: Settings, reference: str, distorted: Sequence[str]) -> Place:
     """Where the moments of one reference and its distorted images (SHA-256 of their files) are kept."""
     decides = {name: value for name, value in asdict(settings).items() if name != "plugin" or value}
-    settings_key = _key({"version": VERSION, **decides})
-    group_key = _key([reference, *distorted])
-    return folder / f"{settings.backbone.replace(':', '_')}-{settings_key[:16]}" / f"{group_key[:32]}.safetensors"
+    settings_key, images_key = _as_text({"version": VERSION, **decides}), _as_text([reference, *distorted])
+    backbone = settings.backbone.replace(":", "_")
+    path = folder / f"{backbone}-{_hash(settings_key)[:16]}" / f"{_hash(images_key)[:32]}.safetensors"
+    return Place(path, f"{settings_key} {images_key}")
 
 
-def write_group(path: Path, moments: Moments) -> None:
-    """Keep the (n, 5, C) moments of one reference's pairs."""
-    with replacing(path) as temporary:
-        save_file({"moments": moments}, temporary, metadata={"sha256": _checksum(moments)})
+def write_group(place: Place, moments: Moments) -> None:
+    """Keep the (n, 5, C) moments of one reference's pairs.
+
+    Raises:
+        InputError: naming the file when it cannot be written.
+    """
+    metadata = {"key": place.key, "sha256": _checksum(place.key, moments)}
+    keep(place.path, save({"moments": moments}, metadata=metadata))
 
 
-def read_group(path: Path, shape: tuple[int, int, int]) -> Moments:
-    """Moments kept at `path`, of the (n, 5, C) `shape` that the caller expects.
+def read_group(place: Place, shape: tuple[int, int, int]) -> Moments:
+    """Moments kept there, of the (n, 5, C) `shape` that the caller expects.
 
     Raises:
         FileNotFoundError: when there are none.
-        DamagedFile: when the file is not whole.
+        DamagedFile: when the file is not whole, or is not of what its name says.
     """
+    path = place.path
     if not path.exists():
         raise FileNotFoundError(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            expected = (file.metadata() or {}).get("sha256")
+            metadata = file.metadata() or {}
             moments: Moments = file.get_tensor("moments")
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise DamagedFile(f"{path}: {error}") from error
-    if moments.shape != shape or moments.dtype != np.float32 or _checksum(moments) != expected:
-        raise DamagedFile(f"{path}: the checksum does not fit the content")
+    if metadata.get("key") != place.key:
+        raise DamagedFile(f"{path}: {NOT_ITS_OWN}")
+    if moments.shape != shape or moments.dtype != np.float32:
+        raise DamagedFile(f"{path}: {NOT_WHOLE}")
+    if _checksum(place.key, moments) != metadata.get("sha256"):
+        raise DamagedFile(f"{path}: {NOT_WHOLE}")
     return moments
 
 
-def _key(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _as_text(content: object) -> str:
+    return json.dumps(content, sort_keys=True)
 
 
-def _checksum(moments: Moments) -> str:
-    return hashlib.sha256(np.ascontiguousarray(moments).data).hexdigest()
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksum(key: str, moments: Moments) -> str:
+    digest = hashlib.sha256(key.encode())
+    digest.update(np.ascontiguousarray(moments).data)
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Progress) -> Replay:
     """Recompute the figures of a record: tuned, uniform, held-out and the intervals. No figure that is null is made up.
 
+    Every image file is read and hashed, whatever the cache remembers of it.
+
     Args:
         where: options of the run that say where things are now: data_root, pairs, backbone_weights, device.
 
@@ -39,7 +42,8 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     run = result.run.model_copy(update=where)
     similarity = Similarity.of(result.protocol)
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
-    prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress)
+    proving = replace(cache, hashes_anew=True)
+    prepared = prepare(data, backbone, similarity=similarity, cache=proving, progress=progress)
     changed = _changed(result, prepared)
     if prepared.channels != result.channels:
         return Replay(file=str(file), changed=changed, figures=())

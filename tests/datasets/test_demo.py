@@ -91,6 +91,19 @@ def test_complete_images_are_reused_and_lost_ones_made_again(
     assert [path.name for path in root.iterdir()] == [lost.parent.name]  # no working folder stays
 
 
+def test_images_that_are_not_as_they_were_made_are_made_again(table: PairTable, root: Path) -> None:
+    content = {pair.distorted: pair.distorted.read_bytes() for pair in table.pairs}
+    first, second, third, *_ = content
+    flipped = bytearray(content[third])
+    flipped[len(flipped) // 2] ^= 4
+    made = first.parent / demo.MADE
+    for harmed in ({first: content[second], third: bytes(flipped)}, {made: b"{}", second: content[first]}):
+        for path, data in harmed.items():
+            path.write_bytes(data)
+        assert load_pairs(DataOptions(dataset="demo", data_root=root)) == table
+        assert {path: path.read_bytes() for path in content} == content
+
+
 def test_two_at_once_make_the_same_images_as_anywhere_else(table: PairTable, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(load_pairs, [DataOptions(dataset="demo", data_root=tmp_path)] * 2))

@@ -503,8 +503,10 @@ def test_a_registered_backbone_is_not_taken_for_the_one_before(tmp_path: Path) -
     memo = tmp_path / "backbones.json"
     for builder in (build_sound, build_colourless):
         BACKBONES.register("made", _backbone(builder))
-        assert recall("made", "random", "native", memo=memo) is None
+        assert recall("made", "random", "native", memo=memo, progress=Progress()) is None
         if builder is build_sound:
-            remember(build_backbone("made", "random").identity, "made", "random", "native", memo=memo)
-            assert recall("made", "random", "native", memo=memo) is not None
+            remember(
+                build_backbone("made", "random").identity, "made", "random", "native", memo=memo, progress=Progress()
+            )
+            assert recall("made", "random", "native", memo=memo, progress=Progress()) is not None
         BACKBONES.unregister("made")

@@ -31,15 +31,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     summed = Counter[str]()
     read_group, checksum = store.read_group, store._checksum
 
-    def counted(path: Path, shape: tuple[int, int, int]) -> store.Moments:
-        if path.exists():
-            counts[path] += 1
-        return read_group(path, shape)
+    def counted(place: store.Place, shape: tuple[int, int, int]) -> store.Moments:
+        if place.path.exists():
+            counts[place.path] += 1
+        return read_group(place, shape)
 
-    def counted_sum(moments: store.Moments) -> str:
+    def counted_sum(key: str, moments: store.Moments) -> str:
         summed["sums"] += 1
         counts[Path("sums")] = summed["sums"]
-        return checksum(moments)
+        return checksum(key, moments)
 
     monkeypatch.setattr(caches, "read_group", counted)
     monkeypatch.setattr(store, "_checksum", counted_sum)
@@ -82,7 +82,7 @@ def test_settings_of_built_in_backbones_keep_their_names(tmp_path: Path) -> None
         precision="fp32",
         channels=(3, 64, 128, 256, 384, 512),
     )
-    path = store.group_path(tmp_path, settings, "a" * 64, ["b" * 64])
-    assert path.parent.name == "squeezenet-0f13f623c979dd25"
+    path = store.place_of(tmp_path, settings, "a" * 64, ["b" * 64]).path
+    assert path.parent.name == "squeezenet-04f7c710843be5b7"
     added = replace(settings, plugin="iqatune-toy 0.3.1")
-    assert store.group_path(tmp_path, added, "a" * 64, ["b" * 64]).parent != path.parent
+    assert store.place_of(tmp_path, added, "a" * 64, ["b" * 64]).path.parent != path.parent

@@ -29,7 +29,7 @@ from iqatune.statistics import fused_cpu
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
-from iqatune.statistics.store import write_group
+from iqatune.statistics.store import Place, write_group
 
 MakeTable = Callable[..., PairTable]
 
@@ -204,12 +204,20 @@ def test_flipped_bits_are_found_and_computed_again(
     np.testing.assert_array_equal(first.moments, second.moments)
 
 
-def test_a_damaged_memo_of_digests_is_made_anew(make_table: MakeTable, backbone: Backbone, tmp_path: Path) -> None:
+def test_a_damaged_memo_of_digests_is_told_and_made_anew(
+    make_table: MakeTable, backbone: Backbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = make_table()
     _extract(table, backbone, tmp_path / "cache")
-    for content in ("{", "[]", '{"a": 1}'):
-        (tmp_path / "cache" / "digests.json").write_text(content)
+    memo = tmp_path / "cache" / "digests.json"
+    good = memo.read_text()
+    # the last is as earlier releases wrote it
+    for content in ("", "{", "[]", '{"a": 1}', "[" * 100_000, f'{{"{tmp_path}/r0.png": [1, 2, "{"0" * 64}"]}}'):
+        memo.write_text(content)
         assert _extract(table, backbone, tmp_path / "cache").computed == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"warning: damaged cache file, computed again: {memo}: ")
+        assert memo.read_text() == good
 
 
 def test_interrupted_extraction_resumes_at_the_next_reference(
@@ -217,8 +225,8 @@ def test_interrupted_extraction_resumes_at_the_next_reference(
 ) -> None:
     table = make_table(references=3)
 
-    def stop_after_one(path: Path, moments: np.ndarray) -> None:
-        write_group(path, moments)
+    def stop_after_one(place: Place, moments: np.ndarray) -> None:
+        write_group(place, moments)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(extraction, "write_group", stop_after_one)
@@ -274,11 +282,11 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     counting = _Counting(backbone)
     stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
     passed = [
-        (group.path, len(counting.batches), moments.shape[0])
+        (group.place, len(counting.batches), moments.shape[0])
         for group, moments in stream.moments(extraction.decoded(lookup.missing, 256, torch.device("cpu")))
     ]
     # 8 images a group are two batches of 4; after the last there is none to wait for
-    assert passed == [(group.path, min(2 * place + 3, 6), 7) for place, group in enumerate(lookup.missing)]
+    assert passed == [(group.place, min(2 * turn + 3, 6), 7) for turn, group in enumerate(lookup.missing)]
 
 
 def test_all_groups_go_through_one_stream(
