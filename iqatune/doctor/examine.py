@@ -7,7 +7,7 @@ from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.registry import DATASETS, load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.doctor.findings import Outcome
-from iqatune.doctor.images import picture_outcomes
+from iqatune.doctor.images import picture_outcomes, without_copies
 from iqatune.doctor.labels import label_outcomes
 from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
@@ -83,6 +83,8 @@ def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, smalles
             table = load_pairs(data.model_copy(update={"allow_missing": True}))
         except InputError:
             return
+    table, copies = without_copies(table, progress)
+    yield copies
     yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)
     yield from picture_outcomes(table, progress, full=full, smallest=smallest)
 

@@ -15,6 +15,7 @@ from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.images import open_rgb, size_of
 from iqatune.progress import Progress
+from iqatune.statistics.pictures import copies_line, one_reference_a_picture, picture_digest, reference_files
 
 SAMPLE = 80
 """Pairs that are decoded when not all are."""
@@ -42,6 +43,32 @@ class _Seen:
     row: int
     fidelity: float
     thumbnail: Thumbnail
+
+
+def without_copies(table: PairTable, progress: Progress) -> tuple[PairTable, Outcome]:
+    """The table as a search takes it, with one reference for all files of one picture, and what there is to say.
+
+    Files that cannot be decoded stay references of their own; that they cannot is another check's finding.
+    """
+    files = reference_files(table)
+    with progress.track("comparing references", len(files), "files") as advance, ThreadPoolExecutor() as pool:
+        pictures = {}
+        for path, picture in zip(files, pool.map(_picture, files), strict=True):
+            if picture is not None:
+                pictures[path] = picture
+            advance(1)
+    merged = one_reference_a_picture(table, pictures)
+    left = len(reference_files(merged))
+    if left < len(files):
+        return merged, ("pictures", "warning", copies_line(len(files), left))
+    return merged, ("pictures", "ok", "every reference is a picture of its own")
+
+
+def _picture(path: Path) -> str | None:
+    try:
+        return picture_digest(path)
+    except InputError:
+        return None
 
 
 def picture_outcomes(

@@ -12,6 +12,7 @@ from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
 from iqatune.statistics.digests import file_digests
+from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.store import DamagedFile, Moments, Settings, group_path, read_group
 
 
@@ -67,6 +68,15 @@ class Cache:
         """
         images = [path for pair in table.pairs for path in (pair.reference, pair.distorted)]
         return file_digests(images, self.folder / "digests.json", progress)
+
+    def picture_digests(self, table: PairTable, progress: Progress) -> dict[Path, str]:
+        """What tells the picture of every reference file of a table, whatever the file's name and format.
+
+        Raises:
+            InputError: naming a file that cannot be read or decoded.
+        """
+        digests = file_digests(reference_files(table), self.folder / "digests.json", progress)
+        return picture_digests(digests, self.folder / "pictures.json", progress)
 
     def identity(self, options: BackboneOptions) -> Identity | None:
         """The identity of the backbone that these options built before; None where that is not known."""
