@@ -32,6 +32,7 @@ class Backbone(nn.Module):
         mean, std: what images in [0, 1] are normalised with, before stage 1 only.
         channels: of every stage; stage 0, the image with its 3, comes first.
         parameters_sha256: of the tensors of the part of the CNN that is used.
+        found_in: where in a file of more they were, in words; empty for a plain state dict.
     """
 
     _mean: Tensor
@@ -46,6 +47,7 @@ class Backbone(nn.Module):
         self.std = cnn.std
         self.channels = (3, *cnn.channels)
         self.parameters_sha256 = parameters.parameters_sha256(cnn.network)
+        self.found_in = cnn.found_in
         self._made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
@@ -62,6 +64,7 @@ class Backbone(nn.Module):
             pooling=self.pooling,
             channels=self.channels,
             parameters_sha256=self.parameters_sha256,
+            found_in=self.found_in,
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -104,6 +107,7 @@ class Backbone(nn.Module):
             self.std,
             channels_last=self._channels_last,
             made_for=self._made_for,
+            found_in=self.found_in,
         )
         part = Backbone(self.name, self.weights, self.pooling, cnn)
         return part.to(self._mean.device, self._dtype)

@@ -22,7 +22,8 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
         yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters anew"
         return
     count = sum(parameter.numel() for parameter in backbone.parameters())
-    yield "parameters", "ok", f"{count} finite ({backbone.weights}), sha256 {backbone.parameters_sha256[:16]}..."
+    source = f"{backbone.weights}, {backbone.found_in}" if backbone.found_in else backbone.weights
+    yield "parameters", "ok", f"{count} finite ({source}), sha256 {backbone.parameters_sha256[:16]}..."
     side = backbone.minimum_size
     channels = " ".join(str(channel) for channel in backbone.channels)
     yield "size", "ok", f"takes images of {side}x{side} and larger; channels {channels}; pooling {backbone.pooling}"

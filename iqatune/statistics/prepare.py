@@ -174,6 +174,8 @@ class _Found:
 
 def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progress: Progress) -> _Found:
     identity = cache.identity(options)
+    if identity is not None and identity.found_line is not None:
+        progress.say(identity.found_line)
     lookup = None
     # a GPU that was asked for and is not there is refused, whatever the cache holds
     if identity is not None and options.device in ("auto", "cpu"):
@@ -195,6 +197,8 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
     device = resolve_device(options.device)
     backbone = build_backbone(options.backbone, options.backbone_weights, options.pooling)
     cache.remember(backbone.identity, options)
+    if identity is None and backbone.identity.found_line is not None:
+        progress.say(backbone.identity.found_line)
     if lookup is None:
         lookup = cache.lookup(table, settings_of(backbone.identity, options), progress)
     wanted, gpus = lookup.missing_pairs, gpu_count(options.device)
