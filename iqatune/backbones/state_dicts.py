@@ -70,7 +70,7 @@ class Found:
 
 def state_dicts(content: object) -> list[tuple[tuple[str, ...], dict[str, Tensor]]]:
     """Every mapping with tensors in it, and the keys that lead there."""
-    return list(_mappings(content, ()))
+    return list(_mappings(content, (), set()))
 
 
 def candidates(content: object, wanted: Shapes) -> list[Found]:
@@ -142,11 +142,15 @@ def _is_plain(value: object) -> bool:
     return value.layout == torch.strided and not (value.is_quantized or value.is_complex() or value.is_nested)
 
 
-def _mappings(content: Any, entry: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    if not isinstance(content, Mapping) or len(entry) > DEEPEST:
+def _mappings(
+    content: Any, entry: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """As `state_dicts`; `seen` holds what was looked into, as a pickle may hold itself."""
+    if not isinstance(content, Mapping) or id(content) in seen or len(entry) > DEEPEST:
         return
+    seen.add(id(content))
     tensors = {str(key): value for key, value in content.items() if _is_plain(value)}
     if tensors:
         yield entry, tensors
     for key, value in content.items():
-        yield from _mappings(value, (*entry, str(key)))
+        yield from _mappings(value, (*entry, str(key)), seen)

@@ -12,6 +12,7 @@ import yaml
 
 import iqatune
 from iqatune.errors import InputError
+from iqatune.tuning.grid import cells_of
 
 SEARCH = ("--backbone", "squeezenet", "--backbone-weights", "random", "--searcher", "random", "--samples", 3)
 
@@ -140,21 +141,11 @@ def test_raters_from_a_config_a_grid_and_for_an_evaluation(
     Path("extract.yaml").write_text(yaml.safe_dump({**data, **backbone}))
     extraction = _record(iqatune("extract", "--config", "extract.yaml", "--cache-dir", small_cache, "--json"))
     assert extraction["protocol"]["ratings"] > extraction["pairs"] == 48
-    grid = {"datasets": [data], "backbones": ["squeezenet"], "backbone_weights": "random", "searchers": ["random"]}
-    Path("grid.yaml").write_text(
-        yaml.safe_dump(
-            {
-                **grid,
-                "samples": 2,
-                "raters": True,
-                "datasets": [{name: value for name, value in data.items() if name != "raters"}],
-            }
-        )
-    )
-    ran = iqatune("sweep", "grid.yaml", "--output", "swept", "--cache-dir", small_cache)
-    assert ran.code == 0, ran.err
-    result = next(Path("swept").rglob("result.json"))
-    assert json.loads(result.read_text())["protocol"]["ratings"] == extraction["protocol"]["ratings"]
+    grid = {"datasets": [data], "backbones": ["squeezenet"], "searchers": ["random"]}
+    assert [cell.run.raters for cell in cells_of(grid, "grid")] == [True]
+    search = ("--config", "extract.yaml", "--cache-dir", small_cache, "--quiet", "--folds", 0, "--samples", 2)
+    assert iqatune("search", *search, "--searcher", "random").code == 0
+    result = next(Path("runs").rglob("result.json"))
     options = ("--dataset", "csv", "--pairs", ratings[0], "--better", "higher", "--cache-dir", small_cache)
     ran = iqatune("evaluate", result, *options, "--raters", "--format", "json")
     evaluated = _record(ran)["results"][0]
