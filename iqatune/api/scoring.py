@@ -57,7 +57,7 @@ def evaluate(
         baselines: names of `iqatune list baselines` to measure on the same pairs.
         backbone_weights: where the backbone's parameters are now, when not where the search had them.
         cache_dir, progress: as of `tune`.
-        options: of the data set: data_root, pairs, better, label, exclude, allow_missing.
+        options: of the data set: data_root, pairs, better, label, exclude, allow_missing, raters.
 
     Returns:
         the figures; `.to_frame()` gives them as a pandas DataFrame.

@@ -27,10 +27,11 @@ def load_pairs(dataset: str, **options: Any) -> PairTable:
 
     Args:
         dataset: a name of `iqatune list datasets`.
-        options: data_root, pairs and better (of "csv"), label, exclude, allow_missing, as of the command line.
+        options: data_root, pairs and better (of "csv"), label, exclude, allow_missing, raters, as of the command line.
 
     Returns:
-        the pair table: `.pairs`, `.quality` (N,) with higher is better, `.references`, `.reference_ids`.
+        the pair table: `.pairs`, `.quality` (N,) with higher is better, `.references`, `.reference_ids`. References are
+        told apart by their files; `prepare` also tells which of the files are the same picture.
 
     Raises:
         InputError: in one line, for everything that is wrong with the options, the labels or the images.

@@ -34,6 +34,7 @@ class Identity:
         pooling: "native" or "l2".
         channels: of every stage, the image's 3 first.
         parameters_sha256: of the parameters that are used.
+        found_in: where in a file of more the parameters were, in words; empty for a plain state dict.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Identity:
     pooling: str
     channels: tuple[int, ...]
     parameters_sha256: str
+    found_in: str = ""
+
+    @property
+    def found_line(self) -> str | None:
+        """What a user is told of parameters that were found in a file of more; None where there is nothing to tell."""
+        return f"`backbone_weights` {self.weights}: took {self.found_in}" if self.found_in else None
 
 
 _MEMO = TypeAdapter(dict[str, Identity])

@@ -1,6 +1,7 @@
 """The backbone: from images to the maps of every stage."""
 
 import copy
+import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from iqatune.backbones import parameters
 from iqatune.backbones.devices import DEVICE_ERRORS
 from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
+from iqatune.backbones.parameter_files import first_line
 from iqatune.backbones.pooling import replace_max_pooling
 from iqatune.backbones.sources import Cnn, build_cnn
 from iqatune.backbones.zoo import find
@@ -20,6 +22,12 @@ from iqatune.errors import InputError
 from iqatune.records.vocabulary import ResolvedPooling
 
 _LARGEST_PROBE = 512
+
+# how CNNs refuse a size: maps that cannot be added, timm's assertions, tables of positions that end
+_REFUSALS = (RuntimeError, AssertionError, LookupError, ValueError)
+
+_MULTIPLES = (32, 64)
+"""Sides in pixels that CNNs are made for are multiples of these."""
 
 
 class Backbone(nn.Module):
@@ -32,6 +40,7 @@ class Backbone(nn.Module):
         mean, std: what images in [0, 1] are normalised with, before stage 1 only.
         channels: of every stage; stage 0, the image with its 3, comes first.
         parameters_sha256: of the tensors of the part of the CNN that is used.
+        found_in: where in a file of more they were, in words; empty for a plain state dict.
     """
 
     _mean: Tensor
@@ -46,6 +55,7 @@ class Backbone(nn.Module):
         self.std = cnn.std
         self.channels = (3, *cnn.channels)
         self.parameters_sha256 = parameters.parameters_sha256(cnn.network)
+        self.found_in = cnn.found_in
         self._made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
@@ -62,6 +72,7 @@ class Backbone(nn.Module):
             pooling=self.pooling,
             channels=self.channels,
             parameters_sha256=self.parameters_sha256,
+            found_in=self.found_in,
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -75,17 +86,11 @@ class Backbone(nn.Module):
             return [images, *self._maps(self._normalised(images))]
         except DEVICE_ERRORS:
             raise
-        except (RuntimeError, AssertionError) as error:  # an assertion is how timm's models refuse a size
-            size = f"{height} x {width} pixels"
-            if isinstance(error, AssertionError) or (self._made_for and (height, width) != (self._made_for,) * 2):
-                made_for = f", it is made for {self._made_for} x {self._made_for}" if self._made_for else ""
-                raise InputError(
-                    f"`backbone` {self.name}: cannot take images of {size}{made_for} ({error}); choose another backbone"
-                ) from error
-            if min(height, width) >= self.minimum_size:
-                raise
+        except _REFUSALS as error:
+            if min(height, width) >= self.minimum_size or isinstance(error, AssertionError):
+                raise self._refusal((height, width), error) from error
             raise InputError(
-                f"`backbone` {self.name}: images of {size} are too small, it needs "
+                f"`backbone` {self.name}: images of {height} x {width} pixels are too small, it needs "
                 f"{self.minimum_size} x {self.minimum_size}; give larger images or choose another backbone"
             ) from error
 
@@ -104,6 +109,7 @@ class Backbone(nn.Module):
             self.std,
             channels_last=self._channels_last,
             made_for=self._made_for,
+            found_in=self.found_in,
         )
         part = Backbone(self.name, self.weights, self.pooling, cnn)
         return part.to(self._mean.device, self._dtype)
@@ -125,13 +131,15 @@ class Backbone(nn.Module):
     def minimum_size(self) -> int:
         """The smallest side of an image that the CNN can take, in pixels, found by trying."""
         largest = 1
-        while not self._takes(largest):
+        while not self._takes(largest, largest):
             largest *= 2
             if largest > _LARGEST_PROBE:
                 if self._made_for:
                     return self._made_for
                 raise InputError(f"`backbone` {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
-        return bisect_left(range(largest), x=True, lo=largest // 2 + 1, key=self._takes) if largest > 1 else 1
+        if largest == 1:
+            return 1
+        return bisect_left(range(largest), x=True, lo=largest // 2 + 1, key=lambda side: self._takes(side, side))
 
     # torch calls it, by place
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
@@ -149,14 +157,38 @@ class Backbone(nn.Module):
     def _normalised(self, images: Tensor) -> Tensor:
         return ((images - self._mean) / self._std).to(self._dtype)
 
-    def _takes(self, side: int) -> bool:
-        image = torch.zeros(1, 3, side, side, dtype=self._dtype, device=self._mean.device)
+    def _refusal(self, size: tuple[int, int], error: Exception) -> Exception:
+        """What to raise where the CNN fails at images of a size (height, width); `error` where the size is not why."""
+        words = f"`backbone` {self.name}: cannot take images of {size[0]} x {size[1]} pixels (height x width)"
+        reason = f"({first_line(error)}); choose another backbone"
+        near = self._near(size)
+        if near is not None:
+            return InputError(f"{words}, though it takes {near[0]} x {near[1]} {reason}")
+        if self._made_for and size != (self._made_for,) * 2:
+            return InputError(f"{words}, it is made for {self._made_for} x {self._made_for} {reason}")
+        return InputError(f"{words} {reason}") if isinstance(error, AssertionError) else error
+
+    def _near(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """The nearest size of sides that CNNs are made for that this one takes; None where it takes none, or `size`."""
+        sides = [
+            {max(multiple, side // multiple * multiple + more) for multiple in _MULTIPLES for more in (0, multiple)}
+            for side in size
+        ]
+        by_distance = sorted(
+            itertools.product(*sides), key=lambda near: (abs(near[0] - size[0]) + abs(near[1] - size[1]), near)
+        )
+        if self._takes(*size):
+            return None
+        return next(((height, width) for height, width in by_distance if self._takes(height, width)), None)
+
+    def _takes(self, height: int, width: int) -> bool:
+        image = torch.zeros(1, 3, height, width, dtype=self._dtype, device=self._mean.device)
         try:
             with torch.no_grad():
                 self._maps(image)
         except DEVICE_ERRORS:
             raise
-        except (RuntimeError, AssertionError):
+        except _REFUSALS:
             return False
         return True
 

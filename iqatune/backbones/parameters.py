@@ -2,24 +2,21 @@
 
 import hashlib
 import pickle
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from iqatune.backbones.identity import PRETRAINED, RANDOM
+from iqatune.backbones.parameter_files import first_line, load_saved, some_names
+from iqatune.backbones.state_dicts import Found, bare_key, candidates, fitting, foreign, is_used, joined, state_dicts
 from iqatune.errors import InputError, did_you_mean
 
 _OPTION = "`backbone_weights`"
-# wrappers that training scripts save a state dict in
-_WRAPPERS = ("state_dict", "model")
-# batch normalisation counts its training batches; a network in eval mode never reads the count
-_UNUSED = "num_batches_tracked"
 
 # network, server, disk; then what a damaged download looks like to torch and safetensors
 _DOWNLOAD_ERRORS: tuple[type[Exception], ...] = (
@@ -29,11 +26,6 @@ _DOWNLOAD_ERRORS: tuple[type[Exception], ...] = (
     pickle.UnpicklingError,
     SafetensorError,
 )
-
-
-def is_used(key: str) -> bool:
-    """Whether the tensor of this key takes part in the outputs of a network in eval mode."""
-    return not key.endswith(_UNUSED)
 
 
 def check_choice(weights: str) -> None:
@@ -50,85 +42,78 @@ def check_choice(weights: str) -> None:
     raise InputError(f"{_OPTION} {weights}: no such file; {advice}")
 
 
-# what unpickling a file that torch did not write can end in, beside what safetensors and the disk say
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    struct.error,
-    pickle.PickleError,
-    SafetensorError,
-)
-
-
-def load_saved(path: Path, name: str) -> object:
-    """What a .safetensors file holds, or a file that torch saved, of tensors alone, on the CPU.
-
-    Args:
-        name: what an error calls the file.
+def read_state_dict(path: Path) -> Mapping[str, Any]:
+    """What a file of parameters holds, for `fit`, on the CPU: a state dict, as it is or within a checkpoint.
 
     Raises:
-        InputError: when the file is neither.
+        InputError: when the file cannot be read without running code, or holds no mapping of names to tensors.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{name}: not a readable file of tensors ({first_line(error)}); "
-            "give a .pt or .pth file that torch saved, or a .safetensors file"
-        ) from error
+    content = load_saved(path, f"{_OPTION} {path}")
+    if isinstance(content, Mapping) and state_dicts(content):
+        return content
+    held = f"the keys {_some_keys(content)}" if isinstance(content, Mapping) and content else _kind(content)
+    raise InputError(f"{_OPTION} {path}: holds no state dict (a mapping of names to tensors) but {held}; give one")
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file or of a state dict saved by torch, on the CPU, under their bare names.
-
-    Raises:
-        InputError: when the file cannot be read as either.
-    """
-    state = load_saved(path, f"{_OPTION} {path}")
-    for wrapper in _WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{_OPTION} {path}: holds no state dict (a mapping of names to tensors); give one")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
+def _kind(content: object) -> str:
+    return "nothing" if isinstance(content, Mapping) else f"a {type(content).__name__}"
 
 
-def fit(network: nn.Module, state: Mapping[str, Tensor], known: Collection[str], source: str) -> None:
+def _some_keys(content: Mapping[str, Any]) -> str:
+    return some_names([f"'{key}'" for key in content])
+
+
+def fit(network: nn.Module, state: Mapping[str, Any], known: Collection[str], source: str) -> str:
     """Put the tensors of `state` into `network`, the part of a CNN up to its last tap, as float32.
+
+    `state` is a state dict, or what a training script saved it in: it is found within, whatever key it is under and
+    whatever stands before every name, where it is the only one that fits.
 
     `known` are the keys of the whole CNN. Those outside `network` (the classifier) may be there or not, in any shape.
 
+    Returns:
+        where in `state` the parameters were, in words; empty for a plain state dict.
+
     Raises:
-        InputError: naming `source` and the first key that is missing, unknown, of another shape or not finite.
+        InputError: naming `source` and the first key that is missing, unknown, of another shape or not finite, or the
+            places of several sets of parameters that fit.
     """
-    theirs = {bare_key(key): (key, tensor) for key, tensor in state.items()}
-    fitted = {}
-    for ours, wanted in network.state_dict().items():
-        if not is_used(ours):
-            fitted[ours] = torch.zeros((), dtype=torch.long)
-            continue
-        if bare_key(ours) not in theirs:
-            raise _misfit(source, f"has no '{ours}'")
-        key, tensor = theirs[bare_key(ours)]
-        if tensor.shape != wanted.shape:
-            raise _misfit(source, f"'{key}' has shape {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
-        if not tensor.isfinite().all():
-            raise InputError(f"{source}: '{key}' holds NaN or infinite parameters; give a sound file")
-        fitted[ours] = tensor.to(wanted.dtype).contiguous()
-    bare = {bare_key(key) for key in known}
-    for name, (key, _) in theirs.items():
-        if name not in bare and is_used(key):
-            raise _misfit(source, f"'{key}' is no parameter of this CNN")
+    ours = network.state_dict()
+    wanted = {bare_key(key): tensor.shape for key, tensor in ours.items() if is_used(key)}
+    whole = {*map(bare_key, known), *map(joined, known), *wanted}
+    places = candidates(state, wanted)
+    fitting_places = fitting(places, wanted, whole)
+    if len(fitting_places) > 1:
+        raise InputError(
+            f"{source}: holds {len(fitting_places)} sets of parameters that fit this backbone "
+            f"({', '.join(place.where or 'the names themselves' for place in fitting_places)}); "
+            "save the one that is meant alone, with torch.save"
+        )
+    if not places:
+        raise _misfit(source, f"it holds the keys {_some_keys(state)}")
+    chosen = next(iter(fitting_places), places[0])
+    fitted = {key: _fitted(key, tensor, chosen, source) for key, tensor in ours.items()}
+    unknown = foreign(chosen, whole, fitting_places)
+    if unknown is not None:
+        raise _misfit(source, f"'{unknown}' is no parameter of this CNN")
     network.load_state_dict(fitted, assign=True)
+    return chosen.where
+
+
+def _fitted(ours: str, wanted: Tensor, chosen: Found, source: str) -> Tensor:
+    """The tensor that a file has for one of the network's keys."""
+    if not is_used(ours):
+        return torch.zeros((), dtype=torch.long)
+    if bare_key(ours) not in chosen.tensors:
+        first = next(iter(chosen.tensors.values()))[0]
+        place = f" in {chosen.where}" if chosen.where else ""
+        raise _misfit(source, f"has no '{ours}'{place}, where the first of {len(chosen.tensors)} names is '{first}'")
+    key, tensor = chosen.tensors[bare_key(ours)]
+    if tensor.shape != wanted.shape:
+        raise _misfit(source, f"'{key}' has shape {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
+    if not tensor.isfinite().all():
+        raise InputError(f"{source}: '{key}' holds NaN or infinite parameters; give a sound file")
+    return tensor.to(wanted.dtype).contiguous()
 
 
 def initialise(network: nn.Module, seed: int) -> None:
@@ -178,15 +163,5 @@ def parameters_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def bare_key(key: str) -> str:
-    """A key without what timm's feature extractors add: a prefix, and `stages_0` for the `stages.0` of the model."""
-    return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
-
-
 def _misfit(source: str, what: str) -> InputError:
     return InputError(f"{source}: does not fit this backbone ({what}); give parameters of the same architecture")
-
-
-def first_line(error: Exception) -> str:
-    """An error's first line, its kind where it has no words."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

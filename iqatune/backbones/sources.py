@@ -36,6 +36,7 @@ class Cnn:
 
     `network` takes normalised images (B, 3, H, W) and gives the maps as a list, or as a dict in the order of the taps.
     `made_for` is the side in pixels of the only images that some timm models take; others may refuse them.
+    `found_in` says where in a file of more the parameters were, in words.
     """
 
     network: nn.Module
@@ -45,6 +46,7 @@ class Cnn:
     _: KW_ONLY
     channels_last: bool = False
     made_for: int | None = None
+    found_in: str = ""
 
 
 def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
@@ -99,6 +101,7 @@ def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     extractor = create_feature_extractor(whole, list(info.taps)).eval()
     # the extractor switches between a training and an evaluation graph, and a copy of it loses the second
     network = torch.fx.GraphModule(extractor, extractor.graph)
+    found_in = ""
     if weights == RANDOM:
         parameters.initialise(network, seed)
     elif weights == PRETRAINED:
@@ -108,10 +111,10 @@ def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         parameters.fit(network, state, whole.state_dict().keys(), f"`backbone` {info.name}")
     else:
         state = parameters.read_state_dict(Path(weights))
-        parameters.fit(network, state, whole.state_dict().keys(), f"`backbone_weights` {weights}")
+        found_in = parameters.fit(network, state, whole.state_dict().keys(), f"`backbone_weights` {weights}")
     if info.mean is None or info.std is None:
         raise ValueError(f"the zoo's entry {info.name} lacks its mean and std")
-    return Cnn(network, info.channels, info.mean, info.std)
+    return Cnn(network, info.channels, info.mean, info.std, found_in=found_in)
 
 
 def from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
@@ -121,11 +124,12 @@ def from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         raise InputError(f"`backbone` {info.name}: timm has no such model; {_similar_models(info.model)}")
     with _seeded(seed):
         network = _timm_pretrained(info) if weights == PRETRAINED else _timm_features(info)
+    found_in = ""
     if weights not in (PRETRAINED, RANDOM):
         with _seeded(seed):
             known = timm.create_model(info.model, pretrained=False).state_dict().keys()
         state = parameters.read_state_dict(Path(weights))
-        parameters.fit(network, state, known, f"`backbone_weights` {weights}")
+        found_in = parameters.fit(network, state, known, f"`backbone_weights` {weights}")
     config = timm.data.resolve_data_config({}, model=network)
     return Cnn(
         network,
@@ -134,6 +138,7 @@ def from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         info.std or tuple(config["std"]),
         channels_last=getattr(network, "output_fmt", "NCHW") == "NHWC",
         made_for=int(config["input_size"][-1]) if network.pretrained_cfg.get("fixed_input_size") else None,
+        found_in=found_in,
     )
 
 

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone, build_backbone
-from iqatune.backbones.parameters import is_used
+from iqatune.backbones.state_dicts import is_used
 from iqatune.bench.peer_process import FROM_FILES, Comparison, peers_at_work, to_tensor
 from iqatune.bench.peers import shared_state
 from iqatune.bench.timing import Work, rates, ratio, seconds, spread

@@ -174,6 +174,7 @@ _where_data_options = (
     option_of(DataOptions, "--label", help="Another label file of the data set (live: dmos.mat)."),
     option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
     option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
+    option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
 )
 _dataset_option = option_of(DataOptions, "--dataset", help="Data set; see 'iqatune list datasets'.")
 

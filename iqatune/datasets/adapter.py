@@ -219,7 +219,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
             f"({_absent(len(absent))}); "
             "complete the data set, or work on what is there with `allow_missing`"
         )
-    _check(pairs, len(entries), labels.source)
+    check_pairs(pairs, len(entries), labels.source)
     return PairTable(
         dataset=options.dataset,
         pairs=tuple(pairs),
@@ -228,6 +228,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
         better=labels.better,
         excluded=labels.excluded + excluded,
         missing=len(entries) - len(pairs),
+        first_missing=next(iter(absent), ""),
         simulated=labels.simulated,
     )
 
@@ -250,7 +251,16 @@ def _known_distortions(name: str, known: Iterable[str], dataset: str) -> list[st
     raise InputError(f"`exclude` {name}: no distortion of {dataset}; {did_you_mean(name, known)}")
 
 
-def _check(pairs: Sequence[Pair], labelled: int, source: str) -> None:
+def check_pairs(pairs: Sequence[Pair], labelled: int, source: str) -> None:
+    """Refuse pairs that no rank correlation can be had of.
+
+    Args:
+        labelled: pairs, or rows, that the labels name.
+        source: what the error calls the labels.
+
+    Raises:
+        InputError: for fewer than three pairs, or scores that are all equal.
+    """
     if len(pairs) < MINIMUM_PAIRS:
         raise InputError(
             f"{source}: {len(pairs)} usable pairs of {labelled}; a rank correlation needs at least {MINIMUM_PAIRS}"

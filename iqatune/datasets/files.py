@@ -9,6 +9,11 @@ from pathlib import Path, PurePosixPath
 from iqatune.errors import InputError
 
 
+def image_name(text: str) -> str:
+    """One spelling for one file, as a finder takes it, also where a table was written on Windows."""
+    return posixpath.normpath(text.replace("\\", "/"))
+
+
 class FileFinder:
     """Finds files below `root` by relative name, ignoring case and the form in which Unicode composes letters.
 

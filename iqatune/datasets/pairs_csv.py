@@ -1,6 +1,5 @@
 """Any data set, from a CSV file with the columns reference, distorted, score and optionally distortion, level."""
 
-import posixpath
 from pathlib import Path
 
 from iqatune.datasets.adapter import (
@@ -14,7 +13,7 @@ from iqatune.datasets.adapter import (
     parse_score,
 )
 from iqatune.datasets.columns import read_columns
-from iqatune.datasets.files import FileFinder
+from iqatune.datasets.files import FileFinder, image_name
 from iqatune.datasets.numbers import whole_number
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
@@ -59,21 +58,16 @@ def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
     for column in ("reference", "distorted"):
         if not cells[column]:
             raise InputError(f"{path}: {where} has no {column}; fill it in or remove the row")
-    reference = _image_name(cells["reference"])
+    reference = image_name(cells["reference"])
     return Entry(
         where=where,
         reference=reference,
-        distorted=_image_name(cells["distorted"]),
+        distorted=image_name(cells["distorted"]),
         reference_id=reference,
         distortion=cells.get("distortion") or UNNAMED,
         level=_level(cells.get("level", ""), path, where),
         score=parse_score(cells["score"], path, where),
     )
-
-
-def _image_name(text: str) -> str:
-    """One spelling for one file, also where the CSV was written on Windows."""
-    return posixpath.normpath(text.replace("\\", "/"))
 
 
 def _level(text: str, path: Path, where: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
+from iqatune.datasets.raters import averaged
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
@@ -57,10 +58,17 @@ class ListedDataset:
 def load_pairs(options: DataOptions) -> PairTable:
     """Read a data set's labels and find its images; no image is decoded.
 
+    Under `raters` the rows of one pair are averaged.
+
     Raises:
         InputError: for an unknown data set, a missing folder, label file or image, unusable scores, fewer than three
             pairs, or options that do not fit the data set.
     """
+    table = _loaded(options)
+    return averaged(table) if options.raters else table
+
+
+def _loaded(options: DataOptions) -> PairTable:
     adapter = DATASETS.find(options.dataset)
     if DATASETS.is_builtin(options.dataset):
         return adapter.load(options)

@@ -25,9 +25,16 @@ class Pair:
     level: int | None
     """The strength of the damage, 1 the weakest; None where the data set does not grade it."""
     score: float
-    """The human score as published."""
+    """The human score as published; the mean of `ratings` where there are any."""
     quality: float
     """The score oriented so that higher is better: `score` or `-score`."""
+    ratings: tuple[float, ...] = ()
+    """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
+
+    @property
+    def score_std(self) -> float | None:
+        """Standard deviation of the ratings (of a sample: n - 1); None where there are fewer than two."""
+        return float(np.std(self.ratings, ddof=1)) if len(self.ratings) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,19 @@ class PairTable:
     excluded: tuple[str, ...] = ()
     """What the request or the set's own rule left out, in words."""
     missing: int = 0
-    """Pairs left out because an image is absent (only when that was allowed)."""
+    """Rows of the label file left out because an image is absent (only when that was allowed)."""
+    first_missing: str = ""
+    """The first image that is absent, as the label file names it; empty where none is."""
     simulated: bool = False
     """True where the scores come from simulated observers, not from people."""
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def ratings(self) -> int | None:
+        """Rows of the label file that `raters` averages into the pairs; None where every row is a pair."""
+        return sum(len(pair.ratings) for pair in self.pairs) or None
 
     @property
     def quality(self) -> NDArray[np.float64]:

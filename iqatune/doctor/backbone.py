@@ -1,7 +1,9 @@
 """Checks of a backbone's parameters, and of the device by what it makes of them."""
 
 import copy
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import torch
 
@@ -9,8 +11,13 @@ from iqatune.backbones.devices import resolve_device, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.doctor.findings import Outcome, some
 from iqatune.errors import InputError, UsageError
+from iqatune.images import resized_size
+from iqatune.records.options import BackboneOptions
 
 SIDE = 64
+TRIED = 8
+"""Sizes of a data set's images that a backbone is tried with, the most frequent first."""
+SHORT_SIDE = BackboneOptions.model_fields["resize"].default
 AGREEMENT = 1e-3
 """Largest difference from float64, as a share of a stage's largest value."""
 
@@ -22,10 +29,12 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
         yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters anew"
         return
     count = sum(parameter.numel() for parameter in backbone.parameters())
-    yield "parameters", "ok", f"{count} finite ({backbone.weights}), sha256 {backbone.parameters_sha256[:16]}..."
+    source = f"{backbone.weights}, {backbone.found_in}" if backbone.found_in else backbone.weights
+    yield "parameters", "ok", f"{count} finite ({source}), sha256 {backbone.parameters_sha256[:16]}..."
     side = backbone.minimum_size
     channels = " ".join(str(channel) for channel in backbone.channels)
-    yield "size", "ok", f"takes images of {side}x{side} and larger; channels {channels}; pooling {backbone.pooling}"
+    smallest = f"the smallest square image that it was seen to take is {side}x{side}"
+    yield "size", "ok", f"{smallest}; channels {channels}; pooling {backbone.pooling}"
     with torch.inference_mode():
         maps = backbone(noise_images(max(side, SIDE)))
     silent = [f"stage {stage}" for stage, values in enumerate(maps) if not values.isfinite().all() or not values.any()]
@@ -37,6 +46,40 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
         )
     else:
         yield "response", "ok", f"all {len(maps)} stages respond"
+
+
+def size_outcomes(backbone: Backbone, sizes: Mapping[Path, tuple[int, int]]) -> Iterator[Outcome]:
+    """Whether the backbone takes a data set's own sizes, as a search by default resizes them: tried, not reckoned.
+
+    Args:
+        sizes: width and height of every image.
+    """
+    smallest = backbone.minimum_size
+    small = [
+        f"{path.name} {width}x{height}" for path, (width, height) in sizes.items() if min(width, height) < smallest
+    ]
+    if small:
+        says = f"{len(small)} images are under the {smallest} pixels a side that the backbone needs: {some(small)}"
+        yield "sizes", "problem", says
+    seen = Counter(resized_size(*size, SHORT_SIDE) for size in sizes.values() if min(size) >= smallest)
+    tried = [size for size, _ in seen.most_common(TRIED)]
+    refused = [line for size in tried if (line := _refused(backbone, size)) is not None]
+    of_all = f"{len(tried)} of {len(seen)} sizes tried"
+    if refused:
+        yield "taken sizes", "problem", f"{len(refused)} refused, {of_all}: {refused[0]}"
+    elif tried:
+        taken = [f"{width}x{height}" for width, height in tried]
+        yield "taken sizes", "ok", f"the backbone takes {some(taken)}; {of_all}"
+
+
+def _refused(backbone: Backbone, size: tuple[int, int]) -> str | None:
+    width, height = size
+    try:
+        with torch.inference_mode():
+            backbone(torch.zeros(1, 3, height, width))
+    except InputError as error:
+        return error.command_line
+    return None
 
 
 def device_outcomes(name: str, backbone: Backbone) -> Iterator[Outcome]:

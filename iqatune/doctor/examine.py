@@ -1,13 +1,14 @@
 """All checks that were asked for, one after the other."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.registry import DATASETS, load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.doctor.findings import Outcome
-from iqatune.doctor.images import picture_outcomes
+from iqatune.doctor.images import TrySizes, picture_outcomes, without_copies
 from iqatune.doctor.labels import label_outcomes
 from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
@@ -57,8 +58,8 @@ def examine(
         )
     findings: list[Finding] = []
     if "data" in wanted and data is not None:
-        smallest = None if network is None else network.minimum_size
-        findings += _as_findings(data.dataset, _data_outcomes(data, progress, full=full, smallest=smallest))
+        tried = None if network is None else _trying(network)
+        findings += _as_findings(data.dataset, _data_outcomes(data, progress, full=full, tried=tried))
     findings += network_findings
     if "searchers" in wanted:
         findings += _searcher_findings(progress)
@@ -69,7 +70,7 @@ def _as_findings(subject: str, outcomes: Iterable[Outcome]) -> list[Finding]:
     return [Finding(subject=subject, check=check, level=level, says=says) for check, level, says in outcomes]
 
 
-def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, smallest: int | None) -> Iterator[Outcome]:
+def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, tried: TrySizes | None) -> Iterator[Outcome]:
     table: PairTable | None = None
     try:
         table = load_pairs(data)
@@ -83,8 +84,17 @@ def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, smalles
             table = load_pairs(data.model_copy(update={"allow_missing": True}))
         except InputError:
             return
+    table, copies = without_copies(table, progress)
+    yield copies
     yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)
-    yield from picture_outcomes(table, progress, full=full, smallest=smallest)
+    yield from picture_outcomes(table, progress, full=full, tried=tried)
+
+
+def _trying(network: "Backbone") -> TrySizes:
+    # here, not above: torch takes seconds to import
+    from iqatune.doctor.backbone import size_outcomes
+
+    return partial(size_outcomes, network)
 
 
 def _network_findings(

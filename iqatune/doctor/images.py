@@ -1,6 +1,6 @@
 """Checks of a pair table's images: readable, of one size, of their reference, and damaged in the scores' direction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.images import open_rgb, size_of
 from iqatune.progress import Progress
+from iqatune.statistics.pictures import copies_line, one_reference_a_picture, picture_digest, reference_files
 
 SAMPLE = 80
 """Pairs that are decoded when not all are."""
@@ -34,6 +35,11 @@ TAIL = 64
 
 Thumbnail = NDArray[np.float64]
 
+Sizes = Mapping[Path, tuple[int, int]]
+"""Width and height of every image."""
+
+TrySizes = Callable[[Sizes], Iterator[Outcome]]
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -44,20 +50,46 @@ class _Seen:
     thumbnail: Thumbnail
 
 
+def without_copies(table: PairTable, progress: Progress) -> tuple[PairTable, Outcome]:
+    """The table as a search takes it, with one reference for all files of one picture, and what there is to say.
+
+    Files that cannot be decoded stay references of their own; that they cannot is another check's finding.
+    """
+    files = reference_files(table)
+    with progress.track("comparing references", len(files), "files") as advance, ThreadPoolExecutor() as pool:
+        pictures = {}
+        for path, picture in zip(files, pool.map(_picture, files), strict=True):
+            if picture is not None:
+                pictures[path] = picture
+            advance(1)
+    merged = one_reference_a_picture(table, pictures)
+    left = len(reference_files(merged))
+    if left < len(files):
+        return merged, ("pictures", "warning", copies_line(len(files), left))
+    return merged, ("pictures", "ok", "every reference is a picture of its own")
+
+
+def _picture(path: Path) -> str | None:
+    try:
+        return picture_digest(path)
+    except InputError:
+        return None
+
+
 def picture_outcomes(
-    table: PairTable, progress: Progress, *, full: bool, smallest: int | None = None
+    table: PairTable, progress: Progress, *, full: bool, tried: TrySizes | None = None
 ) -> Iterator[Outcome]:
     """Every check of the images.
 
     Args:
         full: decode every image; otherwise look at every file's header and end, and decode a sample.
-        smallest: side in pixels that the backbone needs, where one is examined as well.
+        tried: whether the backbone takes the images' sizes, where one is examined as well.
     """
     paths = list(dict.fromkeys(path for pair in table.pairs for path in (pair.reference, pair.distorted)))
     sizes, damaged = _headers(paths, progress)
     yield _sizes(table.pairs, sizes)
-    if smallest is not None:
-        yield from _too_small(sizes, smallest)
+    if tried is not None:
+        yield from tried(sizes)
     rows = [
         row
         for row in (range(len(table)) if full else _sample(table))
@@ -125,13 +157,6 @@ def _sizes(pairs: Sequence[Pair], sizes: dict[Path, tuple[int, int]]) -> Outcome
         return "sizes", "problem", "no image has a readable header"
     least, most = min(sizes.values(), key=min), max(sizes.values(), key=min)
     return "sizes", "ok", f"both images of every pair are of one size; {_size(least)} to {_size(most)}"
-
-
-def _too_small(sizes: dict[Path, tuple[int, int]], smallest: int) -> Iterator[Outcome]:
-    small = [f"{path.name} {_size(size)}" for path, size in sizes.items() if min(size) < smallest]
-    if small:
-        says = f"{len(small)} images are under the {smallest} pixels a side that the backbone needs: {some(small)}"
-        yield "sizes", "problem", says
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iqatune.datasets.adapter import DatasetInfo, Published
+from iqatune.datasets.raters import missing_line, repeated, repeated_line
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.doctor.findings import Outcome, some
 from iqatune.records.vocabulary import Severity
@@ -31,8 +32,8 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
         kinds = len({pair.distortion for pair in table.pairs})
         yield "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, {kinds} distortions"
     if table.missing:
-        yield "images", "warning", f"{table.missing} pairs are left out because an image is absent"
-    yield _rows(table.pairs)
+        yield "images", "warning", missing_line(table)
+    yield _rows(table)
     if info.published is not None and info.published.names_tell_reference:
         yield _named_references(table.pairs)
     yield from _case(table.pairs)
@@ -84,18 +85,13 @@ def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcom
     return "scores", "ok", f"{low:g} to {high:g}, {table.better} is better"
 
 
-def _rows(pairs: Sequence[Pair]) -> Outcome:
-    scores: dict[tuple[Path, Path], list[float]] = {}
-    for pair in pairs:
-        scores.setdefault((pair.reference, pair.distorted), []).append(pair.score)
-    doubled = {images: given for images, given in scores.items() if len(given) > 1}
-    if not doubled:
+def _rows(table: PairTable) -> Outcome:
+    if table.ratings is not None:
+        return "rows", "ok", f"{table.ratings} rows are averaged into {len(table)} pairs"
+    again = repeated(table.pairs)
+    if again is None:
         return "rows", "ok", "no pair is listed twice"
-    names = [
-        f"{distorted.name} ({'the same score' if len(set(given)) == 1 else 'different scores'})"
-        for (_, distorted), given in doubled.items()
-    ]
-    return "rows", "problem", f"listed more than once: {some(names)}; remove the duplicated rows"
+    return "rows", "problem", repeated_line(again, table.label)
 
 
 def _named_references(pairs: Sequence[Pair]) -> Outcome:

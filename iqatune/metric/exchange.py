@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqatune.backbones.parameters import first_line
+from iqatune.backbones.parameter_files import first_line
 from iqatune.errors import InputError
 from iqatune.metric.export import header_of
 from iqatune.metric.files import HEADER

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.network import Backbone, build_backbone
-from iqatune.backbones.parameters import load_saved
+from iqatune.backbones.parameter_files import load_saved
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity

@@ -50,6 +50,7 @@ class DataOptions(Options):
     label: str | None = None
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
+    raters: bool = False
 
 
 class BackboneOptions(Options):

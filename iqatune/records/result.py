@@ -23,7 +23,10 @@ class Protocol(Model):
     label: str
     better: Better
     excluded: tuple[str, ...]
-    missing: int
+    missing: int = Field(description="rows of the label file left out because an image is absent")
+    ratings: int | None = Field(
+        default=None, description="rows that `--raters` averaged into the pairs; null where every row is a pair"
+    )
     simulated: bool
     resize: int | None
     interpolation: str | None

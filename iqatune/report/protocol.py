@@ -8,7 +8,7 @@ from iqatune.records.result import Protocol
 from iqatune.report.collect import SettingRuns
 from iqatune.report.model import MARKS
 
-DATA_FIELDS = ("pairs", "references", "label", "better", "excluded", "missing", "dataset_sha256")
+DATA_FIELDS = ("pairs", "references", "label", "better", "excluded", "missing", "ratings", "dataset_sha256")
 METHOD_FIELDS = ("resize", "interpolation", "pooling", "structure", "precision", "c1", "c2")
 
 
@@ -79,8 +79,9 @@ def card(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...
         excluded = data["excluded"]
         left_out = f"; left out: {', '.join(map(str, excluded))}" if isinstance(excluded, tuple) and excluded else ""
         missing = f"; {data['missing']} pairs missing" if data["missing"] else ""
+        rated = f" (of {data['ratings']} ratings)" if data["ratings"] else ""
         lines.append(
-            f"{dataset}: {data['pairs']} pairs, {data['references']} references, labels {data['label']} "
+            f"{dataset}: {data['pairs']} pairs{rated}, {data['references']} references, labels {data['label']} "
             f"({data['better']} is better){left_out}{missing}, data {_short(data['dataset_sha256'])}{simulated}."
         )
     method = usual_protocol.method

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.agreement import FEWEST_PAIRS, confidence, correlation
@@ -23,7 +22,7 @@ from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.baselines import find as find_baseline
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, prepare
+from iqatune.statistics.prepare import Prepared, load_table, prepare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +92,7 @@ def score(
         find_baseline(name)
     results = [read_result(file) for file in files]
     weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
-    table = table or load_pairs(data)
+    table = table or load_table(data, machine.cache, machine.progress)
     same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
     for row, result in enumerate(results):
         options = _backbone_options(result, machine)
@@ -169,7 +168,7 @@ def evaluate(
     Raises:
         InputError: as of `score`, and for a grouping that the pairs do not have.
     """
-    table = load_pairs(data)
+    table = load_table(data, machine.cache, machine.progress)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
     return evaluation_of(score(files, data, machine, baselines=baselines, table=table), by)

@@ -45,6 +45,9 @@ def score(
     if found.unpaired and not keep_going:
         more = f" and {len(found.unpaired) - SHOWN} more" if len(found.unpaired) > SHOWN else ""
         raise InputError(f"{'; '.join(found.unpaired[:SHOWN])}{more}; `keep_going` scores the others")
+    found_line = metric.backbone.identity.found_line
+    if found_line is not None:
+        progress.say(found_line)
     for line in found.unpaired:
         progress.warn(line)
     results: dict[int, float | InputError] = {}

@@ -1,6 +1,5 @@
 """Which image files are compared with which: two files, two folders, or a CSV of pairs."""
 
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from iqatune.datasets.columns import read_columns
-from iqatune.datasets.files import FileFinder, composed
+from iqatune.datasets.files import FileFinder, composed, image_name
 from iqatune.errors import InputError
 
 
@@ -71,8 +70,8 @@ def pairs_of_csv(path: Path) -> ImagePairs:
 
 def _found(finder: FileFinder, name: str) -> Path:
     """The file of that name, as a data set's are found; where there is none, whoever opens it says so."""
-    spelled = name.replace("\\", "/")
-    return finder.find(posixpath.normpath(spelled)) or finder.root / spelled
+    spelled = image_name(name)
+    return finder.find(spelled) or finder.root / spelled
 
 
 def _pairs_of_folders(reference: Path, distorted: Path) -> ImagePairs:

@@ -15,6 +15,7 @@ from iqatune.records.options import BackboneOptions
 from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
 from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
+from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.store import DamagedFile, Moments, Place, Settings, place_of, read_group
 
 
@@ -99,6 +100,15 @@ class Cache:
         """
         find = digests_anew if self.hashes_anew else file_digests
         return find(stamps, self.folder / "digests.json", progress)
+
+    def picture_digests(self, table: PairTable, progress: Progress) -> dict[Path, str]:
+        """What tells the picture of every reference file of a table, whatever the file's name and format.
+
+        Raises:
+            InputError: naming a file that cannot be read or decoded.
+        """
+        digests = self.digests(stamps_of(reference_files(table)), progress)
+        return picture_digests(digests, self.folder / "pictures.json", progress)
 
     def identity(self, options: BackboneOptions, progress: Progress) -> Identity | None:
         """The identity of the backbone that these options built before; None where that is not known."""

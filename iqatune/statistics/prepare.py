@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from iqatune.backbones.identity import Identity
+from iqatune.datasets.raters import averaged, missing_line, repeated, repeated_line
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.images import INTERPOLATION
@@ -22,6 +23,7 @@ from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.multi_gpu import fill_store
+from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
 from iqatune.statistics.store import Moments
 
 NO_DEVICE = "none: all statistics were in the cache"
@@ -72,6 +74,28 @@ class Prepared:
         return measured.distances(self.moments, weights, self.similarity)
 
 
+def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:
+    """The pairs of a data set, with one reference for all reference files of one picture.
+
+    What a user has to know of the labels is said: references that are there more than once, rows that repeat a pair,
+    rows that were left out.
+
+    Raises:
+        InputError: for everything that is wrong with the labels, and a reference that cannot be decoded.
+    """
+    given = load_pairs(data)
+    if given.missing:
+        progress.warn(missing_line(given))
+    table = _with_one_reference_a_picture(given, cache, progress)
+    files, pictures = len(reference_files(given)), len(reference_files(table))
+    if pictures < files:
+        progress.warn(copies_line(files, pictures))
+    again = repeated(table.pairs)
+    if again is not None:
+        progress.warn(repeated_line(again, table.label))
+    return table
+
+
 def prepare(
     data: DataOptions,
     backbone: BackboneOptions,
@@ -84,13 +108,13 @@ def prepare(
     """Load the pairs, build the backbone and get the moments of every pair, from the cache where they are.
 
     Args:
-        table: the pairs, when they have been loaded already.
+        table: the pairs, when `load_table` has loaded them already.
 
     Raises:
         InputError: for everything that is wrong with the options, the labels, the images or the parameters.
     """
     started = time.perf_counter()
-    table = table or load_pairs(data)
+    table = table or load_table(data, cache, progress)
     found = _statistics(table, backbone, cache, progress)
     return Prepared(
         table=table,
@@ -127,8 +151,14 @@ def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
     Raises:
         InputError: for what is wrong with the labels or the images.
     """
-    table = load_pairs(data)
+    table = _with_one_reference_a_picture(load_pairs(data), cache, progress)
     return _dataset_sha256(table, cache.image_digests(table, progress))
+
+
+def _with_one_reference_a_picture(table: PairTable, cache: Cache, progress: Progress) -> PairTable:
+    merged = one_reference_a_picture(table, cache.picture_digests(table, progress))
+    # rows of one image and two copies of its reference are of one pair, which shows only now
+    return merged if table.ratings is None else averaged(merged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +174,8 @@ class _Found:
 
 def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progress: Progress) -> _Found:
     identity = cache.identity(options, progress)
+    if identity is not None and identity.found_line is not None:
+        progress.say(identity.found_line)
     lookup = None
     # a GPU that was asked for and is not there is refused, whatever the cache holds
     if identity is not None and options.device in ("auto", "cpu"):
@@ -166,6 +198,8 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
     device = resolve_device(options.device)
     backbone = build_backbone(options.backbone, options.backbone_weights, options.pooling)
     cache.remember(backbone.identity, options, progress)
+    if identity is None and backbone.identity.found_line is not None:
+        progress.say(backbone.identity.found_line)
     if lookup is None:
         lookup = cache.lookup(table, settings_of(backbone.identity, options), progress)
         lookup.check_can_be_completed()
@@ -200,6 +234,7 @@ def _protocol(
         better=table.better,
         excluded=table.excluded,
         missing=table.missing,
+        ratings=table.ratings,
         simulated=table.simulated,
         resize=options.resize,
         interpolation=INTERPOLATION if options.resize else None,

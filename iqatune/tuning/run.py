@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.backbones.zoo import plugin_of
-from iqatune.datasets.registry import DATASETS, load_pairs
+from iqatune.datasets.registry import DATASETS
 from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import confidence, correlation
 from iqatune.metric.similarity import Similarity
@@ -34,7 +34,7 @@ from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, prepare
+from iqatune.statistics.prepare import Prepared, load_table, prepare
 from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of, possible_folds
 from iqatune.tuning.resume import earlier_result
 
@@ -78,7 +78,7 @@ def run_search(
     folder = RunFolder.of(output, run)
     check_writable(folder.path, option="output")
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
-    table = load_pairs(data)
+    table = load_table(data, cache, progress)
     similarity = Similarity(run.structure)
     prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
     return search_prepared(run, prepared, folder, progress=progress, strict=strict), folder

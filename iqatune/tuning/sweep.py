@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
@@ -20,7 +19,7 @@ from iqatune.runtime.files import check_writable, locked, write_text
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import problem_of
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, current_protocol, prepare
+from iqatune.statistics.prepare import Prepared, current_protocol, load_table, prepare
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import archive, differences
 from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason
@@ -65,7 +64,8 @@ def run_sweep(
     """
     check_writable(output, option="output")
     with locked(output):
-        tables = {data: load_pairs(data) for data in dict.fromkeys(DataOptions.of(cell.run) for cell in cells)}
+        data_sets = dict.fromkeys(DataOptions.of(cell.run) for cell in cells)
+        tables = {data: load_table(data, cache, progress) for data in data_sets}
         board = _Board(cells, output, show)
         work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress)
         try:

@@ -108,7 +108,7 @@ def test_duplicated_row(tid2013_tree: Path, examined: Callable[..., Any], tmp_pa
     code, findings = examined("--dataset", "tid2013", "--data-root", root)
     assert code == 1
     assert set(findings["problem"]) == {"counts", "rows"}
-    assert "i01_02_3.bmp (the same score)" in findings["problem"]["rows"].lower()
+    assert "1 row repeats a pair (the same score), the first i01_02_3.bmp" in findings["problem"]["rows"].lower()
 
 
 def test_wrong_reference_in_the_labels(kadid10k_tree: Path, examined: Callable[..., Any], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import stat
@@ -25,6 +26,8 @@ import pytest
 from PIL import Image
 
 FLIPS = 112
+MEMOS = ("digests.json", "pictures.json", "backbones.json")
+KINDS = (*MEMOS, "statistics/", "baselines/")
 SEED = 14
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random", "--device", "cpu")
 SEARCH = (*BACKBONE, "--searcher", "random", "--samples", 2, "--folds", 0)
@@ -78,6 +81,7 @@ def _tried(iqatune: Callable[..., Any], folder: Path, seed: int, *settings: obje
     assert ran.code == 0, ran.err
     assert {path.name if path.parent == cache else path.parent.parent.name for path in _files(cache)} == {
         "digests.json",
+        "pictures.json",
         "backbones.json",
         "statistics",
         cache.name,  # baselines
@@ -116,11 +120,11 @@ def _named(tried: Tried, kind: str) -> list[str]:
     return [name for name in names if name.startswith(kind)]
 
 
-@pytest.mark.parametrize("kind", ["digests.json", "backbones.json", "statistics/", "baselines/"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_flipped_bits_are_told_and_never_believed(kind: str, tried: Tried, outcome: Callable[..., bool]) -> None:
     chance = random.Random(f"{SEED} {kind}")
     names = _named(tried, kind)
-    for _ in range(FLIPS // 4):
+    for _ in range(FLIPS // len(KINDS)):
         name = chance.choice(names)
 
         def flip(cache: Path, name: str = name) -> None:
@@ -131,7 +135,7 @@ def test_flipped_bits_are_told_and_never_believed(kind: str, tried: Tried, outco
         assert outcome(name, flip), name
 
 
-@pytest.mark.parametrize("kind", ["digests.json", "backbones.json", "statistics/", "baselines/"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_or_empty_file_is_told_and_never_believed(kind: str, tried: Tried, outcome: Callable[..., bool]) -> None:
     (name, *_) = _named(tried, kind)
     size = (tried.cache / name).stat().st_size
@@ -155,7 +159,7 @@ def test_a_copy_of_another_file_is_told_and_never_believed(
             assert outcome(name, lambda cache, name=name, source=source: shutil.copy(source, cache / name)), name
             copies += 1
     assert copies == 3 * 2 + 2 * 3 * 3 + 2
-    for name, memo in permutations(("digests.json", "backbones.json"), 2):
+    for name, memo in permutations(MEMOS, 2):
         assert outcome(name, lambda cache, name=name, memo=memo: shutil.copy(cache / memo, cache / name))
 
 
@@ -164,7 +168,7 @@ def test_memos_of_another_folder_are_good_for_nothing_here(
 ) -> None:
     """They are whole, so nothing is told; of the files here they know nothing."""
     other = _tried(iqatune, tmp_path / "others", seed=2)
-    for name in ("digests.json", "backbones.json"):
+    for name in MEMOS:
         assert not outcome(name, lambda cache, name=name: shutil.copy(other.cache / name, cache / name))
     # as of a machine that has other images under the same paths, of the same sizes and dates
     images = tried.cache.parent / "images"
@@ -360,7 +364,7 @@ def test_a_read_only_cache_that_lacks_something_is_named(
         assert line.startswith(f"iqatune: {says}")
         assert "cannot be written (Permission denied)" in line
         assert line.endswith("or name another --cache-dir")
-        assert all(warning.startswith(f"warning: {read_only}/digests.json: not kept") for warning in warnings)
+        assert all(re.match(rf"warning: {read_only}/(digests|pictures).json: not kept", line) for line in warnings)
     assert _state(read_only) == before
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("result.json"))
 
@@ -372,8 +376,9 @@ def test_a_read_only_cache_may_lack_what_only_saves_time(
     moved = shutil.copytree(tried.cache.parent / "images", tmp_path / "moved")
     ran = shell("replay", tried.record, "--pairs", moved / "labels.csv", "--cache-dir", read_only, "--quiet")
     assert ran.returncode == 0, ran.stderr
-    (line,) = ran.stderr.splitlines()
-    assert line.startswith(f"warning: {read_only}/digests.json: not kept")
+    lines = ran.stderr.splitlines()
+    assert lines
+    assert all(line.startswith(f"warning: {read_only}/digests.json: not kept") for line in lines), lines
 
 
 @pytest.mark.parametrize(("largest", "name"), [(1_000, "digests.json"), (40_000, "statistics/squeezenet-")])
