@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -163,6 +164,35 @@ def some_weights() -> Callable[..., Any]:
         return Weights(tuple(channels), alpha / total, beta / total)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_set: SmallSet, small_cache: Path) -> Callable[..., Path]:
+    """The folder of a finished search of the small set, searched once for each set of options; for reading alone."""
+    from iqatune.progress import Progress
+    from iqatune.records.options import Run as RunOptions
+    from iqatune.statistics.cache import Cache
+    from iqatune.tuning.run import run_search
+
+    @cache
+    def search(**options: Any) -> Path:
+        data = {"dataset": "csv", "pairs": str(small_set.labels), "better": "higher"}
+        defaults = {"backbone": "squeezenet", "backbone_weights": "random", "searcher": "random"}
+        run = RunOptions(**{**data, **defaults, "samples": 5, "folds": 2, **options})
+        output = tmp_path_factory.mktemp("finished")
+        return run_search(run, output, cache=Cache(small_cache), progress=Progress())[1].path
+
+    return search
+
+
+@pytest.fixture
+def own_copy(finished: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """`finished`, copied into a folder that a test may spoil."""
+
+    def copy(name: str = "run", **options: Any) -> Path:
+        return Path(shutil.copytree(finished(**options), tmp_path / name, dirs_exist_ok=True))
+
+    return copy
 
 
 # the four data sets at full size: their real names and label formats over tiny images

@@ -28,6 +28,9 @@ TRIAL_LINE: Final = "iqatune.trial/1"
 CHECK: Final = 16
 """Hexadecimal digits of the chain of checksums that a line shows."""
 
+_START: Final = "0" * 64
+"""The chain before the first line."""
+
 _CHECKED = re.compile(rb'(.*), "check": "([0-9a-f]{%d})"\}' % CHECK)
 
 
@@ -113,7 +116,7 @@ class TrialLog:
         """
         if self._is_whole():
             return False
-        lines, self._chain = [], ""
+        lines, self._chain = [], _START
         for trial in self.trials:
             line, self._chain = _line(trial, self._names, self._chain)
             lines.append(line)
@@ -136,11 +139,11 @@ def read_trials(path: Path, names: Sequence[str]) -> TrialsRead:
         InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
     """
     whole, _ = _content(path)
-    trials, unprotected, chain = [], 0, ""
+    trials, unprotected, chain = [], 0, _START
     for number, (line, is_checked, chain) in enumerate(_chained(path, whole), start=1):  # noqa: B007 the last chain counts
         trials.append(_trial(path, number, line, names))
         unprotected += not is_checked
-    return TrialsRead(tuple(trials), TrialsDigest(lines=len(trials), sha256=chain or _start()), unprotected)
+    return TrialsRead(tuple(trials), TrialsDigest(lines=len(trials), sha256=chain), unprotected)
 
 
 def digest_of(path: Path) -> TrialsDigest:
@@ -152,14 +155,10 @@ def digest_of(path: Path) -> TrialsDigest:
     whole, torn = _content(path)
     if torn:
         raise InputError(f"{path}: its last line is torn")
-    count, chain = 0, ""
+    count, chain = 0, _START
     for _, _, chain in _chained(path, whole):  # noqa: B007 the last chain counts
         count += 1
-    return TrialsDigest(lines=count, sha256=chain or _start())
-
-
-def _start() -> str:
-    return _linked("", b"")
+    return TrialsDigest(lines=count, sha256=chain)
 
 
 def _linked(chain: str, text: bytes) -> str:
@@ -207,7 +206,7 @@ def _chained(path: Path, whole: bytes) -> Iterator[tuple[bytes, bool, str]]:
     Raises:
         InputError: for a line whose checksum is another, and one without any after one that has it.
     """
-    chain, protected = "", False
+    chain, protected = _START, False
     for number, raw in enumerate(whole.split(b"\n")[:-1], start=1):
         line = raw.removesuffix(b"\r")
         checked = _CHECKED.fullmatch(line)

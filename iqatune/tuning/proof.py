@@ -211,13 +211,14 @@ def _proposed(subject: Subject, trials: Sequence[Trial]) -> Findings:
     again = trials if is_quick else trials[:blind]
     searcher = make_searcher(task.searcher, task.problem())
     proposals = _in_any_order(searcher, again) if kind.needs_no_results else _in_order(searcher, again)
-    for trial, proposal in proposals:
+    for place, (trial, proposal) in enumerate(proposals):
         if proposal is not None and _is_same(trial, proposal, searcher):
             continue
         what = f"trial {trial.trial_id}"
         if other:
             return _not_proven(f"that {task.searcher} proposes {what} and those after it: {other}")
-        if proposal is not None and proposal.chosen_by not in BLIND:
+        # the first rests on no results, whatever it is called
+        if place > 0 and proposal is not None and proposal.chosen_by not in BLIND:
             return _not_proven(
                 f"that {task.searcher} proposes {what} and those after it: here it proposes another, as another "
                 "processor may"
@@ -294,9 +295,8 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
         recorded = [fold.parameters.get(name) for name in names] if fold.parameters else None
         if recorded == (None if best is None else best.parameters.tolist()):
             continue
-        # two samples may tie but for the rounding of another machine's features
         if recorded is not None and best is not None and subject.same(fold.tuned_srcc, best.srcc):
-            continue
+            return _not_proven(f"that the search on fold {place} finds its parameters: here others are as good")
         other = _other_versions(subject.result.environment)
         if other or not kind.needs_no_results:
             reason = other or "here it finds others, as another processor may"
