@@ -135,7 +135,7 @@ def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise InputError(f"{source}: {name} '{options.get(name)}': {what_is_wrong(first)}") from error
+        raise InputError(f"{source}: `{name}` {options.get(name)}: {what_is_wrong(first)}") from error
 
 
 def _check(source: str, run: Run) -> None:

@@ -21,7 +21,7 @@ def _refused(ran: Any, file: Path) -> str:
     return str(line)
 
 
-STRANGE = {
+STRANGE: dict[str, tuple[Callable[[str], str | bytes], str]] = {
     "nested": (lambda text: "[" * 200_000, "nested too deeply"),
     "nested in place": (lambda text: text.replace('"best": {', '"best": ' + '{"a":' * 5000, 1), "nested too deeply"),
     "a list": (lambda text: "[]", "not a record"),
