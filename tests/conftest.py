@@ -1,8 +1,11 @@
 """What the tests of every room share."""
 
 import csv
+import hashlib
 import io
+import json
 import os
+import shutil
 import signal
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,6 +86,32 @@ class SmallSet:
     options: tuple[str, ...]
 
 
+def seal_of(content: dict[str, Any]) -> str:
+    """The seal of a record, by the rule that its schema states, in the shortest way there is."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        return int(value) if isinstance(value, float) and value == int(value) else value
+
+    rest = plain({name: value for name, value in content.items() if name != "seal"})
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def forge() -> Callable[..., None]:
+    """Change a record by a function of its content, and give it the seal of what it now says."""
+
+    def forged(file: Path, change: Callable[[Any], object]) -> None:
+        content = json.loads(file.read_text())
+        change(content)
+        file.write_text(json.dumps({**content, "seal": seal_of(content)}))
+
+    return forged
+
+
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
     """6 smooth references of 40x36 with 5 noisy and 3 blurred versions each; the more damage, the lower the score."""
@@ -135,6 +164,35 @@ def some_weights() -> Callable[..., Any]:
         return Weights(tuple(channels), alpha / total, beta / total)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_set: SmallSet, small_cache: Path) -> Callable[..., Path]:
+    """The folder of a finished search of the small set, searched once for each set of options; for reading alone."""
+    from iqatune.progress import Progress
+    from iqatune.records.options import Run as RunOptions
+    from iqatune.statistics.cache import Cache
+    from iqatune.tuning.run import run_search
+
+    @cache
+    def search(**options: Any) -> Path:
+        data = {"dataset": "csv", "pairs": str(small_set.labels), "better": "higher"}
+        defaults = {"backbone": "squeezenet", "backbone_weights": "random", "searcher": "random"}
+        run = RunOptions(**{**data, **defaults, "samples": 5, "folds": 2, **options})
+        output = tmp_path_factory.mktemp("finished")
+        return run_search(run, output, cache=Cache(small_cache), progress=Progress())[1].path
+
+    return search
+
+
+@pytest.fixture
+def own_copy(finished: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """`finished`, copied into a folder that a test may spoil."""
+
+    def copy(name: str = "run", **options: Any) -> Path:
+        return Path(shutil.copytree(finished(**options), tmp_path / name, dirs_exist_ok=True))
+
+    return copy
 
 
 # the four data sets at full size: their real names and label formats over tiny images

@@ -156,14 +156,15 @@ class Result(records.Result):
         return prepare(data, backbone, similarity=similarity, cache=open_cache(cache_dir), progress=Progress())
 
 
-def read_result(path: Path | str) -> Result:
+def read_result(path: Path | str, *, force: bool = False) -> Result:
     """Read the record of a run.
 
     Args:
         path: a `result.json`, or the folder that it is in.
+        force: take a record whose seal is broken: one that is not what was written.
 
     Raises:
-        InputError: naming the file, when it is missing or no record of a search.
+        InputError: naming the file, when it is missing, no record of a search, or not what was written.
 
     Example:
         >>> iqatune.read_result("runs/demo/squeezenet/random-stage-s0")  # doctest: +SKIP
@@ -171,7 +172,7 @@ def read_result(path: Path | str) -> Result:
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path
-    return in_folder(records.read_result(file), RunFolder(file.parent))
+    return in_folder(records.open_result(file).trusted(force=force), RunFolder(file.parent))
 
 
 def in_folder(record: records.Result, folder: RunFolder) -> Result:

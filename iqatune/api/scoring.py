@@ -46,6 +46,8 @@ def evaluate(
     backbone_weights: Path | str | None = None,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
+    force: bool = False,
+    strict: bool = False,
     **options: Any,
 ) -> Evaluation:
     """Score tuned metrics on a data set, with intervals over its reference images.
@@ -57,6 +59,8 @@ def evaluate(
         baselines: names of `iqatune list baselines` to measure on the same pairs.
         backbone_weights: where the backbone's parameters are now, when not where the search had them.
         cache_dir, progress: as of `tune`.
+        force: take records whose seal is broken; the metric's `forced` says so.
+        strict: refuse scores whose direction is probably wrong, in place of a warning.
         options: of the data set: data_root, pairs, better, label, exclude, allow_missing, raters.
 
     Returns:
@@ -71,7 +75,7 @@ def evaluate(
     several = [results] if isinstance(results, Result | Path | str) else list(results)
     if not several:
         raise InputError("`results`: none; give at least one record")
-    found = [result if isinstance(result, Result) else read_result(result) for result in several]
+    found = [result if isinstance(result, Result) else read_result(result, force=force) for result in several]
     if dataset is None and options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     data = DataOptions.of(found[0].run) if dataset is None else DataOptions.parsed({"dataset": dataset, **options})
@@ -81,7 +85,8 @@ def evaluate(
         cache=open_cache(cache_dir),
         progress=progress_of(progress),
     )
-    evaluation = evaluating.evaluate([result.file for result in found], data, machine, by=by, baselines=baselines)
+    files = [result.file for result in found]
+    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=baselines, force=force, strict=strict)
     return Evaluation.model_construct(**dict(evaluation))
 
 
@@ -95,6 +100,7 @@ def score_images(
     device: str = "auto",
     backbone_weights: Path | str | None = None,
     keep_going: bool = False,
+    force: bool = False,
     progress: Show = "bar",
 ) -> Distances:
     """Distances of image files under a tuned metric: lower is better, 0 is identical.
@@ -106,6 +112,7 @@ def score_images(
         resize: short side that larger images are brought down to; "protocol" is what the metric was tuned with, None
             for none.
         keep_going: tell what cannot be scored, and score the rest.
+        force: take a record whose seal is broken; `.origin` says so.
 
     Returns:
         `.pairs`, each with reference, distorted, distance, and the reason where there is no distance.
@@ -121,7 +128,7 @@ def score_images(
     found = _pairs(reference, distorted, pairs)
     if isinstance(resize, str) and resize != "protocol":
         raise InputError(f"`resize` {resize}: give a short side in pixels, None, or 'protocol'")
-    loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights)
+    loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights, force=force)
     return images.score(
         loaded,
         found,

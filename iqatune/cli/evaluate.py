@@ -12,6 +12,7 @@ from iqatune.cli.options import (
     data_options,
     debug_option,
     device_option,
+    force_option,
     moved_weights_option,
     option,
     quiet_option,
@@ -40,6 +41,8 @@ Examples:
     metavar="NAME",
     help="Measure this as well: uniform, psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
 )
+@option("--strict", is_flag=True, help="Refuse scores whose direction is probably wrong, in place of a warning.")
+@force_option
 @moved_weights_option
 @device_option
 @cache_option
@@ -53,6 +56,8 @@ def command(
     by: Grouping | None,
     form: Form,
     baselines: tuple[str, ...],
+    strict: bool,
+    force: bool,
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
@@ -72,5 +77,5 @@ def command(
         cache=open_cache(cache_dir),
         progress=console_progress(quiet=quiet),
     )
-    evaluation = evaluate(files, data, machine, by=by, baselines=baselines)
+    evaluation = evaluate(files, data, machine, by=by, baselines=baselines, force=force, strict=strict)
     emit(evaluation, form, table=print_evaluation, csv=as_csv)

@@ -8,6 +8,7 @@ from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     config_option,
     debug_option,
+    force_option,
     json_option,
     moved_weights_option,
     option,
@@ -33,6 +34,7 @@ Examples:
 )
 @option("--include-backbone", is_flag=True, help="Into a .safetensors, so that it needs no other file or download.")
 @moved_weights_option
+@force_option
 @config_option
 @quiet_option
 @json_option
@@ -43,6 +45,7 @@ def command(
     output: Path,
     include_backbone: bool,
     backbone_weights: str | None,
+    force: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -60,7 +63,7 @@ def command(
     from iqatune.runtime.files import check_writable
 
     check_writable(output.parent, option="output")
-    metric = Metric.load(metric_file, backbone_weights)
+    metric = Metric.load(metric_file, backbone_weights, force=force)
     progress = console_progress(quiet=quiet)
     if output.suffix == ".safetensors":
         header = save_metric(metric, output, include_backbone=include_backbone)

@@ -163,6 +163,10 @@ debug_option = click.option("--debug", is_flag=True, expose_value=False, help="S
 
 quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
+force_option = option(
+    "--force", is_flag=True, help="Take a record that is not what was written (its seal is broken), and say so."
+)
+
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
 _where_data_options = (
@@ -257,7 +261,12 @@ run_options = handed_over(
         help="For --engine ray: a running cluster  [default: one is started].",
     ),
     option_of(Run, "--concurrency", help="For --engine ray: samples evaluated side by side."),
-    option("--strict", is_flag=True, help="Refuse a run whose searcher could not act as its name says."),
+    option(
+        "--strict",
+        is_flag=True,
+        help="Refuse what is warned of otherwise: a searcher that could not act as its name says, or scores whose "
+        "direction is probably wrong.",
+    ),
     *_machine_options,
 )
 

@@ -10,6 +10,7 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     device_option,
+    force_option,
     moved_weights_option,
     option,
     optional_data_options,
@@ -40,6 +41,7 @@ Examples:
     help="With --score or --dataset, measure this too: psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
 )
 @option("--images", is_flag=True, help="Put small pictures of the data sets into the page (mind their licences).")
+@force_option
 @moved_weights_option
 @device_option
 @cache_option
@@ -54,6 +56,7 @@ def command(
     every: bool,
     baselines: tuple[str, ...],
     images: bool,
+    force: bool,
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
@@ -80,4 +83,4 @@ def command(
         cache = open_cache(cache_dir)
         machine = Machine(device=device, backbone_weights=backbone_weights, cache=cache, progress=progress)
         scoring = Scoring(data=data, every=every, baselines=baselines, images=images, machine=machine)
-    print(write_report(folder, output or folder / "report", scoring=scoring, progress=progress))
+    print(write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force))

@@ -10,6 +10,7 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     device_option,
+    force_option,
     json_option,
     moved_weights_option,
     option,
@@ -39,6 +40,7 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
 @click.argument("distorted", required=False, type=click.Path(path_type=Path))
 @option("--pairs", type=click.Path(path_type=Path), metavar="FILE.csv", help="Pairs: columns reference, distorted.")
 @moved_weights_option
+@force_option
 @option(
     "--resize",
     default="protocol",
@@ -60,6 +62,7 @@ def command(
     *,
     pairs: Path | None,
     backbone_weights: str | None,
+    force: bool,
     resize: int | str | None,
     device: str,
     form: Form,
@@ -91,7 +94,7 @@ def command(
     elif reference is not None and distorted is not None:
         found = pairs_of_paths(reference, distorted)
     where = resolve_device(device)
-    metric = Metric.load(metric_file, backbone_weights)
+    metric = Metric.load(metric_file, backbone_weights, force=force)
     distances = score(
         metric,
         found,

@@ -78,6 +78,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for difference in protocol_differences(evaluation):
         print(difference)
     for metric in evaluation.results:
+        if metric.forced is not None:
+            print(f"! {metric.file}: {metric.forced}")
+    for metric in evaluation.results:
         if metric.groups:
             groups = [
                 (group.group, str(group.pairs), figure(group.srcc), figure(group.krcc), figure(group.plcc))
@@ -102,6 +105,8 @@ def print_replay(replay: Replay) -> None:
         print_table(replay.file, ("figure", "recorded", "recomputed", ""), rows)
     for change in replay.changed:
         print(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
+    for note in replay.notes:
+        print(f"{note[0].upper()}{note[1:]}.")
     same = len(replay.figures) - len(different)
     print(f"{same} of {len(replay.figures)} figures are as recorded.")
 

@@ -1,5 +1,6 @@
 """Writing a metric as .safetensors: alpha and beta, a header that says everything else a score depends on, a seal."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -67,5 +68,15 @@ def save_metric(metric: Metric, path: Path, *, include_backbone: bool = False) -
         for key, value in metric.backbone.state_dict().items():
             tensors[PARAMETERS + key.removeprefix(NETWORK)] = value.contiguous()
     header = header_of(metric, tensors, include_backbone=include_backbone)
-    write_bytes(path, save(tensors, {HEADER: header.model_dump_json(), "format": "pt"}))
+    write_bytes(path, _in_order(save(tensors, {HEADER: header.model_dump_json(), "format": "pt"})))
     return header
+
+
+def _in_order(file: bytes) -> bytes:
+    """The same .safetensors with its metadata in alphabetical order; the library writes them in a random one."""
+    size = int.from_bytes(file[:8], "little")
+    table = json.loads(file[8 : 8 + size])
+    table["__metadata__"] = dict(sorted(table["__metadata__"].items()))
+    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # the tensors begin at a multiple of 8
+    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(file)[8 + size :]))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -18,8 +17,9 @@ from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights, used_stages
+from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, Golden, Header
-from iqatune.records.result import Result, read_result
+from iqatune.records.result import Result, open_result
 
 HEADER = "iqatune.metric"
 """The key of the safetensors metadata whose value is the header, as JSON."""
@@ -51,8 +51,11 @@ class StoredMetric:
     golden: Golden | None = None
 
 
-def read_metric(path: Path, backbone_weights: str | None = None) -> StoredMetric:
+def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
     """The metric of any file that holds one, by its suffix; see `Metric.load`.
+
+    Args:
+        force: take a record that is not what was written; the metric's origin says so.
 
     Raises:
         InputError: naming the file.
@@ -60,7 +63,7 @@ def read_metric(path: Path, backbone_weights: str | None = None) -> StoredMetric
     if not path.is_file():
         raise InputError(f"{path}: no such file; name a result.json, an export (.safetensors) or DISTS weights (.pt)")
     if path.suffix == ".json":
-        return read_tuned(path, backbone_weights)
+        return read_tuned(path, backbone_weights, force=force)
     if path.suffix == ".safetensors":
         return read_export(path, backbone_weights)
     if path.suffix in (".pt", ".pth"):
@@ -89,6 +92,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
             )
         backbone = build_backbone(header.backbone, source, header.pooling)
         _check_backbone(path, backbone, header.backbone_sha256, header.backbone_weights)
+    _check_channels(path, backbone, header.channels)
     if header.golden.side < backbone.minimum_size:
         raise InputError(f"{path}: its golden images are too small for {header.backbone}; export it again")
     return StoredMetric(
@@ -102,13 +106,18 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
     )
 
 
-def read_tuned(path: Path, backbone_weights: str | None = None) -> StoredMetric:
+def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
     """The tuned metric of a search's record.
 
+    Args:
+        force: as of `read_metric`.
+
     Raises:
-        InputError: naming the file, when it is no record, holds no sample yet, or was tuned with other parameters.
+        InputError: naming the file, when it is no record, not what was written, holds no weights, or was tuned with
+            other parameters.
     """
-    result = read_result(path)
+    opened = open_result(path)
+    result = opened.trusted(force=force)
     try:
         weights = tuned_weights(result)
     except InputError as error:
@@ -118,12 +127,13 @@ def read_tuned(path: Path, backbone_weights: str | None = None) -> StoredMetric:
     run, protocol = result.run, result.protocol
     backbone = build_backbone(run.backbone, backbone_weights or run.backbone_weights, protocol.pooling)
     _check_backbone(path, backbone, protocol.backbone_sha256, protocol.backbone_weights)
+    _check_channels(path, backbone, result.channels)
     return StoredMetric(
         backbone=backbone,
         weights=weights,
         similarity=Similarity.of(protocol),
         short_side=protocol.resize,
-        origin=_origin(result),
+        origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
     )
 
 
@@ -174,11 +184,8 @@ def _read_tensors(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from error
     if text is None:
         raise InputError(f"{path}: no metric but other tensors; name a file that 'iqatune export' wrote")
-    try:
-        header = Header.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError(f"{path}: not an export of {EXPORT_FORMAT} ({_first(error)})") from error
-    if seal(json.loads(text), tensors) != header.sha256:
+    header = validated(path, text.encode(), Header, f"an export of {EXPORT_FORMAT}")
+    if seal(parse_json(path, text.encode()), tensors) != header.sha256:
         raise InputError(f"{path}: damaged, it does not hold what was written; export it again")
     return header, tensors
 
@@ -210,6 +217,9 @@ def _check_backbone(path: Path, backbone: Backbone, sha256: str, source: str) ->
         )
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+def _check_channels(path: Path, backbone: Backbone, channels: tuple[int, ...]) -> None:
+    """An export's backbone may end before the last stage, where nothing of the rest has weight."""
+    if backbone.channels != channels[: len(backbone.channels)]:
+        raise InputError(
+            f"{path}: damaged, its weights are of channels {channels}, and {backbone.name} has {backbone.channels}"
+        )

@@ -232,7 +232,12 @@ class Metric(nn.Module):
 
     @classmethod
     def load(
-        cls, file: Path | str, backbone_weights: Path | str | None = None, *, reduction: Reduction = "none"
+        cls,
+        file: Path | str,
+        backbone_weights: Path | str | None = None,
+        *,
+        reduction: Reduction = "none",
+        force: bool = False,
     ) -> Self:
         """The metric of a `result.json`, of an export (.safetensors) or of published DISTS weights (.pt), on the CPU.
 
@@ -240,6 +245,7 @@ class Metric(nn.Module):
             backbone_weights: "pretrained", "random" or a file, when the backbone's parameters are not where the
                 search had them; an export that includes its backbone needs none.
             reduction: over the batch.
+            force: take a record whose seal is broken, which is not what was written; `origin` says so.
 
         Raises:
             InputError: naming the file, when it cannot be read, is damaged, or scores other than it says it does;
@@ -247,7 +253,7 @@ class Metric(nn.Module):
         """
         _check_reduction(reduction)  # before a CNN is built
         path = Path(file)
-        stored = read_metric(path, None if backbone_weights is None else str(backbone_weights))
+        stored = read_metric(path, None if backbone_weights is None else str(backbone_weights), force=force)
         metric = cls._from(stored, reduction)
         if stored.golden is not None:
             check_golden(path, stored.golden, partial(metric, reduction="none"))

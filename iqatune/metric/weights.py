@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.errors import InputError
-from iqatune.records.result import Result
+from iqatune.records.result import Result, without_weights
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +74,5 @@ def tuned_weights(result: Result) -> Weights:
         ValueError: when they are no weights.
     """
     if result.best is None:
-        if result.status == "complete":
-            raise InputError("no sample of this run has a defined SRCC, so that there are no weights")
-        raise InputError(f"this run of {result.run.searcher} has no sample yet; run it to its end first")
+        raise InputError(without_weights(result))
     return Weights(result.channels, np.array(result.best.alpha), np.array(result.best.beta))

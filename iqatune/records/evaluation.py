@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from iqatune.records.base import Model
+from iqatune.records.base import Count, Model
 from iqatune.records.result import Confidence, Correlation, Protocol
 from iqatune.records.vocabulary import Grouping, MetricKind
 
@@ -15,7 +15,7 @@ class GroupAgreement(Correlation):
     """The pairs of one distortion, reference or level. Correlations are null where a group is too small for them."""
 
     group: str
-    pairs: int
+    pairs: Count
 
 
 class Evaluated(Correlation):
@@ -31,6 +31,9 @@ class Evaluated(Correlation):
     tied_with_best: bool
     protocol: Protocol
     groups: tuple[GroupAgreement, ...]
+    forced: str | None = Field(
+        default=None, description="what was wrong with the record's file, where it was taken all the same (`--force`)"
+    )
 
 
 class Evaluation(Model):

@@ -1,18 +1,24 @@
 """What an export says beside its tensors: the header of format iqatune.metric/1."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from iqatune.records.base import Model
+from pydantic import Field
+
+from iqatune.records.base import ROUNDING, Constant, Model, Positive, Sha256
 from iqatune.records.vocabulary import ResolvedPooling, Structure
 
 EXPORT_FORMAT: Final = "iqatune.metric/1"
 
 
+Distance = Annotated[float, Field(ge=-ROUNDING, le=2 + ROUNDING)]
+"""D: 0 for identical images; 2 where every l and s is -1."""
+
+
 class Golden(Model):
     """Distances of the golden images (see `metric.golden`) of `side` pixels a side."""
 
-    side: int
-    scores: tuple[float, float, float]
+    side: Positive
+    scores: tuple[Distance, Distance, Distance]
 
 
 class Header(Model):
@@ -24,20 +30,20 @@ class Header(Model):
     direction: Literal["lower is better"] = "lower is better"
     higher_is_better: Literal[False] = False
     input: Literal["RGB in [0, 1], (B, 3, H, W)"] = "RGB in [0, 1], (B, 3, H, W)"
-    minimum_size: int
+    minimum_size: Positive
     backbone: str
     taps: tuple[str, ...]
-    channels: tuple[int, ...]
+    channels: Annotated[tuple[Positive, ...], Field(min_length=1)]
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[Constant, Constant, Constant]
     pooling: ResolvedPooling
-    resize: int | None
+    resize: Positive | None
     interpolation: str | None
     structure: Structure
-    c1: float
-    c2: float
+    c1: Constant
+    c2: Constant
     backbone_weights: str
-    backbone_sha256: str
+    backbone_sha256: Sha256
     backbone_included: bool
     golden: Golden
     sha256: str

@@ -1,13 +1,25 @@
 """What is asked for: the options of a search, in the parts that other work takes as well."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
+from iqatune.records.documents import what_is_wrong
 from iqatune.records.vocabulary import Better, Engine, Pooling, Precision, Structure
+
+
+def _whole_number(fits: Callable[[int], bool], otherwise: str) -> AfterValidator:
+    """A bound of an option, and what is said beyond it."""
+
+    def checked(value: int) -> int:
+        if not fits(value):
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(checked)
 
 
 class Options(Model):
@@ -37,7 +49,7 @@ class Options(Model):
             name = str(first["loc"][0])
             if first["type"] == "missing":
                 raise InputError(f"`{name}`: needed; give one") from error
-            raise InputError(f"`{name}` {first['input']}: {first['msg']}") from error
+            raise InputError(f"`{name}` {first['input']}: {what_is_wrong(first)}") from error
 
 
 class DataOptions(Options):
@@ -59,7 +71,7 @@ class BackboneOptions(Options):
     backbone: str
     backbone_weights: PathText = "pretrained"
     pooling: Pooling = "auto"
-    resize: int | None = 256
+    resize: Annotated[int, Field(ge=1)] | None = 256
     precision: Precision = "fp32"
     device: str = "auto"
 
@@ -76,11 +88,11 @@ class Run(DataOptions, BackboneOptions):
     model_config = ConfigDict(json_schema_extra={"description": "One search: every option as given."})
 
     searcher: str
-    samples: int = 50
+    samples: Annotated[int, _whole_number(lambda value: value >= 1, "a search needs at least one sample")] = 50
     space: str = "stage"
-    seed: int = 0
-    folds: int = 5
+    seed: Annotated[int, _whole_number(lambda value: value >= 0, "must be 0 or more")] = 0
+    folds: Annotated[int, _whole_number(lambda value: value == 0 or value > 1, "give 0 for none, or 2 and more")] = 5
     structure: Structure = "covariance"
     engine: Engine = "local"
     address: str | None = None
-    concurrency: int = 1
+    concurrency: Annotated[int, _whole_number(lambda value: value >= 1, "must be 1 or more")] = 1

@@ -33,6 +33,7 @@ class Replay(Model):
     file: str
     changed: tuple[Changed, ...]
     figures: tuple[Replayed, ...]
+    notes: tuple[str, ...] = Field(default=(), description="what was not proven, and why; what else there is to know")
 
     @property
     def same(self) -> bool:

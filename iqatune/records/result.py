@@ -1,61 +1,93 @@
 """The record of a run, `result.json` (schema iqatune.result/1); docs/result.schema.json is its JSON Schema."""
 
+import math
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 
 from iqatune.errors import InputError
-from iqatune.records.base import Model, Number
+from iqatune.records.base import (
+    ROUNDING,
+    Coefficient,
+    Constant,
+    Count,
+    Deviation,
+    Model,
+    Number,
+    Positive,
+    Seconds,
+    Sha256,
+    Share,
+)
+from iqatune.records.documents import digest, parse_json, validated
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
+from iqatune.records.trials import TrialsDigest, digest_of
 from iqatune.records.vocabulary import C1, C2, Better, Precision, ResolvedPooling, Structure
 from iqatune.runtime.files import write_text
 
 RESULT_SCHEMA: Final = "iqatune.result/1"
 
+SUM_TOLERANCE: Final = 1e-6
+"""How far from 1 alpha and beta may sum: they are decimal numbers in a file."""
+
+_OWN_NAME = re.compile(r"result(-\d+)?\.json")
+"""Names under which a record lies beside its trials; under another one it was put there by its user."""
+
 
 class Protocol(Model):
     """Everything that changes a number without changing the method."""
 
-    pairs: int
-    references: int
+    pairs: Positive
+    references: Positive
     label: str
     better: Better
     excluded: tuple[str, ...]
-    missing: int = Field(description="rows of the label file left out because an image is absent")
-    ratings: int | None = Field(
+    missing: Count = Field(description="rows of the label file left out because an image is absent")
+    ratings: Count | None = Field(
         default=None, description="rows that `--raters` averaged into the pairs; null where every row is a pair"
     )
     simulated: bool
-    resize: int | None
+    resize: Positive | None
     interpolation: str | None
     pooling: ResolvedPooling
     structure: Structure
     precision: Precision
-    c1: float = C1
-    c2: float = C2
-    dataset_sha256: str
+    c1: Constant = C1
+    c2: Constant = C2
+    dataset_sha256: Sha256
     backbone_weights: str
-    backbone_sha256: str
-    split_seed: int | None = None
+    backbone_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
+        description="empty for a baseline, which has no backbone"
+    )
+    split_seed: Count | None = None
 
 
 class Correlation(Model):
     """Agreement of -D with quality; signs kept, PLCC after a 5-parameter logistic fit."""
 
-    srcc: Number
-    krcc: Number
-    plcc: Number
+    srcc: Coefficient
+    krcc: Coefficient
+    plcc: Coefficient
 
 
 class Best(Correlation):
     """The configuration with the highest SRCC on every pair. alpha and beta are per channel and sum to 1 together."""
 
-    sample: int
-    parameters: dict[str, float]
-    alpha: tuple[float, ...]
-    beta: tuple[float, ...]
+    sample: Count
+    parameters: dict[str, Share]
+    alpha: tuple[Annotated[float, Field(ge=0)], ...]
+    beta: tuple[Annotated[float, Field(ge=0)], ...]
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        total = math.fsum(self.alpha) + math.fsum(self.beta)
+        if abs(total - 1) > SUM_TOLERANCE:
+            raise ValueError(f"alpha and beta must sum to 1 together, not to {total:.6g}")
+        return self
 
 
 class Baselines(Model):
@@ -68,44 +100,60 @@ class Fold(Model):
     """One fold: tuned on the other references, scored on these."""
 
     references: tuple[str, ...]
-    pairs: int
-    parameters: dict[str, float] = Field(default={}, description="of its weights; empty where the fold found none")
-    tuned_srcc: Number
-    srcc: Number
-    uniform_srcc: Number
+    pairs: Positive
+    parameters: dict[str, Share] = Field(default={}, description="of its weights; empty where the fold found none")
+    tuned_srcc: Coefficient
+    srcc: Coefficient
+    uniform_srcc: Coefficient
 
 
 class HeldOut(Model):
     """SRCC on references that the weights were not tuned on, averaged over the folds."""
 
-    folds: int
-    srcc_mean: Number
-    srcc_std: Number
+    folds: Annotated[int, Field(ge=2)]
+    srcc_mean: Coefficient
+    srcc_std: Deviation
     per_fold: tuple[Fold, ...]
-    uniform_srcc_mean: Number
+    uniform_srcc_mean: Coefficient
     optimism: Number = Field(description="tuned SRCC of the main search minus srcc_mean")
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        if self.folds != len(self.per_fold):
+            raise ValueError(f"says {self.folds} folds and holds {len(self.per_fold)}")
+        if abs(self.optimism) > 2 + ROUNDING:
+            raise ValueError("optimism: the difference of two correlations lies between -2 and 2")
+        return self
 
 
 class Confidence(Model):
     """Intervals of the tuned figures, [low, high]."""
 
-    srcc: tuple[Number, Number]
-    krcc: tuple[Number, Number]
-    plcc: tuple[Number, Number]
-    level: float
+    srcc: tuple[Coefficient, Coefficient]
+    krcc: tuple[Coefficient, Coefficient]
+    plcc: tuple[Coefficient, Coefficient]
+    level: Annotated[float, Field(gt=0, lt=1)]
     method: str
-    resamples: int
+    resamples: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if any(low > high for low, high in (self.srcc, self.krcc, self.plcc)):
+            raise ValueError("an interval's low end is above its high end")
+        return self
 
 
 class Strategy(Model):
     """How many samples were chosen in which way, and how much was evaluated for them."""
 
-    random: int = 0
-    initial: int = 0
-    model: int = 0
-    local: int = 0
-    samples_since_first_model: int | None = Field(default=None, description="samples from the first model's choice on")
-    evaluations: dict[str, int] = Field(description="evaluations at each budget, a fraction of the references")
+    random: Count = 0
+    initial: Count = 0
+    model: Count = 0
+    local: Count = 0
+    samples_since_first_model: Count | None = Field(
+        default=None, description="samples from the first model's choice on"
+    )
+    evaluations: dict[str, Count] = Field(description="evaluations at each budget, a fraction of the references")
     repeatable: bool = True
     details: dict[str, str] = Field(default={})
     warnings: tuple[str, ...] = ()
@@ -114,11 +162,11 @@ class Strategy(Model):
 class Timing(Model):
     """Seconds, by what they were spent on."""
 
-    extraction: float
-    pairs_extracted: int
-    search: float
-    folds: float | None = None
-    total: float
+    extraction: Seconds
+    pairs_extracted: Count
+    search: Seconds
+    folds: Seconds | None = None
+    total: Seconds
 
 
 class Result(Model):
@@ -128,32 +176,141 @@ class Result(Model):
     status: Literal["running", "interrupted", "complete"]
     run: Run
     protocol: Protocol
-    channels: tuple[int, ...]
+    channels: Annotated[tuple[Positive, ...], Field(min_length=1)]
     best: Best | None = None
+    undefined: str | None = Field(default=None, description="why no sample of a complete run has a defined SRCC")
     baselines: Baselines
     held_out: HeldOut | None = None
     confidence: Confidence | None = None
     strategy: Strategy
     timing: Timing
     environment: Environment
+    trials_file: TrialsDigest | None = Field(
+        default=None, description="of trials.jsonl; null while the search is not complete, and in older records"
+    )
+    seal: Sha256 | None = Field(
+        default=None,
+        description="SHA-256 over all other keys (see records/documents.py, digest); null in older records",
+    )
+
+    @model_validator(mode="after")
+    def _every_channel(self) -> Self:
+        size = sum(self.channels)
+        if self.best is not None and not len(self.best.alpha) == len(self.best.beta) == size:
+            raise ValueError(
+                f"alpha and beta must hold {size} weights each, as there are channels, not "
+                f"{len(self.best.alpha)} and {len(self.best.beta)}"
+            )
+        return self
 
 
-def write_result(path: Path, result: Result) -> None:
-    """Write a record, whole or not at all."""
-    write_text(path, result.model_dump_json(by_alias=True, indent=2, exclude_none=False) + "\n")
+@dataclass(frozen=True)
+class OpenedResult:
+    """A record as it is in a file.
+
+    Attributes:
+        fault: in what the file, or the trials beside it, are not what was written; None where nothing is known of that.
+    """
+
+    path: Path
+    result: Result
+    fault: str | None
+
+    def trusted(self, *, force: bool) -> Result:
+        """The record.
+
+        Raises:
+            InputError: without `force`, when the file is not what was written.
+        """
+        if self.fault is not None and not force:
+            raise InputError(
+                f"{self.path}: {self.fault}; restore the file or search anew; `force` takes it as it is, and says so"
+            )
+        return self.result
+
+    @property
+    def forced(self) -> str | None:
+        """What is to be said in all that is made of a record that was taken in spite of its fault."""
+        return None if self.fault is None else f"FORCED: {self.path.name}: {self.fault}"
+
+
+def without_weights(result: Result) -> str:
+    """Why a record has no weights: the words that every verb says it in."""
+    if result.status != "complete":
+        return f"this run of {result.run.searcher} has no sample with a defined SRCC yet; run it to its end first"
+    reason = result.undefined or "D or the human score is the same for every pair"
+    return f"no sample of this run has a defined SRCC, so that there are no weights: {reason}"
+
+
+def sealed(result: Result) -> Result:
+    """The record with its seal, to be written."""
+    content = parse_json(Path("result.json"), result.model_dump_json(by_alias=True).encode())
+    return result.model_copy(update={"seal": _seal(content)})
+
+
+def write_result(path: Path, result: Result) -> Result:
+    """Write a record, whole or not at all.
+
+    Returns:
+        the record as written: with its seal.
+    """
+    written = sealed(result)
+    write_text(path, written.model_dump_json(by_alias=True, indent=2, exclude_none=False) + "\n")
+    return written
 
 
 def read_result(path: Path) -> Result:
-    """Read a record.
+    """Read a record that is what was written, as far as that can be told (see `open_result`).
+
+    Raises:
+        InputError: naming the file, when it is missing, no record of this schema, or its seal is broken.
+    """
+    found = open_result(path)
+    if found.fault is not None:
+        raise InputError(f"{path}: {found.fault}; restore the file, or delete it and search anew")
+    return found.result
+
+
+def open_result(path: Path) -> OpenedResult:
+    """Read a record, and compare its seal, and that of the `trials.jsonl` beside it, with what they say.
+
+    A record that lies somewhere else than its trials is proven by itself. Older records have no seal.
 
     Raises:
         InputError: naming the file, when it is missing or no record of this schema.
     """
     try:
-        return Result.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a result.json of a search") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: not a record of {RESULT_SCHEMA} ({place}: {first['msg']})") from error
+    result = validated(path, content, Result, f"a record of {RESULT_SCHEMA}")
+    return OpenedResult(path, result, _fault(path, result, parse_json(path, content)))
+
+
+def trials_beside(path: Path) -> Path | None:
+    """The `trials.jsonl` that belongs to a record; None where it was put under a name or into a place without one."""
+    if _OWN_NAME.fullmatch(path.name) is None:
+        return None
+    trials = path.with_name(path.name.replace("result", "trials").replace(".json", ".jsonl"))
+    return trials if trials.exists() else None
+
+
+def _fault(path: Path, result: Result, content: Any) -> str | None:
+    if result.seal is None:
+        return "it has lost its seal" if result.trials_file is not None else None
+    if _seal(content) != result.seal:
+        return "its seal is broken, it is not what was written"
+    trials = trials_beside(path)
+    if trials is None or result.trials_file is None:
+        return None
+    try:
+        found = digest_of(trials)
+    except InputError:  # whichever line it is, the file is not what the record was made with
+        return f"{trials.name} beside it is damaged"
+    if found != result.trials_file:
+        return f"{trials.name} beside it is not the one that it was made with"
+    return None
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return digest({key: value for key, value in content.items() if key != "seal"})

@@ -9,7 +9,7 @@ from pathlib import Path
 from iqatune.records.options import Run
 from iqatune.records.result import Result, read_result, write_result
 from iqatune.records.trial import Trial
-from iqatune.records.trials import append_trial, read_trials
+from iqatune.records.trials import TrialLog, read_trials
 from iqatune.runtime.files import locked, write_bytes
 
 RESULT_FILE = "result.json"
@@ -52,28 +52,35 @@ class RunFolder:
         """The record; None where there is none yet.
 
         Raises:
-            InputError: when it is damaged.
+            InputError: when it is damaged, or is not what was written.
         """
         return read_result(self.result_file) if self.result_file.exists() else None
 
-    def write(self, result: Result) -> None:
-        """Write the record, whole or not at all."""
-        write_result(self.result_file, result)
+    def write(self, result: Result) -> Result:
+        """Write the record, whole or not at all; gives it as written, with its seal."""
+        return write_result(self.result_file, result)
 
     def trials(self, names: Sequence[str]) -> list[Trial]:
-        """The evaluations kept so far; a last line torn by a kill is cut off the file.
+        """The evaluations kept so far; nothing is changed, and a last line torn by a kill is left out.
 
         Args:
             names: of the parameters.
 
         Raises:
-            InputError: naming the line, when one before the last is not a trial of these parameters.
+            InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
         """
-        return read_trials(self.trials_file, names)
+        return list(read_trials(self.trials_file, names).trials)
 
-    def append(self, names: Sequence[str], trial: Trial) -> None:
-        """Keep one evaluation."""
-        append_trial(self.trials_file, names, trial)
+    def log(self, names: Sequence[str]) -> TrialLog:
+        """The evaluations kept so far, to go on with; a last line torn by a kill is cut off the file.
+
+        Args:
+            names: of the parameters.
+
+        Raises:
+            InputError: as of `trials`.
+        """
+        return TrialLog(self.trials_file, names)
 
     def discard_trials(self) -> None:
         """Delete evaluations that no record belongs to."""

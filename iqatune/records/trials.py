@@ -1,36 +1,172 @@
-"""`trials.jsonl`: one line an evaluation, appended as it happens, so that a killed run can go on."""
+"""`trials.jsonl`: one line an evaluation, appended as it happens, so that a killed run can go on.
 
+Every line ends with a checksum over itself and over all lines before it, so that a line which was changed, lost,
+doubled or moved is found. Files of the first releases have none, and are read as they are.
+"""
+
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from iqatune.errors import InputError
-from iqatune.records.base import Model
+from iqatune.records.base import Coefficient, Count, Model, Seconds, Sha256, Share
+from iqatune.records.documents import validated
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ChosenBy
+from iqatune.runtime.files import write_bytes
 
 TRIAL_LINE: Final = "iqatune.trial/1"
+
+CHECK: Final = 16
+"""Hexadecimal digits of the chain of checksums that a line shows."""
+
+_START: Final = "0" * 64
+"""The chain before the first line."""
+
+_CHECKED = re.compile(rb'(.*), "check": "([0-9a-f]{%d})"\}' % CHECK)
 
 
 class TrialLine(Model):
     """One line of `trials.jsonl`."""
 
-    sample: int = Field(description="the configuration's number, from 0")
+    sample: Count = Field(description="the configuration's number, from 0")
     trial_id: str = Field(description="names the evaluation, unique in its search")
-    parameters: dict[str, float] = Field(description="the numbers of the space, in [0, 1]")
-    srcc: float | None = Field(description="on the references of the budget; null where undefined")
-    budget: float = Field(description="share of the references; 1 is all")
+    parameters: dict[str, Share] = Field(description="the numbers of the space, in [0, 1]")
+    srcc: Coefficient | None = Field(description="on the references of the budget; null where undefined")
+    budget: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the references; 1 is all")
     chosen_by: ChosenBy
-    seconds: float = Field(description="of the searcher and the objective together")
+    seconds: Seconds = Field(description="of the searcher and the objective together")
+    check: str | None = Field(
+        default=None, description="first digits of SHA-256 over this line's other keys and the lines before it"
+    )
 
 
-def append_trial(path: Path, names: Sequence[str], trial: Trial) -> None:
-    """Append one line; SRCC that is undefined is null."""
+class TrialsDigest(Model):
+    """What a record says of the `trials.jsonl` that it was made with."""
+
+    lines: Count
+    sha256: Sha256 = Field(description="the chain of checksums at its last line")
+
+
+@dataclass(frozen=True)
+class TrialsRead:
+    """The trials of a file.
+
+    Attributes:
+        digest: of its lines.
+        unprotected: lines that have no checksum.
+    """
+
+    trials: tuple[Trial, ...]
+    digest: TrialsDigest
+    unprotected: int
+
+
+class TrialLog:
+    """The `trials.jsonl` of a search under way: what it holds already, and what is added to it.
+
+    A last line torn by a kill is cut off the file when it is opened.
+
+    Args:
+        names: of the parameters.
+
+    Attributes:
+        trials: every trial, in order; grows with `append`.
+
+    Raises:
+        InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path = path
+        self._names = tuple(names)
+        _cut_torn_line(path)
+        found = read_trials(path, names)
+        self.trials = list(found.trials)
+        self._chain = found.digest.sha256
+
+    @property
+    def digest(self) -> TrialsDigest:
+        """Of all lines, as they should be in the file."""
+        return TrialsDigest(lines=len(self.trials), sha256=self._chain)
+
+    def append(self, trial: Trial) -> None:
+        """Keep one trial, in memory and in the file."""
+        line, self._chain = _line(trial, self._names, self._chain)
+        self.trials.append(trial)
+        with self.path.open("ab") as file:
+            file.write(line)
+
+    def settle(self) -> bool:
+        """Compare the file with the trials in memory, and write it again if anything of them is not in it.
+
+        Returns:
+            whether it had to be written again.
+
+        Raises:
+            InputError: when the file does not keep what is written to it.
+        """
+        if self._is_whole():
+            return False
+        lines, self._chain = [], _START
+        for trial in self.trials:
+            line, self._chain = _line(trial, self._names, self._chain)
+            lines.append(line)
+        write_bytes(self.path, b"".join(lines))
+        if not self._is_whole():
+            raise InputError(f"{self.path}: does not hold the trials that were written to it; look after its disk")
+        return True
+
+    def _is_whole(self) -> bool:
+        try:
+            return digest_of(self.path) == self.digest
+        except InputError:  # lines were lost or changed: that is the question
+            return False
+
+
+def read_trials(path: Path, names: Sequence[str]) -> TrialsRead:
+    """The trials kept so far, none where there is no file; a last line torn by a kill is left out.
+
+    Raises:
+        InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
+    """
+    whole, _ = _content(path)
+    trials, unprotected, chain = [], 0, _START
+    for number, (line, is_checked, chain) in enumerate(_chained(path, whole), start=1):  # noqa: B007 the last chain counts
+        trials.append(_trial(path, number, line, names))
+        unprotected += not is_checked
+    return TrialsRead(tuple(trials), TrialsDigest(lines=len(trials), sha256=chain), unprotected)
+
+
+def digest_of(path: Path) -> TrialsDigest:
+    """The digest of a whole file's lines, which are not read any further.
+
+    Raises:
+        InputError: naming the line that is damaged; a torn last one is.
+    """
+    whole, torn = _content(path)
+    if torn:
+        raise InputError(f"{path}: its last line is torn")
+    count, chain = 0, _START
+    for _, _, chain in _chained(path, whole):  # noqa: B007 the last chain counts
+        count += 1
+    return TrialsDigest(lines=count, sha256=chain)
+
+
+def _linked(chain: str, text: bytes) -> str:
+    return hashlib.sha256(chain.encode() + b"\n" + text).hexdigest()
+
+
+def _line(trial: Trial, names: Sequence[str], chain: str) -> tuple[bytes, str]:
+    """A trial as a line, SRCC that is undefined as null; and the chain with it."""
     line = TrialLine(
         sample=trial.sample,
         trial_id=trial.trial_id,
@@ -40,34 +176,61 @@ def append_trial(path: Path, names: Sequence[str], trial: Trial) -> None:
         chosen_by=trial.chosen_by,
         seconds=trial.seconds,
     )
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line.model_dump()) + "\n")
+    text = json.dumps(line.model_dump(exclude={"check"})).encode().removesuffix(b"}")
+    chain = _linked(chain, text)
+    return text + f', "check": "{chain[:CHECK]}"}}\n'.encode(), chain
 
 
-def read_trials(path: Path, names: Sequence[str]) -> list[Trial]:
-    """The trials kept so far; a last line torn by a kill is cut off the file.
-
-    Raises:
-        InputError: naming the line, when one before the last is not a trial of these parameters.
-    """
-    if not path.exists():
-        return []
-    content = path.read_bytes()
+def _content(path: Path) -> tuple[bytes, bytes]:
+    """The whole lines of a file, and what stands after them."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return b"", b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     whole, newline, torn = content.rpartition(b"\n")
+    return whole + newline, torn
+
+
+def _cut_torn_line(path: Path) -> None:
+    whole, torn = _content(path)
     if torn:
         with path.open("rb+") as file:
-            file.truncate(len(whole) + len(newline))
-    return [_trial(path, number, line, names) for number, line in enumerate(whole.splitlines(), start=1)]
+            file.truncate(len(whole))
+
+
+def _chained(path: Path, whole: bytes) -> Iterator[tuple[bytes, bool, str]]:
+    """Every line, whether it has a checksum, and the chain up to it.
+
+    Raises:
+        InputError: for a line whose checksum is another, and one without any after one that has it.
+    """
+    chain, protected = _START, False
+    for number, raw in enumerate(whole.split(b"\n")[:-1], start=1):
+        line = raw.removesuffix(b"\r")
+        checked = _CHECKED.fullmatch(line)
+        chain = _linked(chain, line if checked is None else checked[1])
+        wrong = protected if checked is None else checked[2].decode() != chain[:CHECK]
+        if wrong:
+            raise InputError(
+                f"{path}: line {number} or one before it was changed, lost, doubled or moved; delete the folder to "
+                "search anew"
+            )
+        protected = checked is not None
+        yield line, protected, chain
 
 
 def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:
     try:
-        line = TrialLine.model_validate_json(text)
+        line = validated(path, text, TrialLine, "a trial")
         parameters = np.array([line.parameters[name] for name in names], dtype=np.float64)
-    except (ValidationError, KeyError) as error:
+    except (InputError, KeyError) as error:
         raise InputError(
             f"{path}: line {number} is not a trial of this run; delete the folder to start anew"
         ) from error
+    if line.check is not None and _CHECKED.fullmatch(text) is None:
+        raise InputError(f"{path}: line {number} is not as it was written; delete the folder to search anew")
     return Trial(
         sample=line.sample,
         trial_id=line.trial_id,

@@ -54,17 +54,20 @@ class Scoring:
     machine: Machine
 
 
-def write_report(folder: Path, output: Path, *, scoring: Scoring | None, progress: Progress) -> Path:
+def write_report(
+    folder: Path, output: Path, *, scoring: Scoring | None, progress: Progress, force: bool = False
+) -> Path:
     """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg; returns the page's path.
 
     Args:
         folder: of the searches' records.
         scoring: what to score anew; None for nothing, which takes neither data nor backbones.
+        force: take records that are not what was written, and say so on the page.
 
     Raises:
         InputError: when there is nothing to report, a file is damaged, or what is to be scored cannot be.
     """
-    found = collect(folder)
+    found = collect(folder, force=force)
     check_writable(output, option="output")
     for name in scoring.baselines if scoring is not None else ():
         find_baseline(name)
@@ -91,7 +94,15 @@ def make_report(
     """The report, section by section; what there is no data for is said to be missing."""
     evaluations = (*found.evaluations, *(evaluation_of(of_dataset, "distortion") for of_dataset in scores))
     context = Context(found, usual(found.groups), tuple(map(found.named, evaluations)), tuple(scores))
-    left_out = [f"Left out, for it is not complete: {path.relative_to(found.folder)}." for path in found.unfinished]
+    left_out = [f"{path.relative_to(found.folder)}: {fault}." for path, fault in found.forced]
+    left_out += [f"Left out: {path.relative_to(found.folder)}: {reason}." for path, reason in found.unfinished]
+    left_out += [
+        f"{metric.forced}, in the evaluation of {metric.file}."
+        for evaluation in found.evaluations
+        for metric in evaluation.results
+        if metric.forced is not None
+    ]
+    left_out += [f"No trials lie beside it: {path.relative_to(found.folder)}." for path in found.without_trials]
     left_out += [
         f"Left out, for another run has its setting and seed: {path.relative_to(found.folder)}."
         for path in found.repeated
@@ -174,7 +185,8 @@ def _scores_of(
         for run in found.runs
         if not own or (run.result.run.backbone, run.result.protocol.backbone_sha256) in features
     ]
-    scores = score(files, data, scoring.machine, baselines=[UNIFORM])
+    # a record that is not what was written has been refused before, unless it was forced
+    scores = score(files, data, scoring.machine, baselines=[UNIFORM], force=bool(found.forced))
     for name in dict.fromkeys(scoring.baselines):
         try:
             scores = with_baseline(scores, name, scoring.machine)

@@ -1,20 +1,18 @@
 """What is in a results folder: records, evaluations, speeds."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from iqatune.errors import InputError
 from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
+from iqatune.records.documents import parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
 from iqatune.records.labels import backbone_label, dataset_label
-from iqatune.records.result import Protocol, Result, read_result
+from iqatune.records.result import Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
@@ -127,7 +125,9 @@ class Collection:
 
     Attributes:
         names: what they are called.
-        unfinished: records of runs that are running, interrupted, or without a defined SRCC.
+        unfinished: records of runs that are running, interrupted, or without a defined SRCC, each with the reason.
+        forced: records that are not what was written, and were taken all the same, each with what is wrong with it.
+        without_trials: complete records whose `trials.jsonl` is not beside them.
         repeated: records whose setting and seed another record has too.
         speeds: of backbones, where a bench was run in earnest.
     """
@@ -136,7 +136,9 @@ class Collection:
     groups: tuple[SettingRuns, ...]
     names: Names
     repeated: tuple[Path, ...] = ()
-    unfinished: tuple[Path, ...] = ()
+    unfinished: tuple[tuple[Path, str], ...] = ()
+    forced: tuple[tuple[Path, str], ...] = ()
+    without_trials: tuple[Path, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     speeds: tuple[Speed, ...] = ()
 
@@ -161,38 +163,48 @@ class Collection:
         return any(group.protocol.simulated for group in self.groups if group.setting.dataset == dataset)
 
 
-def collect(folder: Path) -> Collection:
+def collect(folder: Path, *, force: bool = False) -> Collection:
     """Find the records, trials, evaluations and speeds below a folder.
+
+    Args:
+        force: take records that are not what was written.
 
     Raises:
         InputError: when the folder is missing or holds no complete run, or a file in it is damaged.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the --output folder of searches")
-    complete, unfinished = [], []
+    complete: list[FoundRun] = []
+    unfinished: list[tuple[Path, str]] = []
+    forced: list[tuple[Path, str]] = []
     for path in sorted(folder.rglob(RESULT_FILE)):
-        result = read_result(path)
+        opened = open_result(path)
+        result = opened.trusted(force=force)
         if result.status != "complete" or result.best is None:
-            unfinished.append(path)
+            unfinished.append((path, without_weights(result) if result.best is None else f"it is {result.status}"))
             continue
-        trials = read_trials(path.with_name(TRIALS_FILE), tuple(result.best.parameters))
-        complete.append(FoundRun(path, result, tuple(trials)))
+        if opened.forced is not None:
+            forced.append((path, opened.forced))
+        complete.append(FoundRun(path, result, _trials(path, result.best, forced=opened.forced is not None)))
+    if not complete and unfinished:
+        path, why = unfinished[0]
+        raise InputError(f"{folder}: holds no complete run: {path}: {why}")
     if not complete:
         raise InputError(f"{folder}: holds no complete run ({RESULT_FILE}); run iqatune search --output {folder} first")
     documents = list(_other_documents(folder))
     names = names_of([run.result for run in complete])
     groups = grouped(complete, names)
     kept = {run.path for group in groups for run in group.runs}
-    benches = [_parsed(path, content, Bench) for path, content in documents if _is_a(content, BENCH_SCHEMA)]
+    benches = _documents(documents, BENCH_SCHEMA, Bench)
     return Collection(
         folder=folder,
         groups=groups,
         names=names,
         repeated=tuple(run.path for run in complete if run.path not in kept),
         unfinished=tuple(unfinished),
-        evaluations=tuple(
-            _parsed(path, content, Evaluation) for path, content in documents if _is_a(content, EVALUATION_SCHEMA)
-        ),
+        forced=tuple(forced),
+        without_trials=tuple(run.path for run in complete if not run.path.with_name(TRIALS_FILE).exists()),
+        evaluations=tuple(_documents(documents, EVALUATION_SCHEMA, Evaluation)),
         speeds=_speeds([bench for bench in benches if not bench.quick]),
     )
 
@@ -263,26 +275,35 @@ def _speeds(benches: Sequence[Bench]) -> tuple[Speed, ...]:
     )
 
 
-def _other_documents(folder: Path) -> Iterator[tuple[Path, object]]:
+def _trials(path: Path, best: Best, *, forced: bool) -> tuple[Trial, ...]:
+    """The trials beside a complete record; none where the record was forced because of them."""
+    try:
+        return read_trials(path.with_name(TRIALS_FILE), tuple(best.parameters)).trials
+    except InputError:
+        if not forced:
+            raise
+        return ()
+
+
+def _other_documents(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every other JSON file, as its text."""
     for path in sorted(folder.rglob("*.json")):
         if path.name == RESULT_FILE or not path.is_file():
             continue
         try:
-            yield path, json.loads(path.read_bytes())
+            yield path, path.read_bytes()
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error}); mend or remove it") from error
+
+
+def _documents(files: Sequence[tuple[Path, bytes]], schema: str, kind: type[Document]) -> list[Document]:
+    """Those of the files that call themselves documents of that schema."""
+    return [
+        validated(path, text, kind, f"a document of {schema}")
+        for path, text in files
+        if _is_a(parse_json(path, text), schema)
+    ]
 
 
 def _is_a(content: object, schema: str) -> bool:
     return isinstance(content, dict) and content.get("schema") == schema
-
-
-def _parsed(path: Path, content: object, kind: type[Document]) -> Document:
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: damaged, or of another release ({place}: {first['msg']}); remove it") from error

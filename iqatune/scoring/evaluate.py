@@ -10,14 +10,14 @@ import numpy as np
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
-from iqatune.evaluation.agreement import FEWEST_PAIRS, confidence, correlation
+from iqatune.evaluation.agreement import FEWEST_PAIRS, against_the_scores, confidence, correlation
 from iqatune.evaluation.compare import tied_with_best
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
 from iqatune.records.options import BackboneOptions, DataOptions
-from iqatune.records.result import Correlation, Protocol, Result, read_result
+from iqatune.records.result import Correlation, Protocol, Result, open_result
 from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.baselines import find as find_baseline
@@ -33,6 +33,7 @@ class ScoredMetric:
         file: the record's file; the name of a metric that has none.
         result: the record whose weights, or whose backbone under uniform weights, were scored; None for a baseline.
         distances: (N,), higher is worse.
+        forced: what was wrong with the record's file, where it was taken all the same.
     """
 
     file: str
@@ -40,6 +41,7 @@ class ScoredMetric:
     result: Result | None
     distances: Floats
     protocol: Protocol
+    forced: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,25 @@ def score(
     *,
     baselines: Sequence[str] = (),
     table: PairTable | None = None,
+    force: bool = False,
 ) -> ScoredSet:
     """Distances of the pairs of a data set under the metrics of result files, then under the baselines.
 
     Args:
         baselines: names of `scoring.baselines`, or "uniform" for the uniform weights of each backbone.
         table: the pairs, when they have been loaded already.
+        force: take records that are not what was written, and say so of their metrics.
 
     Raises:
-        InputError: for a file that is no record, parameters other than those the weights were tuned with, a baseline
-            that is unknown or cannot be measured, and all that is wrong with the data.
+        InputError: for a file that is no record, or without `force` not what was written; for parameters other than
+            those the weights were tuned with, a baseline that is unknown or cannot be measured, and all that is wrong
+            with the data.
     """
     measured = [name for name in dict.fromkeys(baselines) if name != UNIFORM]
     for name in measured:
         find_baseline(name)
-    results = [read_result(file) for file in files]
+    opened = [open_result(file) for file in files]
+    results = [of_file.trusted(force=force) for of_file in opened]
     weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
     table = table or load_table(data, machine.cache, machine.progress)
     same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
@@ -114,6 +120,7 @@ def score(
                 result=results[row],
                 distances=distances,
                 protocol=prepared.protocol,
+                forced=opened[row].forced,
             )
         if UNIFORM in baselines:
             distances = prepared.distances(uniform_weights(prepared.channels))
@@ -162,8 +169,14 @@ def evaluate(
     *,
     by: Grouping | None = None,
     baselines: Sequence[str] = (),
+    force: bool = False,
+    strict: bool = False,
 ) -> Evaluation:
     """`score`, and how well each metric agrees with the human scores, whole and group by group.
+
+    Args:
+        force: as of `score`.
+        strict: refuse scores whose direction is probably wrong, which are otherwise warned of.
 
     Raises:
         InputError: as of `score`, and for a grouping that the pairs do not have.
@@ -171,7 +184,10 @@ def evaluate(
     table = load_table(data, machine.cache, machine.progress)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
-    return evaluation_of(score(files, data, machine, baselines=baselines, table=table), by)
+    scores = score(files, data, machine, baselines=baselines, table=table, force=force)
+    for metric in scores.metrics:
+        _check_direction(metric, table, machine.progress, strict=strict)
+    return evaluation_of(scores, by)
 
 
 def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
@@ -194,6 +210,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 tied_with_best=is_tied,
                 protocol=metric.protocol,
                 groups=_groups(table, metric.distances, by),
+                forced=metric.forced,
             )
         )
     return Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated))
@@ -204,17 +221,19 @@ def as_csv(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
-    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best"]
+    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced"]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for metric in evaluation.results:
         names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
         names += [evaluation.dataset, str(evaluation.simulated).lower()]
         bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
         figures = [metric.srcc, metric.krcc, metric.plcc]
-        writer.writerow([*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best])
+        writer.writerow(
+            [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, metric.forced or ""]
+        )
         for group in metric.groups:
             figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow([*names, group.group, group.pairs, *figures, "", "", ""])
+            writer.writerow([*names, group.group, group.pairs, *figures, "", "", "", metric.forced or ""])
     return text.getvalue()
 
 
@@ -256,6 +275,17 @@ def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
         return (True,) * len(distances)
     ties = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
     return tuple(bool(is_tied) for is_tied in ties)
+
+
+def _check_direction(metric: ScoredMetric, table: PairTable, progress: Progress, *, strict: bool) -> None:
+    """Warn where a metric of this package rises with quality; a baseline may be as bad as it is."""
+    if metric.kind == "baseline":
+        return
+    line = against_the_scores(metric.file, table.quality, metric.distances, reference_ids=table.reference_ids)
+    if line is not None and strict:
+        raise InputError(f"`strict`: {line}")
+    if line is not None:
+        progress.warn(line)
 
 
 def _weights(file: Path, result: Result) -> Weights:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from iqatune.errors import InputError, did_you_mean
+from iqatune.records.documents import what_is_wrong
 from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import expand_home, read_yaml
@@ -134,7 +135,7 @@ def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise InputError(f"{source}: {name} '{options.get(name)}': {first['msg']}") from error
+        raise InputError(f"{source}: `{name}` {options.get(name)}: {what_is_wrong(first)}") from error
 
 
 def _check(source: str, run: Run) -> None:

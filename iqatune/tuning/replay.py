@@ -1,4 +1,4 @@
-"""Recompute every figure of a record from its stored weights and the data, and say what differs."""
+"""Recompute a record from its parameters, its trials and the data, and say what differs."""
 
 import math
 from collections.abc import Mapping
@@ -14,11 +14,12 @@ from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Changed, Replay, Replayed
-from iqatune.records.result import Baselines, Best, HeldOut, Result, read_result
+from iqatune.records.result import Baselines, Best, HeldOut, Result, open_result
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.folds import held_out_of
+from iqatune.tuning.proof import Subject, prove
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
@@ -28,7 +29,9 @@ NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 
 
 def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Progress) -> Replay:
-    """Recompute the figures of a record: tuned, uniform, held-out and the intervals. No figure that is null is made up.
+    """Prove a record: its seal, its figures (tuned, uniform, held-out, the intervals), its weights, trials and folds.
+
+    No figure that is null is made up, and what cannot be proven, or takes more than seconds, is said.
 
     Every image file is read and hashed, whatever the cache remembers of it.
 
@@ -38,13 +41,16 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     Raises:
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
     """
-    result = read_result(file)
+    opened = open_result(file)
+    result = opened.result
     run = result.run.model_copy(update=where)
-    similarity = Similarity.of(result.protocol)
+    similarity = Similarity(run.structure)
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     proving = replace(cache, hashes_anew=True)
     prepared = prepare(data, backbone, similarity=similarity, cache=proving, progress=progress)
     changed = _changed(result, prepared)
+    if opened.fault is not None:
+        changed = (Changed(name="seal", recorded="of what was written", now=opened.fault), *changed)
     if prepared.channels != result.channels:
         return Replay(file=str(file), changed=changed, figures=())
     try:
@@ -53,13 +59,16 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
         # weights that are none, or parameters of another space: the record was altered
         altered = Changed(name="weights", recorded="not usable", now=str(error))
         return Replay(file=str(file), changed=(*changed, altered), figures=())
+    task = Task.of(run, prepared)
+    proof = prove(Subject(file=file, result=result, run=run, prepared=prepared, task=task, same=is_same))
     recorded, recomputed = figures(result), figures(again)
     compared = tuple(
         Replayed(name=name, recorded=value, recomputed=recomputed[name], same=is_same(value, recomputed[name]))
         for name, value in recorded.items()
         if name in recomputed
     )
-    return Replay(file=str(file), changed=changed, figures=compared)
+    changed = (*changed, *_of_another_kind(result, again), *proof.changed)
+    return Replay(file=str(file), changed=changed, figures=compared, notes=proof.notes)
 
 
 def figures(result: Result) -> dict[str, float]:
@@ -84,6 +93,14 @@ def _flat(content: Any, path: str) -> list[tuple[str, float]]:
     else:
         return [(path, float(content))] if isinstance(content, int | float) else []
     return [figure for name, part in parts for figure in _flat(part, name)]
+
+
+def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
+    """How the intervals of a complete record were made, which is recomputed with them and no figure."""
+    if result.status != "complete":
+        return ()
+    recorded, now = (None if of.confidence is None else of.confidence.method for of in (result, again))
+    return () if recorded == now else (Changed(name="confidence.method", recorded=str(recorded), now=str(now)),)
 
 
 def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:

@@ -16,14 +16,23 @@ from iqatune.backbones.zoo import find as find_backbone
 from iqatune.backbones.zoo import plugin_of
 from iqatune.datasets.registry import DATASETS
 from iqatune.errors import InputError, as_flags
-from iqatune.evaluation.agreement import confidence, correlation
+from iqatune.evaluation.agreement import against_the_scores, confidence, correlation
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Result, Strategy, Timing
+from iqatune.records.result import (
+    Baselines,
+    Best,
+    Confidence,
+    HeldOut,
+    Result,
+    Strategy,
+    Timing,
+    without_weights,
+)
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
 from iqatune.runtime.files import check_writable
@@ -40,22 +49,14 @@ from iqatune.tuning.resume import earlier_result
 
 
 def check_run(run: Run) -> None:
-    """Refuse what is known to be wrong before any work is done.
+    """Refuse what is known to be wrong before any work is done; a `Run` itself keeps its numbers in range.
 
     Raises:
-        InputError: for a name that is unknown or a number that is out of range.
+        InputError: for a name that is unknown, or options that do not go together.
     """
     find_searcher(run.searcher)
     find_backbone(run.backbone)
     tilts_of(run.space)
-    if run.samples < 1:
-        raise InputError(f"`samples` {run.samples}: a search needs at least one sample")
-    if run.seed < 0:
-        raise InputError(f"`seed` {run.seed}: must be 0 or more")
-    if run.folds < 0 or run.folds == 1:
-        raise InputError(f"`folds` {run.folds}: give 0 for none, or 2 and more")
-    if run.concurrency < 1:
-        raise InputError(f"`concurrency` {run.concurrency}: must be 1 or more")
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
 
@@ -71,7 +72,8 @@ def run_search(
         the record, and the folder that it is in.
 
     Raises:
-        InputError: for bad input, and under `strict` where the searcher could not act as its name says.
+        InputError: for bad input; under `strict` where the searcher could not act as its name says, or the direction of
+            the scores is probably wrong; and, once it is recorded, that no sample has a defined SRCC.
         KeyboardInterrupt: after what was done has been recorded.
     """
     check_run(run)
@@ -81,7 +83,10 @@ def run_search(
     table = load_table(data, cache, progress)
     similarity = Similarity(run.structure)
     prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
-    return search_prepared(run, prepared, folder, progress=progress, strict=strict), folder
+    result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
+    if result.best is None:
+        raise InputError(f"{folder.result_file}: {without_weights(result)}")
+    return result, folder
 
 
 def search_prepared(
@@ -93,7 +98,7 @@ def search_prepared(
     strict: bool = False,
     processes: int | None = None,
 ) -> Result:
-    """`run_search` from statistics at hand; writes into `folder`.
+    """`run_search` from statistics at hand; writes into `folder`. A run without a defined SRCC is returned as well.
 
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
@@ -101,12 +106,12 @@ def search_prepared(
     with folder.locked():
         started = time.perf_counter()
         task = Task.of(run, prepared)
-        warnings = _advise(run, task, progress, strict=strict)
+        uniform = prepared.distances(uniform_weights(prepared.channels))
+        warnings = _advise(run, task, progress, strict=strict, uniform=uniform)
         folds, fewer = _folds(run, prepared)
         if fewer is not None:
             progress.warn(fewer)
             warnings = (*warnings, fewer)
-        uniform = prepared.distances(uniform_weights(prepared.channels))
         draft = _draft(run, prepared, folds=folds, uniform=uniform, warnings=warnings)
         earlier = earlier_result(folder, draft, progress)
         if earlier is not None and earlier.status == "complete":
@@ -187,14 +192,20 @@ def _plugins(run: Run) -> dict[str, str]:
     return {plugin.distribution: plugin.version for plugin in used if plugin is not None}
 
 
-def _advise(run: Run, task: Task, progress: Progress, *, strict: bool) -> tuple[str, ...]:
-    """Say before the run what will keep the searcher from acting as its name says, and how long it will take."""
+def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: Floats) -> tuple[str, ...]:
+    """Say before the run what is probably wrong with it, and how long it will take.
+
+    Args:
+        uniform: (N,) distances under the uniform weights.
+    """
     searcher = find_searcher(run.searcher)
     problem = task.problem()
-    warning = searcher.degenerate(problem)
-    if warning is not None and strict:
-        raise InputError(f"`strict`: {warning}")
-    if warning is not None:
+    degenerate = searcher.degenerate(problem)
+    reversed_scores = against_the_scores("uniform weights", task.quality, uniform, reference_ids=task.reference_ids)
+    warnings = [line for line in (degenerate, reversed_scores) if line is not None]
+    for warning in warnings:
+        if strict:
+            raise InputError(f"`strict`: {warning}")
         progress.warn(warning)
     caution = searcher.caution(problem)
     if caution is not None:
@@ -207,24 +218,23 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool) -> tuple[
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
-    return tuple(line for line in (warning, caution) if line is not None)
+    return (*warnings, caution) if caution is not None else tuple(warnings)
 
 
 def _searched(work: _Work, progress: Progress) -> Result:
     """Search, and the folds beside it; the record is complete at the end."""
     task, run, folder = work.task, work.draft.run, work.folder
     names = task.space.names
-    recorded = folder.trials(names)
-    trials = list(recorded)
+    log = folder.log(names)
+    recorded = tuple(log.trials)
     held_out = fold_masks(task, work.folds) if work.folds else ()
-    with _recording_interrupts(work, trials), fold_searches(task, held_out, work.processes) as fold_trials:
+    with _recording_interrupts(work, log.trials), fold_searches(task, held_out, work.processes) as fold_trials:
         before = time.perf_counter()
         seen = {trial.sample for trial in recorded}
         with progress.track(f"searching ({run.searcher})", run.samples, "samples", done=len(seen)) as advance:
 
             def keep(trial: Trial) -> None:
-                folder.append(names, trial)
-                trials.append(trial)
+                log.append(trial)
                 advance(int(trial.sample not in seen))
                 seen.add(trial.sample)
 
@@ -237,18 +247,36 @@ def _searched(work: _Work, progress: Progress) -> Result:
         fold_parameters = [None if trial is None else trial.parameters for trial in fold_trials()]
         fold_seconds = time.perf_counter() - before if work.folds else None
         best = _best(work, found)
+        if log.settle():
+            progress.warn(
+                f"{log.path}: lines of it were lost or changed meanwhile; all {len(log.trials)} are there again"
+            )
         complete = work.draft.model_copy(
             update={
                 "status": "complete",
                 "best": best,
+                "undefined": None if best is not None else undefined_reason(task),
                 "held_out": _held_out(work, held_out, fold_parameters, best),
                 "confidence": _confidence(work, best),
                 "strategy": _strategy(searcher, found, work.draft.strategy.warnings),
                 "timing": work.timing(search_seconds, fold_seconds),
+                "trials_file": log.digest,
             }
         )
-        folder.write(complete)
-    return complete
+        return folder.write(complete)
+
+
+def undefined_reason(task: Task) -> str:
+    """Why no sample of a search has a defined SRCC, from what its objective is made of; and what to look at."""
+    if np.ptp(task.quality) == 0:
+        return "every pair has the same human score; check the score column"
+    if not np.isfinite(task.features).all():
+        return "D is not a finite number for some pair; check the images and the backbone's parameters"
+    if not task.features.any():
+        return "D is 0 for every pair, whatever the weights: every distorted image equals its reference"
+    if (task.features == task.features[0]).all():
+        return "D is the same for every pair, whatever the weights; check that the pairs are of different images"
+    return "D was the same for every pair under each of them; check the images, or take more samples"
 
 
 def _run_engine(
@@ -268,7 +296,7 @@ def _recording_interrupts(work: _Work, trials: Sequence[Trial]) -> Iterator[None
     try:
         yield
     except KeyboardInterrupt:
-        strategy = work.draft.strategy.model_copy(update=_counts(trials))
+        strategy = work.draft.strategy.model_copy(update=counts(trials))
         update = {"status": "interrupted", "best": _best(work, trials), "strategy": strategy}
         work.folder.write(work.draft.model_copy(update=update))
         raise
@@ -306,12 +334,11 @@ def _confidence(work: _Work, best: Best | None) -> Confidence | None:
 
 
 def _strategy(searcher: Searcher, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:
-    return Strategy(
-        **_counts(trials), repeatable=searcher.repeatable, details=dict(searcher.details), warnings=warnings
-    )
+    return Strategy(**counts(trials), repeatable=searcher.repeatable, details=dict(searcher.details), warnings=warnings)
 
 
-def _counts(trials: Sequence[Trial]) -> dict[str, Any]:
+def counts(trials: Sequence[Trial]) -> dict[str, Any]:
+    """What a record's strategy says of trials: how many samples were chosen in which way, and evaluated where."""
     chosen = {trial.sample: trial.chosen_by for trial in trials}
     counts = Counter(chosen.values())
     first_model = next((place for place, sample in enumerate(chosen) if chosen[sample] == "model"), None)

@@ -12,7 +12,7 @@ from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import Protocol, Result, read_result
+from iqatune.records.result import Protocol, Result, read_result, without_weights
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
 from iqatune.runtime.files import check_writable, locked, write_text
@@ -117,6 +117,13 @@ class _Board:
             warnings=result.strategy.warnings,
         )
 
+    def over(self, cell: Cell, result: Result) -> None:
+        """A complete record: the cell is done, or failed where no sample has a defined SRCC."""
+        if result.best is None:
+            self.failed(cell, without_weights(result))
+        else:
+            self.done(cell, result)
+
     def failed(self, cell: Cell, error: str) -> None:
         self._set(cell, state="failed", error=error)
 
@@ -156,7 +163,7 @@ def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Subject, list[Cell]]
         if others:
             archive(folder, others, work.progress)
         elif earlier is not None and earlier.status == "complete":
-            work.board.done(cell, earlier)
+            work.board.over(cell, earlier)
             continue
         unfinished[subject].append(cell)
     return unfinished
@@ -172,10 +179,13 @@ def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: 
             statistics.users -= 1
             if statistics.users == 0:
                 workers.drop(statistics.shared)
-            if ended.error is None:
-                board.done(cell, read_result(ended.job.folder.result_file))
-            else:
+            if ended.error is not None:
                 board.failed(cell, ended.error)
+                continue
+            try:
+                board.over(cell, read_result(ended.job.folder.result_file))
+            except InputError as error:  # something has changed it since: this cell's trouble, not the sweep's
+                board.failed(cell, reason(error))
         board.write("running")
 
     # a subject's statistics are loaded while the last cells of the one before are still searched, and no sooner

@@ -40,7 +40,8 @@ def _record(searcher: str = "random", space: str = "stage", seed: int = 0, outpu
 
 
 def _without_time(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in ("timing", "environment")}
+    timed = ("timing", "environment", "trials_file", "seal")
+    return {key: value for key, value in record.items() if key not in timed}
 
 
 @pytest.mark.parametrize("searcher", SEARCHERS)
@@ -124,13 +125,15 @@ def test_two_searches_do_not_write_into_one_folder(search: Callable[..., Any]) -
 
 
 @pytest.mark.parametrize("searcher", ["random", "bohb", "nevergrad"])
-def test_a_killed_search_goes_on_to_the_same_record(searcher: str, search: Callable[..., Any]) -> None:
+def test_a_killed_search_goes_on_to_the_same_record(
+    searcher: str, search: Callable[..., Any], forge: Callable[..., None]
+) -> None:
     search("--searcher", searcher, "--samples", 9, "--output", "whole")
     search("--searcher", searcher, "--samples", 9, "--output", "torn")
     folder = Path("torn/csv/squeezenet", f"{searcher}-stage-s0")
-    record = json.loads((folder / "result.json").read_text())
     # what a kill in the middle of writing the fifth line leaves behind
-    (folder / "result.json").write_text(json.dumps({**record, "status": "running", "best": None, "held_out": None}))
+    running = {"status": "running", "best": None, "held_out": None, "trials_file": None}
+    forge(folder / "result.json", lambda record: record.update(running))
     lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "trials.jsonl").write_bytes(b"".join(lines[:4]) + lines[4][:30])
     search("--searcher", searcher, "--samples", 9, "--output", "torn")
@@ -139,18 +142,19 @@ def test_a_killed_search_goes_on_to_the_same_record(searcher: str, search: Calla
         [json.loads(line) for line in Path(output, *folder.parts[1:], "trials.jsonl").read_text().splitlines()]
         for output in ("torn", "whole")
     )
-    assert [{**trial, "seconds": 0} for trial in torn] == [{**trial, "seconds": 0} for trial in whole]
+    timed = {"seconds": 0, "check": ""}
+    assert [{**trial, **timed} for trial in torn] == [{**trial, **timed} for trial in whole]
 
 
-def test_trials_of_another_search_are_refused(search: Callable[..., Any]) -> None:
+def test_trials_of_another_search_are_refused(search: Callable[..., Any], forge: Callable[..., None]) -> None:
     search("--searcher", "random", "--samples", 4)
     folder = Path("runs/csv/squeezenet/random-stage-s0")
-    record = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**record, "status": "running"}))
-    trials = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
-    changed = json.loads(trials[1])
-    changed["parameters"]["alpha_0"] = 0.5
-    (folder / "trials.jsonl").write_text(trials[0] + json.dumps(changed) + "\n")
+    forge(folder / "result.json", lambda record: record.update(status="running", trials_file=None))
+    trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    trials[1]["parameters"]["alpha_0"] = 0.5
+    # as the first releases wrote them, which gave no line a checksum
+    lines = [{key: value for key, value in trial.items() if key != "check"} for trial in trials[:2]]
+    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     ran = search("--searcher", "random", "--samples", 4, code=2)
     assert "delete the folder" in ran.last_line
 
@@ -405,13 +409,14 @@ def test_a_search_that_cannot_be_continued_says_so_before_it_starts(search: Call
     assert "--samples 600 or fewer" in record["strategy"]["warnings"][0]
 
 
-def test_an_interrupted_record_keeps_its_best_and_the_time_of_its_samples(search: Callable[..., Any]) -> None:
+def test_an_interrupted_record_keeps_its_best_and_the_time_of_its_samples(
+    search: Callable[..., Any], forge: Callable[..., None]
+) -> None:
     search("--searcher", "random", "--samples", 9, "--folds", 0)
     path = Path("runs/csv/squeezenet/random-stage-s0/result.json")
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "status": "interrupted"}))
+    forge(path, lambda record: record.update(status="interrupted", trials_file=None))
     trials = path.with_name("trials.jsonl")
-    slow = [{**json.loads(line), "seconds": 100.0} for line in trials.read_text().splitlines()[:4]]
+    slow = [{**json.loads(line), "seconds": 100.0, "check": None} for line in trials.read_text().splitlines()[:4]]
     trials.write_text("".join(json.dumps(line) + "\n" for line in slow))
     search("--searcher", "random", "--samples", 9, "--folds", 0)
     assert 400 <= json.loads(path.read_text())["timing"]["search"] < 500

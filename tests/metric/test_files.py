@@ -209,10 +209,10 @@ def test_a_run_without_a_sample_or_of_another_backbone_is_refused(
 ) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({**record, "status": "interrupted", "best": None}))
-    with pytest.raises(InputError, match="no sample yet"):
+    with pytest.raises(InputError, match="no sample with a defined SRCC yet"):
         Metric.load(path)
     path.write_text(json.dumps({**record, "channels": [3, 5]}))
-    with pytest.raises(InputError, match="must each hold 8 weights"):
+    with pytest.raises(InputError, match="must hold 8 weights each"):
         Metric.load(path)
     path.write_text(json.dumps({**record, "schema": "iqatune.result/9"}))
     with pytest.raises(InputError, match=r"not a record of iqatune\.result/1"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,9 @@ def made_result(
         "pooling": "native",
         "structure": "covariance",
         "precision": "fp32",
-        "dataset_sha256": dataset.ljust(64, "0"),
+        "dataset_sha256": sha256(dataset.encode()).hexdigest(),
         "backbone_weights": "pretrained",
-        "backbone_sha256": backbone.ljust(64, "1"),
+        "backbone_sha256": sha256(backbone.encode()).hexdigest(),
         "split_seed": seed,
         **protocol,
     }

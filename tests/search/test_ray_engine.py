@@ -139,7 +139,7 @@ def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(
     for key in ("best", "held_out", "confidence", "strategy", "protocol"):
         assert _result("sweep")[key] == _result("ray")[key] == _result("local")[key], key
     trials = [
-        [{**json.loads(line), "seconds": 0} for line in file.read_text().splitlines()]
+        [{**json.loads(line), "seconds": 0, "check": ""} for line in file.read_text().splitlines()]
         for output in ("local", "ray", "sweep")
         for file in [Path(output, "csv/squeezenet/bohb-stage-s0/trials.jsonl")]
     ]

@@ -21,7 +21,7 @@ import pytest
 import iqatune as package
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import read_result
+from iqatune.records.result import read_result, sealed
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import locked
 from iqatune.statistics.cache import Cache
@@ -65,10 +65,13 @@ def _records(output: Path) -> dict[str, Any]:
     records: dict[str, Any] = {"sweep.json": json.loads((output / "sweep.json").read_text())}
     for path in output.rglob("result.json"):
         record = json.loads(path.read_text())
-        records[str(path.relative_to(output))] = {**record, "timing": None, "environment": None}
+        records[str(path.relative_to(output))] = {
+            **record,
+            **dict.fromkeys(("timing", "environment", "trials_file", "seal")),
+        }
     for path in output.rglob("trials.jsonl"):
         lines = path.read_text().splitlines()
-        records[str(path.relative_to(output))] = [{**json.loads(line), "seconds": 0} for line in lines]
+        records[str(path.relative_to(output))] = [{**json.loads(line), "seconds": 0, "check": ""} for line in lines]
     return records
 
 
@@ -285,7 +288,8 @@ def test_a_distant_worker_needs_no_image_and_no_cache(small_set: Any, prepared: 
     shutil.rmtree(tmp_path / "cache")
     # the first lines of an interrupted run travel along
     lines = (tmp_path / "local" / "trials.jsonl").read_bytes().splitlines(keepends=True)
-    record = local.model_copy(update={"status": "interrupted"}).model_dump_json(by_alias=True).encode()
+    interrupted = sealed(local.model_copy(update={"status": "interrupted", "trials_file": None}))
+    record = interrupted.model_dump_json(by_alias=True).encode()
     content = {"trials.jsonl": b"".join(lines[:3]), "result.json": record}
     sent_run, sent_statistics = pickle.loads(sent)
     received = _run_apart(_Order(sent_run, content, strict=False), sent_statistics)
