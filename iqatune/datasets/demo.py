@@ -7,7 +7,6 @@ metric agrees with people.
 import hashlib
 import io
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -22,6 +21,7 @@ from iqatune.datasets.files import FileFinder
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
 from iqatune.records.options import DataOptions
+from iqatune.runtime.files import temporary_folder
 
 REVISION = 1
 """To be raised when the code below changes what it makes."""
@@ -156,11 +156,11 @@ def ensure_images(folder: Path) -> None:
     if all(_is_filled(folder / name) for name in names):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
+    with temporary_folder(folder.parent) as work:
         for name, image in _images():
-            image.save(Path(work) / name, "PNG", compress_level=1)
+            image.save(work / name, "PNG", compress_level=1)
         for name in names:
-            (Path(work) / name).replace(folder / name)
+            (work / name).replace(folder / name)
 
 
 def simulated_scores() -> NDArray[np.float64]:

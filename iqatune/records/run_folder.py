@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 from iqatune.records.options import Run
 from iqatune.records.result import Result, read_result, write_result
 from iqatune.records.trial import Trial
-from iqatune.records.trials import append_trial, read_trials
-from iqatune.runtime.files import locked, write_bytes
+from iqatune.records.trials import append_trial, discard_torn_line, read_trials
+from iqatune.runtime.files import write_bytes
+from iqatune.runtime.locks import Hold, locked
 
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
@@ -18,9 +19,14 @@ TRIALS_FILE = "trials.jsonl"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's `result.json` and `trials.jsonl`."""
+    """A run's `result.json` and `trials.jsonl`.
+
+    Attributes:
+        hold: inside `locked`, what keeps others out; it is checked before anything is written or moved.
+    """
 
     path: Path
+    hold: Hold | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, output: Path, run: Run) -> "RunFolder":
@@ -39,14 +45,14 @@ class RunFolder:
         return self.path / TRIALS_FILE
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process out that asks for this folder here too.
+    def locked(self) -> Iterator["RunFolder"]:
+        """This folder, with every other process kept out that asks for it here too.
 
         Raises:
             InputError: when another process is at work in it.
         """
-        with locked(self.path):
-            yield
+        with locked(self.path) as hold:
+            yield replace(self, hold=hold)
 
     def result(self) -> Result | None:
         """The record; None where there is none yet.
@@ -58,10 +64,11 @@ class RunFolder:
 
     def write(self, result: Result) -> None:
         """Write the record, whole or not at all."""
+        self._check()
         write_result(self.result_file, result)
 
     def trials(self, names: Sequence[str]) -> list[Trial]:
-        """The evaluations kept so far; a last line torn by a kill is cut off the file.
+        """The evaluations kept so far, but for a last line that was torn by a kill.
 
         Args:
             names: of the parameters.
@@ -73,10 +80,17 @@ class RunFolder:
 
     def append(self, names: Sequence[str], trial: Trial) -> None:
         """Keep one evaluation."""
+        self._check()
         append_trial(self.trials_file, names, trial)
+
+    def discard_torn_line(self) -> None:
+        """Cut a last line off the evaluations that was torn by a kill, so that the next one stands for itself."""
+        self._check()
+        discard_torn_line(self.trials_file)
 
     def discard_trials(self) -> None:
         """Delete evaluations that no record belongs to."""
+        self._check()
         self.trials_file.unlink(missing_ok=True)
 
     def archive(self) -> str:
@@ -85,8 +99,10 @@ class RunFolder:
         Returns:
             the record's new name.
         """
+        self._check()
         number = next(number for number in count(1) if not (self.path / _numbered(RESULT_FILE, number)).exists())
-        for file in (self.result_file, self.trials_file):
+        # the record last: trials without one would be discarded if this process ended in between
+        for file in (self.trials_file, self.result_file):
             if file.exists():
                 file.replace(self.path / _numbered(file.name, number))
         return _numbered(RESULT_FILE, number)
@@ -97,9 +113,14 @@ class RunFolder:
 
     def write_content(self, content: Mapping[str, bytes]) -> None:
         """Write files that were worked on elsewhere: the record last, for with it a run is complete."""
+        self._check()
         for file in (self.trials_file, self.result_file):
             if file.name in content:
                 write_bytes(file, content[file.name])
+
+    def _check(self) -> None:
+        if self.hold is not None:
+            self.hold.check()
 
 
 def _numbered(name: str, number: int) -> str:

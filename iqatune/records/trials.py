@@ -13,6 +13,7 @@ from iqatune.errors import InputError
 from iqatune.records.base import Model
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ChosenBy
+from iqatune.runtime.files import append_bytes, writing
 
 TRIAL_LINE: Final = "iqatune.trial/1"
 
@@ -40,24 +41,29 @@ def append_trial(path: Path, names: Sequence[str], trial: Trial) -> None:
         chosen_by=trial.chosen_by,
         seconds=trial.seconds,
     )
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line.model_dump()) + "\n")
+    append_bytes(path, json.dumps(line.model_dump()).encode() + b"\n")
 
 
 def read_trials(path: Path, names: Sequence[str]) -> list[Trial]:
-    """The trials kept so far; a last line torn by a kill is cut off the file.
+    """The trials kept so far, but for a last line that was torn by a kill, or that is being written just now.
 
     Raises:
         InputError: naming the line, when one before the last is not a trial of these parameters.
     """
     if not path.exists():
         return []
-    content = path.read_bytes()
-    whole, newline, torn = content.rpartition(b"\n")
-    if torn:
-        with path.open("rb+") as file:
-            file.truncate(len(whole) + len(newline))
+    whole = path.read_bytes().rpartition(b"\n")[0]
     return [_trial(path, number, line, names) for number, line in enumerate(whole.splitlines(), start=1)]
+
+
+def discard_torn_line(path: Path) -> None:
+    """Cut a last line without an end off the file, if it has one."""
+    if not path.exists():
+        return
+    whole, newline, torn = path.read_bytes().rpartition(b"\n")
+    if torn:
+        with writing(path), path.open("rb+") as file:
+            file.truncate(len(whole) + len(newline))
 
 
 def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from iqatune.runtime.files import replacing
+from iqatune.runtime.files import write_bytes
 
 VERSION = 3
 """Raised whenever the same input would give other moments: older files are then not found any more."""
@@ -62,8 +62,7 @@ def group_path(folder: Path, settings: Settings, reference: str, distorted: Sequ
 
 def write_group(path: Path, moments: Moments) -> None:
     """Keep the (n, 5, C) moments of one reference's pairs."""
-    with replacing(path) as temporary:
-        save_file({"moments": moments}, temporary, metadata={"sha256": _checksum(moments)})
+    write_bytes(path, save({"moments": moments}, metadata={"sha256": _checksum(moments)}))
 
 
 def read_group(path: Path, shape: tuple[int, int, int]) -> Moments:

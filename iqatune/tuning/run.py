@@ -98,7 +98,7 @@ def search_prepared(
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
-    with folder.locked():
+    with folder.locked() as folder:
         started = time.perf_counter()
         task = Task.of(run, prepared)
         warnings = _advise(run, task, progress, strict=strict)
@@ -108,7 +108,7 @@ def search_prepared(
             warnings = (*warnings, fewer)
         uniform = prepared.distances(uniform_weights(prepared.channels))
         draft = _draft(run, prepared, folds=folds, uniform=uniform, warnings=warnings)
-        earlier = earlier_result(folder, draft, progress)
+        earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
             progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
             return earlier
@@ -214,6 +214,7 @@ def _searched(work: _Work, progress: Progress) -> Result:
     """Search, and the folds beside it; the record is complete at the end."""
     task, run, folder = work.task, work.draft.run, work.folder
     names = task.space.names
+    folder.discard_torn_line()
     recorded = folder.trials(names)
     trials = list(recorded)
     held_out = fold_masks(task, work.folds) if work.folds else ()
