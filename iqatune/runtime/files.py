@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,15 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         UnwritableError: naming it, when it cannot be made, or what is written into it inside has no room.
     """
-    with writing(Path(tempfile.gettempdir()) / _PREFIX), tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
-        yield Path(name)
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise UnwritableError(f"{error.strerror}; make room in one of them, or name another in $TMPDIR") from error
+    with ExitStack() as stack:
+        with writing(place):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
+        with writing(folder):
+            yield folder
 
 
 def _encoded(text: str) -> bytes:
