@@ -1,8 +1,8 @@
 """Extraction and scoring of one backbone, beside its bare forward pass and other packages."""
 
+import io
 import resource
 import sys
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -30,6 +30,7 @@ from iqatune.progress import Progress
 from iqatune.records.bench import BackboneBench
 from iqatune.records.options import BackboneOptions
 from iqatune.records.vocabulary import Precision
+from iqatune.runtime.files import scratch_folder, write_bytes
 from iqatune.runtime.memory import prepare_memory
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
@@ -124,8 +125,8 @@ def bench_backbone(
     name: str, *, device: torch.device, precision: Precision, setting: Setting, progress: Progress
 ) -> BackboneBench:
     """Measure one backbone, with random parameters; where another package uses the same CNN, with the same ones."""
-    with tempfile.TemporaryDirectory() as folder:
-        subject = _prepared(name, Path(folder), device=device, precision=precision, setting=setting, progress=progress)
+    with scratch_folder() as folder:
+        subject = _prepared(name, folder, device=device, precision=precision, setting=setting, progress=progress)
         work = _candidates(subject)
         with peers_at_work(_comparison(subject)) as peers, torch.inference_mode(), true_float32():
             found = rates(work | peers, setting.rounds)
@@ -185,7 +186,9 @@ def _shared_weights(name: str, folder: Path) -> str:
     if state is None:
         return "random"
     path = folder / "parameters.pth"
-    torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, path)
+    content = io.BytesIO()  # torch itself would end the process where there is no room
+    torch.save({key: tensor for key, tensor in state.items() if key.startswith("features")}, content)
+    write_bytes(path, content.getvalue())
     return str(path)
 
 

@@ -1,6 +1,5 @@
 """Samples a second of the objective, beside scipy's Spearman correlation and Ray's Tuner."""
 
-import tempfile
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from iqatune.metric.spaces import Space, make_space
 from iqatune.metric.weights import Floats
 from iqatune.records.bench import ObjectiveBench, RayBench
 from iqatune.runtime.cluster import cluster
+from iqatune.runtime.files import scratch_folder
 from iqatune.runtime.threads import processors
 from iqatune.search.loop import AHEAD
 from iqatune.search.objective import Objective
@@ -90,13 +90,13 @@ def bench_ray(*, samples: int = 50) -> RayBench:
         weights = np.array([config[name] for name in space.names])
         return {"srcc": float(-spearmanr(data[1], data[0] @ (weights / weights.sum())).statistic)}
 
-    with cluster(None, processors()), tempfile.TemporaryDirectory() as folder:
+    with cluster(None, processors()), scratch_folder() as folder:
         started = time.perf_counter()
         tune.Tuner(
             tune.with_parameters(evaluate, data=(features, quality)),
             param_space={name: tune.uniform(0, 1) for name in space.names},
             tune_config=tune.TuneConfig(num_samples=samples, metric="srcc", mode="max"),
-            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+            run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
         ).fit()
         taken = time.perf_counter() - started
     return RayBench(samples=samples, tuner_seconds=taken, iqatune_seconds=ours)

@@ -1,5 +1,6 @@
 """The whole bench: from options to `bench.json`."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -17,7 +18,7 @@ from iqatune.records.labels import backbone_label
 from iqatune.records.result import read_result
 from iqatune.records.run_folder import RESULT_FILE
 from iqatune.records.vocabulary import Precision
-from iqatune.runtime.files import check_writable, replacing, write_text
+from iqatune.runtime.files import check_writable, write_text
 
 
 def run_bench(
@@ -98,6 +99,7 @@ def plot_srcc_against_cost(bench: Bench, results: Path, path: Path) -> bool:
     for (name, macs), values in points.items():
         axes.plot([macs] * len(values), values, "o", label=f"{name}: median {median(values):.3f}")
     axes.legend()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="svg")
+    drawing = io.StringIO()
+    figure.savefig(drawing, format="svg")
+    write_text(path, drawing.getvalue())
     return True

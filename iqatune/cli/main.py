@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -132,8 +133,17 @@ def _fail(line: str, code: int, *, debug: bool) -> int:
     return code
 
 
+def _buffer_stdout() -> None:
+    """Give stdout a buffer where PYTHONUNBUFFERED took it: Python would drop unseen what a full disk refuses."""
+    if sys.stdout is not None and isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        # by the line: what is printed is seen at once
+        sys.stdout = open(sys.stdout.fileno(), "w", 1, encoding, errors, closefd=False)  # noqa: SIM115
+
+
 def script() -> None:
     """The console script."""
+    _buffer_stdout()
     # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_memory()

@@ -7,7 +7,6 @@ metric agrees with people.
 import hashlib
 import io
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -24,7 +23,7 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
 from iqatune.records.options import DataOptions
-from iqatune.runtime.files import sha256_of_file
+from iqatune.runtime.files import sha256_of_file, temporary_folder
 from iqatune.runtime.kept import keep_json, read_json
 from iqatune.runtime.stamps import Stamped, stamp_of
 
@@ -167,12 +166,12 @@ def ensure_images(folder: Path) -> None:
     made = read_json(folder / MADE, _OF, _STAMPED, Progress()) or {}  # what is wrong with it is mended here
     if all(name in made and _is_as_made(folder / name, made[name]) for name in names):
         return
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
+    with temporary_folder(folder.parent) as work:
         for name, image in _images():
-            image.save(Path(work) / name, "PNG", compress_level=1)
-        digests = {name: sha256_of_file(Path(work) / name) for name in names}
+            image.save(work / name, "PNG", compress_level=1)
+        digests = {name: sha256_of_file(work / name) for name in names}
         for name in names:
-            (Path(work) / name).replace(folder / name)
+            (work / name).replace(folder / name)
     keep_json(folder / MADE, _OF, {name: (*stamp_of(folder / name), digest) for name, digest in digests.items()})
 
 

@@ -6,6 +6,7 @@ as the extra file `iqatune.metric.json` of a .pt2, as the metadata property `iqa
 """
 
 import copy
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from iqatune.metric.files import HEADER
 from iqatune.metric.golden import golden_images
 from iqatune.metric.module import Metric
 from iqatune.records.export import Header
-from iqatune.runtime.files import replacing, write_bytes
+from iqatune.runtime.files import write_bytes
 
 TOLERANCE = 1e-4
 EXTRA_FILE = "iqatune.metric.json"
@@ -58,13 +59,12 @@ def save_program(metric: Metric, path: Path) -> Header:
     minimum = _minimum_size(metric)
     program = _exported(metric, minimum, path)
     header = _header(metric, minimum)
-    with replacing(path) as temporary:
-        # torch looks at the suffix of the name, which a temporary file has not
-        with temporary.open("wb") as file:
-            torch.export.save(program, file, extra_files={EXTRA_FILE: header.model_dump_json()})
-        with temporary.open("rb") as file:
-            loaded = torch.export.load(file).module()
-        _verify(metric, loaded, path)
+    # in memory: where a disk is full, torch does not raise an error but ends the process
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={EXTRA_FILE: header.model_dump_json()})
+    content.seek(0)
+    _verify(metric, torch.export.load(content).module(), path)
+    write_bytes(path, content.getvalue())
     return header
 
 

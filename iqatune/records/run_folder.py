@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from iqatune.records.options import Run
 from iqatune.records.result import Result, read_result, write_result
 from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialLog, read_trials
-from iqatune.runtime.files import locked, write_bytes
+from iqatune.runtime.files import write_bytes
+from iqatune.runtime.locks import Hold, locked
 
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
@@ -18,9 +19,14 @@ TRIALS_FILE = "trials.jsonl"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's `result.json` and `trials.jsonl`."""
+    """A run's `result.json` and `trials.jsonl`.
+
+    Attributes:
+        hold: inside `locked`, what keeps others out; it is checked before anything is written or moved.
+    """
 
     path: Path
+    hold: Hold | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, output: Path, run: Run) -> "RunFolder":
@@ -39,14 +45,14 @@ class RunFolder:
         return self.path / TRIALS_FILE
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process out that asks for this folder here too.
+    def locked(self) -> Iterator["RunFolder"]:
+        """This folder, with every other process kept out that asks for it here too.
 
         Raises:
             InputError: when another process is at work in it.
         """
-        with locked(self.path):
-            yield
+        with locked(self.path) as hold:
+            yield replace(self, hold=hold)
 
     def result(self) -> Result | None:
         """The record; None where there is none yet.
@@ -58,6 +64,7 @@ class RunFolder:
 
     def write(self, result: Result) -> Result:
         """Write the record, whole or not at all; gives it as written, with its seal."""
+        self._check()
         return write_result(self.result_file, result)
 
     def trials(self, names: Sequence[str]) -> list[Trial]:
@@ -80,10 +87,11 @@ class RunFolder:
         Raises:
             InputError: as of `trials`.
         """
-        return TrialLog(self.trials_file, names)
+        return TrialLog(self.trials_file, names, self._check)
 
     def discard_trials(self) -> None:
         """Delete evaluations that no record belongs to."""
+        self._check()
         self.trials_file.unlink(missing_ok=True)
 
     def archive(self) -> str:
@@ -92,8 +100,10 @@ class RunFolder:
         Returns:
             the record's new name.
         """
+        self._check()
         number = next(number for number in count(1) if not (self.path / _numbered(RESULT_FILE, number)).exists())
-        for file in (self.result_file, self.trials_file):
+        # the record last: trials without one would be discarded if this process ended in between
+        for file in (self.trials_file, self.result_file):
             if file.exists():
                 file.replace(self.path / _numbered(file.name, number))
         return _numbered(RESULT_FILE, number)
@@ -104,9 +114,14 @@ class RunFolder:
 
     def write_content(self, content: Mapping[str, bytes]) -> None:
         """Write files that were worked on elsewhere: the record last, for with it a run is complete."""
+        self._check()
         for file in (self.trials_file, self.result_file):
             if file.name in content:
                 write_bytes(file, content[file.name])
+
+    def _check(self) -> None:
+        if self.hold is not None:
+            self.hold.check()
 
 
 def _numbered(name: str, number: int) -> str:

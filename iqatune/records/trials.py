@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,7 +21,7 @@ from iqatune.records.base import Coefficient, Count, Model, Seconds, Sha256, Sha
 from iqatune.records.documents import validated
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ChosenBy
-from iqatune.runtime.files import write_bytes
+from iqatune.runtime.files import append_bytes, write_bytes, writing
 
 TRIAL_LINE: Final = "iqatune.trial/1"
 
@@ -77,6 +77,7 @@ class TrialLog:
 
     Args:
         names: of the parameters.
+        check: called before the file is written, to refuse it where another process may have the folder.
 
     Attributes:
         trials: every trial, in order; grows with `append`.
@@ -85,8 +86,10 @@ class TrialLog:
         InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], check: Callable[[], object] = lambda: None) -> None:
         self.path = path
+        self._check = check
+        check()
         self._names = tuple(names)
         _cut_torn_line(path)
         found = read_trials(path, names)
@@ -100,10 +103,11 @@ class TrialLog:
 
     def append(self, trial: Trial) -> None:
         """Keep one trial, in memory and in the file."""
-        line, self._chain = _line(trial, self._names, self._chain)
+        self._check()
+        line, chain = _line(trial, self._names, self._chain)
+        append_bytes(self.path, line)
+        self._chain = chain
         self.trials.append(trial)
-        with self.path.open("ab") as file:
-            file.write(line)
 
     def settle(self) -> bool:
         """Compare the file with the trials in memory, and write it again if anything of them is not in it.
@@ -120,6 +124,7 @@ class TrialLog:
         for trial in self.trials:
             line, self._chain = _line(trial, self._names, self._chain)
             lines.append(line)
+        self._check()
         write_bytes(self.path, b"".join(lines))
         if not self._is_whole():
             raise InputError(f"{self.path}: does not hold the trials that were written to it; look after its disk")
@@ -196,7 +201,7 @@ def _content(path: Path) -> tuple[bytes, bytes]:
 def _cut_torn_line(path: Path) -> None:
     whole, torn = _content(path)
     if torn:
-        with path.open("rb+") as file:
+        with writing(path), path.open("rb+") as file:
             file.truncate(len(whole))
 
 

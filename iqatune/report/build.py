@@ -26,7 +26,7 @@ from iqatune.report.sections.stages import stages_section
 from iqatune.report.sections.state_of_the_art import state_of_the_art_section
 from iqatune.report.sections.transfer import transfer_section
 from iqatune.report.write import report_latex, report_markdown, table_csv
-from iqatune.runtime.files import check_writable, write_text
+from iqatune.runtime.files import check_writable, write_together
 from iqatune.scoring.baselines import UNIFORM, TooSmall
 from iqatune.scoring.baselines import find as find_baseline
 from iqatune.scoring.evaluate import Machine, ScoredSet, evaluation_of, score, with_baseline
@@ -83,8 +83,7 @@ def write_report(
         "report.tex": report_latex(report),
         "report.html": page(report),
     }
-    for name, text in texts.items():
-        write_text(output / name, text)
+    write_together(output, texts)
     return output / "report.html"
 
 

@@ -1,49 +1,232 @@
-"""Files: written whole or not at all, hashed, read as YAML; and folders that one process has to itself."""
+"""Files: written whole or not at all, hashed, read as YAML."""
 
+import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor
 
 from iqatune.errors import InputError
 
-GRACE_S = 2.0
-"""How long a folder's former user may take to end, such as the worker of a sweep that was killed just now."""
+_PREFIX, _SUFFIX = ".iqatune-", ".tmp"
+"""Of temporary names. While its process lives, what has such a name is locked."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class UnwritableError(InputError):
+    """The disk refuses a file: it is full, read-only or broken, or permissions are in the way."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name `path` in what the system says against writing it in this block: a full disk names no file by itself.
+
+    Raises:
+        UnwritableError: naming `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        other = isinstance(error.filename, str) and Path(error.filename).absolute()
+        if other and not other.is_relative_to(path.parent.absolute()):
+            raise
+        what_to_do = "make room" if error.errno in _NO_ROOM else "mend that, or name another place"
+        raise UnwritableError(
+            f"{path}: cannot be written ({error.strerror or error}); {what_to_do}, and run it again"
+        ) from error
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on leaving without an error it takes the place of `path` in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files for their owner alone; a result is as readable as any file its user writes
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Yield a temporary path beside `path`; on leaving without an error it takes the place of `path` in one step.
+
+    What killed processes have left in the folder is removed.
+
+    Raises:
+        UnwritableError: naming `path`, which is as it was before.
+    """
+    with writing(path):
+        _make_folder(path.parent)
+        with _temporary_file(path.parent) as temporary:
+            yield temporary
+            _settle(temporary)
+            temporary.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write `text` as UTF-8, whole or not at all; what is none (bytes of file names) as escapes.
+
+    Raises:
+        UnwritableError: naming `path`, which is as it was before.
+    """
+    write_bytes(path, _encoded(text))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data`, whole or not at all."""
+    """Write `data`, whole or not at all.
+
+    Raises:
+        UnwritableError: naming `path`, which is as it was before.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_together(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write several files below `folder`, named by their paths in it: all of them are written before one is replaced.
+
+    Raises:
+        UnwritableError: naming the file; all are as they were before.
+    """
+    with writing(folder):
+        _make_folder(folder)
+    with temporary_folder(folder) as stage:
+        for name, text in texts.items():
+            staged = stage / name
+            with writing(folder / name):
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                staged.write_bytes(_encoded(text))
+                _settle(staged)
+        for staged in sorted(stage.iterdir()):
+            _move(staged, folder / staged.name)
+
+
+def append_bytes(path: Path, data: bytes) -> None:
+    """Add `data` at the end of a file, whole or, where the disk refuses, not at all.
+
+    Raises:
+        UnwritableError: naming `path`, which is as it was before.
+    """
+    # no buffer: what a full disk refused would be tried again when the file is closed
+    with writing(path), path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(before)
+            raise
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder in `parent` that goes at the end; where this process is killed, when the next one writes there.
+
+    Raises:
+        UnwritableError: naming `parent`.
+    """
+    with writing(parent):
+        _remove_left(parent)
+        folder, descriptor = _claimed_folder(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed now is removed by the next one
+        os.close(descriptor)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder where the system keeps what is temporary ($TMPDIR), which goes at the end.
+
+    Raises:
+        UnwritableError: naming it, when it cannot be made, or what is written into it inside has no room.
+    """
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise UnwritableError(f"{error.strerror}; make room in one of them, or name another in $TMPDIR") from error
+    with ExitStack() as stack:
+        with writing(place):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
+        with writing(folder):
+            yield folder
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # true, and misleading: what is there is a file
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
+
+@contextmanager
+def _temporary_file(folder: Path) -> Iterator[Path]:
+    _remove_left(folder)
+    path, descriptor = _claimed_file(folder)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _claimed_file(folder: Path) -> tuple[Path, int]:
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX, suffix=_SUFFIX)
+        if _is_claimed(Path(name), descriptor):
+            return Path(name), descriptor
+        os.close(descriptor)
+
+
+def _claimed_folder(parent: Path) -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX, suffix=_SUFFIX))
+        path.chmod(0o777 & ~_umask())
+        with suppress(FileNotFoundError):  # taken for a dead process's between these lines
+            descriptor = os.open(path, os.O_RDONLY)
+            if _is_claimed(path, descriptor):
+                return path, descriptor
+            os.close(descriptor)
+
+
+def _is_claimed(path: Path, descriptor: int) -> bool:
+    """Lock what was made just now; False where another process has removed it before, as a dead one's."""
+    try:
+        return lock_descriptor(descriptor, blocking=False) and path.exists()
+    except OSError:
+        return True  # this file system has no such locks, so nobody gets one and removes it
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what killed processes have left in a folder; what living ones have there is locked."""
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):  # gone meanwhile, another user's, or on a file system without such locks
+            # NFS locks only what is open for writing, and folders never are
+            descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+            try:
+                if lock_descriptor(descriptor, blocking=False):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _settle(temporary: Path) -> None:
+    """Make a temporary file as readable as any that its user writes, and bring it to the disk."""
+    temporary.chmod(0o666 & ~_umask())
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _move(staged: Path, place: Path) -> None:
+    """Move a file, or all files of a folder, over what may be there."""
+    if staged.is_dir() and place.is_dir():
+        for below in sorted(staged.iterdir()):
+            _move(below, place / below.name)
+        return
+    with writing(place):
+        staged.replace(place)
 
 
 def read_cached(path: Path) -> bytes | None:
@@ -80,27 +263,6 @@ def check_writable(folder: Path, *, option: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"`{option}` {folder}: cannot be written ({error.strerror}); name another folder") from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep every other process out of `folder` that asks for it here too; the lock goes with this process.
-
-    Raises:
-        InputError: when another process is in there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=GRACE_S)
-    except Timeout as error:
-        raise InputError(
-            f"{folder}: another process is at work in this folder; wait for it, or name another `output`"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _umask() -> int:

@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from iqatune.errors import InputError
 from iqatune.progress import Progress
-from iqatune.runtime.files import read_cached, write_bytes
+from iqatune.runtime.files import read_cached, write_bytes, writing
 
 Content = TypeVar("Content")
 
@@ -26,30 +25,16 @@ _AFTER_CHECKSUM = '", "content": '
 _END = b"}\n"
 
 
-def keep(path: Path, data: bytes) -> None:
-    """Write a file of the cache, whole or not at all.
-
-    Raises:
-        InputError: naming the file when it cannot be written.
-    """
-    try:
-        write_bytes(path, data)
-    except OSError as error:
-        raise _not_kept(path, error) from error
-
-
 def check_can_be_kept(path: Path) -> None:
     """Make the folder of a file that is to be kept and try another file there, before the long work.
 
     Raises:
-        InputError: naming the file when its folder cannot be made or written.
+        UnwritableError: naming the file when its folder cannot be made or written.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
-    except OSError as error:
-        raise _not_kept(path, error) from error
 
 
 def keep_json(path: Path, of: str, content: Any) -> None:
@@ -59,7 +44,7 @@ def keep_json(path: Path, of: str, content: Any) -> None:
         InputError: naming the file when it cannot be written.
     """
     body = json.dumps(content).encode()
-    keep(path, _sealed(of, body))
+    write_bytes(path, _sealed(of, body))
 
 
 def keep_memo(path: Path, of: str, content: Any, progress: Progress) -> None:
@@ -109,7 +94,3 @@ def _sealed(of: str, body: bytes) -> bytes:
 
 def _head(of: str, checksum: str) -> bytes:
     return f'{{"of": {json.dumps(of)}, "sha256": "{checksum}{_AFTER_CHECKSUM}'.encode()
-
-
-def _not_kept(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be written ({error.strerror}); make room there, or name another `cache_dir`")

@@ -105,7 +105,14 @@ def _kernel() -> Kernel:
         kernel: Kernel = njit(nogil=True, fastmath=REORDERED, cache=True)(_moments)
     except RuntimeError:  # numba found no folder that it could keep the compiled kernel in
         kernel = njit(nogil=True, fastmath=REORDERED)(_moments)
-    return kernel
+
+    def kept_or_not(*arguments: Any) -> None:
+        try:
+            kernel(*arguments)
+        except OSError:  # the kernel is compiled, and its folder has no room for it; what it does is no file's
+            kernel(*arguments)
+
+    return kept_or_not
 
 
 def _value(pixel: Any) -> Any:

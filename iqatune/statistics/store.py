@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE, keep
+from iqatune.runtime.files import write_bytes
+from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE
 
 VERSION = 4
 """Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
@@ -80,7 +81,7 @@ def write_group(place: Place, moments: Moments) -> None:
         InputError: naming the file when it cannot be written.
     """
     metadata = {"key": place.key, "sha256": _checksum(place.key, moments)}
-    keep(place.path, save({"moments": moments}, metadata=metadata))
+    write_bytes(place.path, save({"moments": moments}, metadata=metadata))
 
 
 def read_group(place: Place, shape: tuple[int, int, int]) -> Moments:

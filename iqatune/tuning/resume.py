@@ -12,17 +12,18 @@ INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
 files hold is in the protocol, by their hashes."""
 
 
-def earlier_result(folder: RunFolder, draft: Result, progress: Progress) -> Result | None:
+def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Progress) -> Result | None:
     """The record of this very run from before; what another run left is archived, and said so.
 
     Args:
-        draft: the record of the run about to start.
+        folder: locked.
+        run, protocol: of the run about to start.
     """
     earlier = folder.result()
     if earlier is None:
         folder.discard_trials()
         return None
-    others = differences(earlier, draft.run, draft.protocol)
+    others = differences(earlier, run, protocol)
     if not others:
         return earlier
     archive(folder, others, progress)

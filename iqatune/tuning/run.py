@@ -103,7 +103,7 @@ def search_prepared(
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
-    with folder.locked():
+    with folder.locked() as folder:
         started = time.perf_counter()
         task = Task.of(run, prepared)
         uniform = prepared.distances(uniform_weights(prepared.channels))
@@ -113,7 +113,7 @@ def search_prepared(
             progress.warn(fewer)
             warnings = (*warnings, fewer)
         draft = _draft(run, prepared, folds=folds, uniform=uniform, warnings=warnings)
-        earlier = earlier_result(folder, draft, progress)
+        earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
             progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
             return earlier

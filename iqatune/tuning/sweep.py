@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +12,17 @@ from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import Protocol, Result, read_result, without_weights
+from iqatune.records.result import Protocol, Result, without_weights
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
-from iqatune.runtime.files import check_writable, locked, write_text
+from iqatune.runtime.files import check_writable, write_text
+from iqatune.runtime.locks import Hold, locked
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import problem_of
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, current_protocol, load_table, prepare
 from iqatune.tuning.grid import Cell
-from iqatune.tuning.resume import archive, differences
+from iqatune.tuning.resume import differences, earlier_result
 from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason
 
 Subject = tuple[DataOptions, BackboneOptions, Similarity]
@@ -63,10 +64,10 @@ def run_sweep(
         KeyboardInterrupt: with everything that is done kept.
     """
     check_writable(output, option="output")
-    with locked(output):
+    with locked(output) as hold:
         data_sets = dict.fromkeys(DataOptions.of(cell.run) for cell in cells)
         tables = {data: load_table(data, cache, progress) for data in data_sets}
-        board = _Board(cells, output, show)
+        board = _Board(cells, hold, show)
         work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress)
         try:
             unfinished = _unfinished(cells, work)
@@ -75,7 +76,8 @@ def run_sweep(
                 with _workers(address, jobs, output) as workers:
                     _search(unfinished, work, workers, strict=strict)
         except BaseException:
-            board.write("interrupted")
+            with suppress(InputError):  # on a full disk; what ended the sweep is what its user has to know
+                board.write("interrupted")
             raise
         return board.write("complete")
 
@@ -98,9 +100,9 @@ class _Work:
 class _Board:
     """The state of every cell, in memory, in `sweep.json` and before the user's eyes."""
 
-    def __init__(self, cells: Sequence[Cell], output: Path, show: Show) -> None:
+    def __init__(self, cells: Sequence[Cell], hold: Hold, show: Show) -> None:
         self._states = {cell.place: _state(cell) for cell in cells}
-        self._output = output
+        self._hold = hold
         self._show = show
 
     def running(self, cell: Cell) -> None:
@@ -129,7 +131,8 @@ class _Board:
 
     def write(self, status: Literal["running", "interrupted", "complete"]) -> Sweep:
         sweep = Sweep(status=status, cells=tuple(self._states.values()))
-        write_text(self._output / SWEEP_FILE, sweep.model_dump_json(by_alias=True, indent=2) + "\n")
+        self._hold.check()
+        write_text(self._hold.folder / SWEEP_FILE, sweep.model_dump_json(by_alias=True, indent=2) + "\n")
         self._show(sweep)
         return sweep
 
@@ -156,13 +159,13 @@ def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Subject, list[Cell]]
             earlier = folder.result()
             if earlier is not None and subject not in protocols:
                 protocols[subject] = _protocol(subject, work)
+            if earlier is not None and differences(earlier, cell.run, protocols[subject]):
+                with folder.locked() as owned:
+                    earlier = earlier_result(owned, cell.run, protocols[subject], work.progress)
         except InputError as error:
             work.board.failed(cell, reason(error))
             continue
-        others = differences(earlier, cell.run, protocols[subject]) if earlier is not None else ()
-        if others:
-            archive(folder, others, work.progress)
-        elif earlier is not None and earlier.status == "complete":
+        if earlier is not None and earlier.status == "complete":
             work.board.over(cell, earlier)
             continue
         unfinished[subject].append(cell)
@@ -179,13 +182,10 @@ def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: 
             statistics.users -= 1
             if statistics.users == 0:
                 workers.drop(statistics.shared)
-            if ended.error is not None:
-                board.failed(cell, ended.error)
-                continue
-            try:
-                board.over(cell, read_result(ended.job.folder.result_file))
-            except InputError as error:  # something has changed it since: this cell's trouble, not the sweep's
-                board.failed(cell, reason(error))
+            if ended.result is not None:
+                board.over(cell, ended.result)
+            else:
+                board.failed(cell, str(ended.error))
         board.write("running")
 
     # a subject's statistics are loaded while the last cells of the one before are still searched, and no sooner

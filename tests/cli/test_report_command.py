@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from iqatune.runtime.locks import locked
+
 Run = Callable[..., Any]
 
 
@@ -74,6 +76,33 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     pictured = iqatune("report", runs, "--output", "pictured", "--score", "--images", "--cache-dir", small_cache)
     assert pictured.code == 0, pictured.err
     assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6
+
+
+def test_report_changes_nothing_that_it_reads(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:
+    searching = runs / "csv" / "squeezenet" / "nevergrad-stage-s0"
+    # as a search leaves it while it writes a line, be its record complete or not
+    with (searching / "trials.jsonl").open("a") as file:
+        file.write('{"sample": 6, "tri')
+    record = json.loads((searching / "result.json").read_text())
+    ran = iqatune(
+        "evaluate", *runs.rglob("result.json"), *small_set.options, "--cache-dir", small_cache, "--format", "json"
+    )
+    (runs / "evaluation.json").write_text(ran.out)
+    for status in ("complete", "running"):
+        (searching / "result.json").write_text(json.dumps({**record, "status": status}))
+        before = _files_beside_reports(runs)
+        with locked(runs), locked(searching):
+            for options in ((), ("--score", "--baseline", "psnr", "--cache-dir", small_cache)):
+                for output in (runs / "report", "elsewhere"):
+                    ran = iqatune("report", runs, "--output", output, *options)
+                    assert ran.code == 0, ran.err
+        assert _files_beside_reports(runs) == before
+
+
+def _files_beside_reports(runs: Path) -> dict[Path, tuple[bytes, int]]:
+    """What they hold and when they were changed; the locks are the test's own."""
+    files = [path for path in runs.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files if runs / "report" not in path.parents}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """Moments and similarities against float64 NumPy."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import iqatune
 from iqatune.metric.moments import MOMENTS, centre, moments
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights
@@ -127,3 +132,19 @@ def test_identical_pairs_tie_wherever_they_stand() -> None:
     raw = rng.random(2 * sum(channels))
     weights = Weights(channels, *np.split(raw / raw.sum(), 2))
     assert len(set(distances(moments, weights)[copies])) == 1
+
+
+NO_ROOM = """
+import resource, torch
+from iqatune.statistics.fused_cpu import compared, reference_of
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+images = torch.rand(2, 3, 16, 16)
+print(float((compared(reference_of([images[:1]]), [images[1:]])[0, 1] - images[1].mean((1, 2))).abs().max()) < 1e-6)
+"""
+
+
+def test_the_kernel_is_compiled_though_there_is_no_room_to_keep_it(tmp_path: Path) -> None:
+    variables = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(iqatune.__file__).parents[1])}
+    ran = subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True, env=variables)
+    assert (ran.returncode, ran.stdout) == (0, "True\n"), ran.stderr
+    assert not list(tmp_path.rglob("*.nb?"))

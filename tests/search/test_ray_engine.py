@@ -15,6 +15,7 @@ import pytest
 
 import iqatune
 from iqatune.errors import InputError
+from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
 from iqatune.search.objective import Objective
 from iqatune.search.task import Task
@@ -145,6 +146,29 @@ def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(
     ]
     assert trials[0] == trials[1] == trials[2]
     assert _result("sweep", seed=1)["best"] != _result("sweep")["best"]
+
+
+def test_a_sweep_on_a_cluster_keeps_out_of_a_folder_that_a_search_has(
+    iqatune: Callable[..., Any], two_nodes: str, small_set: Any, small_cache: Path
+) -> None:
+    place = Path("out/csv/squeezenet/random-stage-s0")
+    Path("grid.yaml").write_text(
+        f"datasets: [{{dataset: csv, pairs: {small_set.labels}, better: higher}}]\n"
+        "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"
+        "searchers: random\nsamples: 6\nfolds: 0\n"
+    )
+    sweep = ("sweep", "grid.yaml", "--cache-dir", small_cache, "--output", "out", "--address", two_nodes, "--json")
+    with RunFolder(place).locked():
+        ran = iqatune(*sweep)
+        assert ran.code == 1, ran.err
+        (cell,) = json.loads(ran.out)["cells"]
+        assert cell["error"].startswith(f"{place}: process {os.getpid()} on ")
+        assert [path.name for path in place.iterdir()] == [".lock"]
+    ran = iqatune(*sweep)
+    assert ran.code == 0, ran.err
+    assert len((place / "trials.jsonl").read_text().splitlines()) == 6
+    with RunFolder(place).locked():
+        pass
 
 
 @pytest.mark.parametrize(

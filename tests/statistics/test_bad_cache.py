@@ -363,7 +363,7 @@ def test_a_read_only_cache_that_lacks_something_is_named(
         *warnings, line = ran.stderr.splitlines()
         assert line.startswith(f"iqatune: {says}")
         assert "cannot be written (Permission denied)" in line
-        assert line.endswith("or name another --cache-dir")
+        assert line.endswith("or name another place, and run it again")
         assert all(re.match(rf"warning: {read_only}/(digests|pictures).json: not kept", line) for line in warnings)
     assert _state(read_only) == before
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("result.json"))

@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.result import read_result, sealed
 from iqatune.records.run_folder import RunFolder
-from iqatune.runtime.files import locked
+from iqatune.runtime.locks import locked
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.run import search_prepared
@@ -195,7 +196,8 @@ def test_two_sweeps_do_not_work_in_one_folder(iqatune: Callable[..., Any], grid:
         ran = iqatune("sweep", grid(searchers="random", samples="4"), "--output", "out")
     assert ran.code == 2
     assert ran.last_line == (
-        "iqatune: out: another process is at work in this folder; wait for it, or name another --output"
+        f"iqatune: out: process {os.getpid()} on {socket.gethostname()} is at work in this folder; "
+        "wait for it, or name another --output"
     )
 
 

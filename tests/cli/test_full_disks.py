@@ -1,0 +1,334 @@
+"""Disks that are full, read-only or out of inodes, for every verb that writes.
+
+Exit code 2 and a line that names the file, the old file kept, no half one and nothing temporary left; and once there is
+room, what there would have been without all this.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from safetensors import safe_open
+
+import iqatune as package
+from iqatune.metric.exchange import EXTRA_FILE
+from iqatune.metric.files import HEADER
+
+PAGE = 4096
+SIZES = 8
+RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
+RECORD = "csv/squeezenet/random-stage-s0/result.json"
+
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command that writes.
+
+    Attributes:
+        arguments: with the file or folder that it writes as {place}.
+        place: its name.
+        old: files that were there before, below the place (or the place itself, as "").
+    """
+
+    arguments: str
+    place: str
+    old: tuple[str, ...] = ()
+
+
+VERBS = {
+    "search": Verb(
+        "search {data} {backbone} --searcher random --samples 30 --folds 2 --output {place} --cache-dir {cache}", "runs"
+    ),
+    "sweep": Verb("sweep {grid} --jobs 1 --output {place} --cache-dir {cache}", "runs"),
+    "extract": Verb("extract {data} {backbone} --cache-dir {place}", "cache"),
+    "report": Verb("report {runs} --output {place}", "report", ("report.html", "tables/mine.csv")),
+    "evaluate": Verb("evaluate {record} {data} --by reference --format csv --cache-dir {cache}", "scores.csv"),
+    "safetensors": Verb("export {record} --output {place} --include-backbone", "metric.safetensors", ("",)),
+    "pt2": Verb("export {record} --output {place}", "metric.pt2", ("",)),
+    "onnx": Verb("export {record} --output {place}", "metric.onnx", ("",)),
+    "bench": Verb("bench --quick --backbone squeezenet --output {place}", "bench", ("bench.json",)),
+}
+TO_STDOUT = "evaluate"
+SMALL = ("evaluate", "bench")
+SLOW = {"pt2", "onnx", "bench", "sweep"}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, small_set: Any, small_cache: Path) -> dict[str, str]:
+    """What the verbs read: a search's record among them, whose metric has two stages and is exported quickly."""
+    from iqatune.cli.main import main
+
+    folder = tmp_path_factory.mktemp("inputs")
+    search = ["search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "random", "--samples", "3"]
+    search += ["--folds", "2", "--cache-dir", str(small_cache), "--quiet"]
+    assert main([*search, "--output", str(folder / "runs")]) == 0
+    record = json.loads((folder / "runs" / RECORD).read_text())
+    channels = sum(record["channels"][:2])
+    for name in ("alpha", "beta"):
+        record["best"][name][channels:] = [0.0] * (len(record["best"][name]) - channels)
+    total = sum(record["best"]["alpha"]) + sum(record["best"]["beta"])
+    for name in ("alpha", "beta"):
+        record["best"][name] = [value / total for value in record["best"][name]]
+    (folder / "record.json").write_text(json.dumps(record))
+    (folder / "grid.yaml").write_text(
+        f"datasets: [{{dataset: csv, pairs: '{small_set.labels}', better: higher}}]\n"
+        "backbones: [{backbone: squeezenet, backbone_weights: random}]\nsearchers: random\nsamples: 30\nfolds: 0\n"
+    )
+    return {
+        "data": " ".join(small_set.options),
+        "backbone": " ".join(RANDOM_SQUEEZENET),
+        "cache": str(small_cache),
+        "runs": str(folder / "runs"),
+        "record": str(folder / "record.json"),
+        "grid": str(folder / "grid.yaml"),
+    }
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb that is run, and where it writes."""
+
+    verb: Verb
+    place: Path
+    run: Callable[[], tuple[int, str]]
+
+    def put_old_files(self) -> None:
+        for name in self.verb.old:
+            path = self.place / name if name else self.place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"old")
+
+    @property
+    def old_files(self) -> Files:
+        return {f"{self.place.name}/{name}".rstrip("/"): b"old" for name in self.verb.old}
+
+
+@pytest.fixture
+def command_of(iqatune: Callable[..., Any], inputs: Mapping[str, str]) -> Callable[[str, Path], Command]:
+    """A verb by its name here, that writes into a folder; run, it gives its exit code and the last line on stderr."""
+
+    def make(name: str, folder: Path) -> Command:
+        verb = VERBS[name]
+        place = folder / verb.place
+        arguments = verb.arguments.format(place=place, **inputs).split()
+
+        def run() -> tuple[int, str]:
+            ran = iqatune(*arguments, "--quiet")
+            return ran.code, ran.last_line
+
+        def run_into_file() -> tuple[int, str]:
+            settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+            with place.open("wb") as file:
+                ran = subprocess.run(
+                    [sys.executable, "-m", "iqatune", *arguments], stdout=file, stderr=subprocess.PIPE, env=settings
+                )
+            return ran.returncode, (ran.stderr.decode().splitlines() or [""])[-1]
+
+        return Command(verb, place, run_into_file if name == TO_STDOUT else run)
+
+    return make
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """All files of a folder that a verb may leave there, but for what tells the time."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in (".lock", "filler"):
+            found[str(path.relative_to(folder))] = _timeless(path)
+    return found
+
+
+def _timeless(path: Path) -> bytes:
+    if path.name == "bench.json" and path.read_bytes() != b"old":
+        return json.dumps(sorted(json.loads(path.read_bytes()))).encode()
+    if path.name == "result.json":
+        return json.dumps({**json.loads(path.read_bytes()), "timing": None, "environment": None}).encode()
+    if path.name == "trials.jsonl":
+        lines = [{**json.loads(line), "seconds": 0} for line in path.read_bytes().splitlines()]
+        return json.dumps(lines).encode()
+    if path.name in ("digests.json", "backbones.json"):
+        return b""  # when the images changed, and what they and the CNN are: their names are in the others' names
+    if path.name == "metric.safetensors" and path.read_bytes() != b"old":
+        with safe_open(path, framework="np") as file:
+            return str(file.metadata()[HEADER]).encode()  # with a seal over the tensors
+    if path.suffix == ".pt2" and path.read_bytes() != b"old":
+        with ZipFile(path) as archive:
+            return b"".join(archive.read(name) for name in archive.namelist() if name.endswith(EXTRA_FILE))
+    if path.suffix == ".onnx" and path.read_bytes() != b"old":
+        return path.read_bytes().rpartition(b'{"format":')[2]
+    return path.read_bytes()
+
+
+class Disk:
+    """A file system in memory that holds what one says, and takes no more than one says.
+
+    Making one takes the right to mount; a test that has it not is skipped.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._mount(folder, "-t", "tmpfs", "tmpfs", "-o", "size=64m")
+
+    def remount(self, options: str) -> None:
+        self._mount(self.folder, "-o", f"remount,{options}")
+
+    @property
+    def used(self) -> int:
+        """Bytes."""
+        status = os.statvfs(self.folder)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
+
+    @property
+    def inodes(self) -> int:
+        """Files and folders."""
+        status = os.statvfs(self.folder)
+        return status.f_files - status.f_ffree
+
+    @staticmethod
+    def _mount(folder: Path, *options: str) -> None:
+        try:
+            subprocess.run(["mount", *options, str(folder)], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("needs the right to mount a file system")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """An empty disk with room."""
+    made = Disk(tmp_path / "disk")
+    yield made
+    subprocess.run(["umount", "--lazy", str(made.folder)], check=True)
+
+
+@contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses what would make a file larger."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _refused(command: Command, folder: Path) -> None:
+    """It ends with 2, names a file in the folder, and leaves the old ones, no half ones and nothing temporary."""
+    before = _content(folder)
+    code, line = command.run()
+    assert code == 2, line
+    if command.verb is VERBS[TO_STDOUT]:
+        assert line.startswith("iqatune: stdout: ")
+        return
+    assert line.startswith("iqatune: ")
+    assert str(folder) in line.split(": cannot be ")[0]
+    found = _content(folder)
+    assert not [name for name in found if ".iqatune-" in name or ".shared-" in name]
+    assert {name: found[name] for name in before} == before
+    if command.verb.arguments.startswith(("report", "export", "bench")):
+        assert found == before
+
+
+def _succeeds(command: Command) -> None:
+    code, line = command.run()
+    assert code == 0, line
+
+
+def _written(folder: Path) -> dict[str, bytes]:
+    """All files but old ones that are not a verb's own."""
+    return {name: data for name, data in _content(folder).items() if data != b"old"}
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name not in SLOW])
+def test_a_file_that_may_not_grow(name: str, command_of: Callable[[str, Path], Command], tmp_path: Path) -> None:
+    full, whole = tmp_path / "full", tmp_path / "whole"
+    full.mkdir()
+    whole.mkdir()
+    command = command_of(name, full)
+    command.put_old_files()
+    with _files_of_at_most(100 if name == TO_STDOUT else 700):  # where the rest of what is printed has room
+        _refused(command, full)
+    _succeeds(command)
+    _succeeds(command_of(name, whole))
+    assert _written(full) == _content(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_file_that_may_not_grow_to_its_size(
+    name: str, command_of: Callable[[str, Path], Command], tmp_path: Path
+) -> None:
+    full, whole = tmp_path / "full", tmp_path / "whole"
+    full.mkdir()
+    whole.mkdir()
+    command = command_of(name, full)
+    command.put_old_files()
+    _succeeds(command_of(name, whole))
+    (size,) = (path.stat().st_size for path in whole.rglob("*.*"))
+    sizes = range(SIZES) if name != "bench" else (SIZES - 1,)  # it takes long, and writes once
+    for eighths in sizes:
+        with _files_of_at_most(size * eighths // SIZES):
+            _refused(command, full)
+    _succeeds(command)
+    assert _written(full) == _content(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in VERBS if name not in SMALL])
+def test_a_full_disk(name: str, command_of: Callable[[str, Path], Command], disk: Disk, tmp_path: Path) -> None:
+    full, whole = disk.folder / "full", disk.folder / "whole"
+    full.mkdir()
+    whole.mkdir()
+    empty = disk.used
+    _succeeds(command_of(name, whole))
+    expected, needed = _content(whole), (disk.used - empty) // PAGE
+    shutil.rmtree(whole)
+    assert needed >= SIZES
+    command = command_of(name, full)
+    command.put_old_files()
+    (disk.folder / "filler").write_bytes(b"x")  # no size stands for no limit
+    used = disk.used
+    for eighths in range(SIZES):
+        disk.remount(f"size={used + needed * eighths // SIZES * PAGE}")
+        _refused(command, full)
+    disk.remount(f"size={disk.used + 4 * needed * PAGE}")
+    _succeeds(command)
+    assert _written(full) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name not in {*SLOW, TO_STDOUT}])
+def test_a_disk_without_inodes(name: str, command_of: Callable[[str, Path], Command], disk: Disk) -> None:
+    command = command_of(name, disk.folder)
+    command.put_old_files()
+    for free in (0,) if "" in command.verb.old else (0, 1, 2):
+        disk.remount(f"nr_inodes={disk.inodes + free}")
+        _refused(command, disk.folder)
+    disk.remount("nr_inodes=10000")
+    _succeeds(command)
+
+
+@pytest.mark.parametrize("name", [name for name in VERBS if name != TO_STDOUT])
+def test_a_disk_that_is_read_only(name: str, command_of: Callable[[str, Path], Command], disk: Disk) -> None:
+    command = command_of(name, disk.folder)
+    command.put_old_files()
+    command.place.parent.mkdir(exist_ok=True)
+    if command.verb.place in ("cache",):
+        command.place.mkdir()
+    disk.remount("ro")
+    code, line = command.run()
+    assert code == 2
+    assert str(disk.folder) in line
+    assert "Read-only file system" in line
+    assert _content(disk.folder) == command.old_files

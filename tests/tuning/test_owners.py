@@ -1,0 +1,119 @@
+"""A run's folder has one owner: searches and sweeps keep out of each other's files."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import iqatune as package
+
+RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
+PLACE = Path("csv/squeezenet/bayesopt-stage-s0")
+SAMPLES = 2000  # more than it comes to
+
+
+@pytest.fixture
+def grid(small_set: Any) -> Callable[[int], Path]:
+    """Write grid.yaml with one cell: a search by bayesopt, of so many samples."""
+
+    def write(samples: int) -> Path:
+        path = Path("grid.yaml").absolute()
+        path.write_text(
+            f"datasets: [{{dataset: csv, pairs: '{small_set.labels}', better: higher}}]\n"
+            "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"
+            f"searchers: bayesopt\nsamples: {samples}\nfolds: 0\n"
+        )
+        return path
+
+    return write
+
+
+@pytest.fixture
+def start(small_cache: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Start `iqatune ARGUMENTS...` and wait until it has written some trials into the cell's folder."""
+    processes = []
+
+    def run(*arguments: object) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "iqatune", *map(str, arguments), "--cache-dir", str(small_cache), "--quiet"]
+        settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
+        processes.append(process)
+        deadline = time.monotonic() + 120
+        while _lines() < 3:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def _lines() -> int:
+    trials = "out" / PLACE / "trials.jsonl"
+    return trials.read_bytes().count(b"\n") if trials.exists() else 0
+
+
+@pytest.fixture
+def search(small_set: Any) -> tuple[object, ...]:
+    """The search of the grid's cell."""
+    return ("search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "bayesopt", "--folds", 0)
+
+
+def _ends_as_nothing_had_been(process: "subprocess.Popen[str]") -> None:
+    """Interrupt it: it has written one trial after another, and into these files alone."""
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    lines = ("out" / PLACE / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line)["sample"] for line in lines] == list(range(len(lines)))
+    assert {path.name for path in ("out" / PLACE).iterdir()} == {".lock", "result.json", "trials.jsonl"}
+
+
+def test_a_sweep_leaves_a_running_search_alone(
+    iqatune: Callable[..., Any], start: Callable[..., Any], grid: Callable[[int], Path], search: Any, small_cache: Path
+) -> None:
+    searching = start(*search, "--samples", SAMPLES, "--output", "out")
+    # of the same run as the search, which it could not continue, and of another one, whose files it would move
+    for samples in (SAMPLES, 12):
+        ran = iqatune("sweep", grid(samples), "--output", "out", "--cache-dir", small_cache, "--jobs", 1, "--json")
+        assert ran.code == 1, ran.err
+        (cell,) = json.loads(ran.out)["cells"]
+        assert cell["state"] == "failed"
+        assert cell["error"].startswith(f"{'out' / PLACE}: process {searching.pid} on ")
+    _ends_as_nothing_had_been(searching)
+
+
+def test_a_search_leaves_a_running_sweep_alone(
+    iqatune: Callable[..., Any], start: Callable[..., Any], grid: Callable[[int], Path], search: Any, small_cache: Path
+) -> None:
+    sweeping = start("sweep", grid(SAMPLES), "--output", "out", "--jobs", 1)
+    for samples in (SAMPLES, 12):
+        ran = iqatune(*search, "--samples", samples, "--output", "out", "--cache-dir", small_cache)
+        assert ran.code == 2
+        assert ran.last_line.startswith(f"iqatune: {'out' / PLACE}: process ")
+        assert ran.last_line.endswith("is at work in this folder; wait for it, or name another --output")
+    _ends_as_nothing_had_been(sweeping)
+
+
+def test_a_search_whose_folder_was_taken_away_ends(
+    start: Callable[..., Any], iqatune: Callable[..., Any], search: Any, small_cache: Path
+) -> None:
+    searching = start(*search, "--samples", SAMPLES, "--output", "out")
+    shutil.rmtree("out" / PLACE)
+    _, error = searching.communicate(timeout=60)
+    assert searching.returncode == 2
+    assert error.startswith(f"iqatune: {'out' / PLACE}: was removed or replaced while this process was at work")
+    again = iqatune(*search, "--samples", 12, "--output", "out", "--cache-dir", small_cache)
+    assert again.code == 0, again.err
+    assert _lines() == 12
