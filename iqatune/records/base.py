@@ -1,12 +1,18 @@
 """What every record is made of."""
 
+import json
 import math
 import os
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError
 
+from iqatune.escape import encodable
 from iqatune.runtime.files import expand_home
+
+_UNDECODABLE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _nan_from_null(value: Any) -> Any:
@@ -28,6 +34,47 @@ PathText = Annotated[str, BeforeValidator(_text_of_path)]
 
 
 class Model(BaseModel):
-    """Immutable, and strict about what it holds."""
+    """Immutable, and strict about what it holds.
+
+    Its JSON is UTF-8 whatever names it holds: a byte of a file name that is no UTF-8, which Python holds as half a pair
+    of surrogates, is written as JSON's escape for it (`\\udce9`), and read again as that byte.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
+
+    def model_dump_json(self, *, indent: int | None = None, **settings: Any) -> str:
+        """The JSON; pydantic itself writes no such names."""
+        try:
+            return super().model_dump_json(indent=indent, **settings)
+        except PydanticSerializationError:
+            content = _json_numbers(self.model_dump(mode="json", **settings))
+            separators = (",", ":") if indent is None else None
+            return encodable(json.dumps(content, ensure_ascii=False, indent=indent, separators=separators))
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **settings: Any) -> Self:
+        """The model; pydantic itself reads no such names."""
+        try:
+            return super().model_validate_json(json_data, **settings)
+        except ValidationError as error:
+            text = json_data.encode("utf-8", "surrogatepass") if isinstance(json_data, str) else bytes(json_data)
+            if error.errors()[0]["type"] != "json_invalid" or _UNDECODABLE.search(text) is None:
+                raise
+            try:
+                content = json.loads(text, parse_constant=_no_json)
+            except (ValueError, RecursionError):
+                raise error from None
+            return cls.model_validate(content, **settings)
+
+
+def _json_numbers(value: Any) -> Any:
+    """A value whose numbers are all of JSON: null in place of NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: _json_numbers(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_json_numbers(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _no_json(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")

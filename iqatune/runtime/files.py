@@ -1,12 +1,11 @@
-"""Files: written whole or not at all, hashed, read as YAML; and folders that one process has to itself."""
+"""Files: written whole or not at all, hashed; and folders that one process has to itself."""
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -35,9 +34,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, whole or not at all; what is none (bytes of file names) as escapes."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -112,43 +111,3 @@ def _umask() -> int:
 def expand_home(text: str) -> str:
     """A text whose ~ is the user's own folder, as a shell would have it; any other text as it is."""
     return str(Path(text).expanduser()) if text.startswith("~/") else text
-
-
-def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
-    """The mapping that a YAML file holds.
-
-    Args:
-        name: what an error calls the file.
-        wanted: what the mapping should hold, with an example.
-
-    Raises:
-        InputError: when the file cannot be read, is not YAML, or holds something else than a mapping.
-    """
-    import yaml  # here, not above: only grids and settings need it
-
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _without_doubles())
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # the second for bytes that are no text, and a 13th month
-        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{name}: must hold {wanted}")
-    return content
-
-
-def _without_doubles() -> type[Any]:
-    """A loader of plain YAML that refuses a key given twice: which of its values counts would be a guess."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        # yaml calls it, by place
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            doubled = [key for place, key in enumerate(keys) if key in keys[:place]]
-            if doubled:
-                raise yaml.constructor.ConstructorError(None, None, f"'{doubled[0]}' is given twice", node.start_mark)
-            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-            return mapping
-
-    return Loader
