@@ -34,11 +34,15 @@ def visible(text: str) -> str:
     return "".join(_escaped(letter) if _is_hidden(letter) else letter for letter in text)
 
 
-def visible_json(text: str) -> str:
-    """A JSON document on one line, whose hidden characters are written as JSON's own escapes: it means the same."""
-    if text.isprintable():
-        return text
-    return "".join(json.dumps(letter)[1:-1] if _is_hidden(letter) else letter for letter in text)
+def visible_json(text: str, encoding: str) -> str:
+    """A JSON document on one line for a terminal: it means the same.
+
+    Hidden characters are written as JSON's own escapes, and so is what the terminal's encoding lacks.
+    """
+    seen = "".join(_json_escape(letter) if _is_hidden(letter) else letter for letter in text)
+    if _fits(seen, encoding):
+        return seen
+    return "".join(letter if _fits(letter, encoding) else _json_escape(letter) for letter in seen)
 
 
 def encodable(text: str) -> str:
@@ -74,6 +78,18 @@ def _behind_backslash(match: re.Match[str]) -> str:
 
 def _is_hidden(letter: str) -> bool:
     return unicodedata.category(letter) in _HIDDEN and letter not in _JOINERS
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
 
 
 def _escaped(letter: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.escape import csv_cell
 from iqatune.evaluation.agreement import FEWEST_PAIRS, confidence, correlation
 from iqatune.evaluation.compare import tied_with_best
 from iqatune.metric.similarity import Similarity
@@ -212,10 +213,11 @@ def as_csv(evaluation: Evaluation) -> str:
         names += [evaluation.dataset, str(evaluation.simulated).lower()]
         bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
         figures = [metric.srcc, metric.krcc, metric.plcc]
-        writer.writerow([*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best])
+        whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best]
+        writer.writerow(map(csv_cell, whole))
         for group in metric.groups:
             figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow([*names, group.group, group.pairs, *figures, "", "", ""])
+            writer.writerow(map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", ""]))
     return text.getvalue()
 
 
