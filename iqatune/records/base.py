@@ -26,6 +26,8 @@ Number = Annotated[float, BeforeValidator(_nan_from_null)]
 
 def _text_of_path(value: Any) -> Any:
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, str) and "\0" in text:
+        raise ValueError("no path holds a NUL character")
     return expand_home(text) if isinstance(text, str) else text
 
 
