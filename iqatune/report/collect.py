@@ -271,7 +271,7 @@ def _other_documents(folder: Path) -> Iterator[tuple[Path, object]]:
             yield path, json.loads(path.read_bytes())
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the second for lists within lists without end
             raise InputError(f"{path}: not JSON ({error}); mend or remove it") from error
 
 

@@ -6,9 +6,17 @@ from pathlib import Path
 
 from iqatune.escape import visible
 
+HARMLESS = (
+    # the file is refused in a line that says so
+    ".* looks like a TorchScript archive",
+)
+"""Beginnings of messages that no user has to know."""
+
 
 def plain_warnings() -> None:
-    """From now on, warnings come as a line on stderr, as those of this package do."""
+    """From now on, warnings of this process come as a line on stderr, as those of this package do."""
+    for message in HARMLESS:
+        warnings.filterwarnings("ignore", message)
     warnings.showwarning = _show  # type: ignore[assignment] # what Python passes besides is of no use in one line
 
 

@@ -217,3 +217,36 @@ def test_a_number_is_what_it_looks_like(
     assert ran.code == 2, ran.err
     assert f"'{number}'" in ran.last_line
     assert "no whole number" in ran.last_line
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
+def test_warnings_of_libraries_show_no_source(small_set: Any, tmp_path: Path) -> None:
+    import torch
+
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "scripted.pt"))  # type: ignore[no-untyped-call]
+    data = shlex.join(small_set.options)
+    ran = typed(
+        f"iqatune search {data} --backbone squeezenet --backbone-weights '{tmp_path}/scripted.pt' --searcher random "
+        f"--cache-dir '{tmp_path}/cache' --output '{tmp_path}/runs' --quiet"
+    )
+    lines = ran.stderr.decode().splitlines()
+    assert ran.returncode == 2
+    assert len(lines) == 1
+    assert "scripted.pt: not a readable file of tensors" in lines[0]
+
+
+def test_a_warning_is_one_plain_line() -> None:
+    code = (
+        "import warnings; from iqatune.runtime.python_warnings import plain_warnings; plain_warnings(); "
+        "warnings.warn('two\\nlines \\x1b[31m')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stderr == "warning: <string>: two lines \\x1b[31m\n"
+
+
+def test_json_without_end_beside_records(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> None:
+    assert iqatune("search", *small_set.options, *SEARCH, "--cache-dir", small_cache).code == 0
+    Path("runs/deep.json").write_text("[" * 100_000)
+    ran = iqatune("report", "runs")
+    assert ran.code == 2
+    assert "deep.json: not JSON" in ran.last_line
