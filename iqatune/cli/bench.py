@@ -7,6 +7,7 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import config_option, debug_option, json_option, machine_options, option, quiet_option
 from iqatune.cli.progress import console_progress
+from iqatune.cli.terminal import print_line
 from iqatune.errors import InputError
 from iqatune.records.bench import BENCH_FILE, Bench
 from iqatune.records.vocabulary import Precision
@@ -74,6 +75,6 @@ def command(
 
     def table(document: Bench) -> None:
         print_bench(document)
-        print(f"Record: {output / BENCH_FILE}")
+        print_line(f"Record: {output / BENCH_FILE}")
 
     emit(bench, form_of(as_json=as_json), table=table)

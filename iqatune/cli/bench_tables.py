@@ -1,6 +1,6 @@
 """The tables of a bench, for people."""
 
-from iqatune.cli.terminal import print_table
+from iqatune.cli.terminal import print_line, print_table
 from iqatune.records.bench import BackboneBench, Bench, Spread
 
 
@@ -78,7 +78,7 @@ def _print_objective(bench: Bench) -> None:
     print_table("the objective", ("space", "way", "samples a second"), rows, left=2)
     if bench.ray is not None:
         ray = bench.ray
-        print(
+        print_line(
             f"{ray.samples} random samples: {ray.tuner_seconds:.1f} s by ray.tune.Tuner at its defaults, "
             f"{ray.iqatune_seconds:.3f} s here."
         )

@@ -1,8 +1,10 @@
 """What a verb prints on stdout: a table for people, one JSON object, or CSV."""
 
+import sys
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+from iqatune.escape import visible_json
 from iqatune.records.base import Model
 
 Document = TypeVar("Document", bound=Model)
@@ -29,7 +31,7 @@ def emit(
         csv: its text as CSV, where the verb has that form.
     """
     if form == "json":
-        print(document.model_dump_json(by_alias=True))
+        print(visible_json(document.model_dump_json(by_alias=True), sys.stdout.encoding or "utf-8"))
     elif form == "csv" and csv is not None:
         print(csv(document), end="")
     else:

@@ -15,6 +15,7 @@ from iqatune.cli.options import (
     quiet_option,
 )
 from iqatune.cli.progress import console_progress
+from iqatune.cli.terminal import print_line
 from iqatune.errors import InputError
 from iqatune.records.export import Header
 
@@ -74,6 +75,6 @@ def command(
         header = (save_program if output.suffix == ".pt2" else save_onnx)(metric, output)
 
     def table(document: Header) -> None:
-        print(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone.name}")
+        print_line(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone.name}")
 
     emit(header, form_of(as_json=as_json), table=table)

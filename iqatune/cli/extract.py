@@ -15,6 +15,7 @@ from iqatune.cli.options import (
     quiet_option,
 )
 from iqatune.cli.progress import console_progress
+from iqatune.cli.terminal import print_line
 from iqatune.records.options import BackboneOptions, DataOptions
 
 EPILOG = """\b
@@ -55,7 +56,7 @@ def command(
 
     def table(document: Extraction) -> None:
         references = document.protocol.references
-        print(
+        print_line(
             f"{data.dataset}, {backbone.backbone}: {document.pairs} pairs of {references} references; "
             f"{document.computed} computed, {document.pairs - document.computed} from the cache, "
             f"{document.seconds:.1f} s"

@@ -10,8 +10,9 @@ from typing import Any
 
 from iqatune.cli.progress import console_progress
 from iqatune.cli.tables import SIMULATED
-from iqatune.cli.terminal import print_table
+from iqatune.cli.terminal import add_rows, print_line, print_table, tell
 from iqatune.errors import as_flags
+from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
@@ -36,11 +37,11 @@ def print_sweep(sweep: Sweep) -> None:
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
     print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
-    print(NOTE)
+    print_line(NOTE)
     if any(cell.simulated for cell in sweep.cells):
-        print(SIMULATED)
+        print_line(SIMULATED)
     for cell in sweep.failed:
-        print(f"failed: {cell.folder}: {cell.error}")
+        print_line(f"failed: {cell.folder}: {cell.error}")
 
 
 def grid(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
@@ -83,7 +84,7 @@ def _lines() -> Show:
         for number, cell in enumerate(new, start=finished + 1):
             seen[cell.folder] = cell.state
             told = f"failed: {cell.error}" if cell.state == "failed" else _told(cell)
-            print(f"{number}/{len(sweep.cells)} {cell.folder}: {told}", file=sys.stderr, flush=True)
+            tell(f"{number}/{len(sweep.cells)} {cell.folder}: {told}")
 
     return show
 
@@ -99,7 +100,7 @@ def _live() -> Iterator[tuple[Progress, Show]]:
     from rich.live import Live
     from rich.table import Table
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     # the table that stays is the one that print_sweep prints
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         shown: dict[str, Any] = {"table": "", "doing": ""}
@@ -110,9 +111,8 @@ def _live() -> Iterator[tuple[Progress, Show]]:
 
         def show(sweep: Sweep) -> None:
             columns, rows = grid(sweep)
-            table = Table(*columns)
-            for row in rows:
-                table.add_row(*row)
+            table = Table(*map(visible, columns))
+            add_rows(table, rows)
             update(table=table)
 
         yield _AboveTable(live.console.print, lambda line: update(doing=line)), show
@@ -128,11 +128,11 @@ class _AboveTable(Progress):
 
     def say(self, line: str) -> None:
         """A line above the table."""
-        self._line(as_flags(line))
+        self._line(visible(as_flags(line)))
 
     def warn(self, line: str) -> None:
         """A line above the table."""
-        self._line(as_flags(f"warning: {line}"))
+        self._line(visible(as_flags(f"warning: {line}")))
 
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
@@ -142,7 +142,7 @@ class _AboveTable(Progress):
         def advance(count: int) -> None:
             nonlocal counted
             counted += count
-            self._doing(f"{title}: {counted}/{total} {unit}")
+            self._doing(visible(f"{title}: {counted}/{total} {unit}"))
 
         yield advance
         self._doing("")

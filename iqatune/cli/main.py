@@ -10,12 +10,15 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
+from iqatune.cli.terminal import prepare_streams, tell
+from iqatune.cli.variables import warnings_of_unknown
 from iqatune.errors import InputError, did_you_mean
 from iqatune.runtime.memory import prepare_memory
+from iqatune.runtime.python_warnings import plain_warnings
 from iqatune.version import __version__
 
 BAD_INPUT = 2
@@ -54,9 +57,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"iqatune.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
+        return _command(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,6 +69,11 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
+
+
+def _command(verb: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"iqatune.cli.{verb}").command
+    return command
 
 
 @click.group(cls=Verbs, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
+        for line in warnings_of_unknown(os.environ, _commands(arguments)):
+            tell(f"warning: {line}")
         code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
@@ -106,10 +114,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             _leave_stdout()
         return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug=debug)
+    except MemoryError:
+        return _fail("there is not enough memory for this; free some, or give less at once", BAD_INPUT, debug=debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
         return _fail(line, DEFECT, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _commands(arguments: Sequence[str]) -> Iterator[click.Command]:
+    """The commands of all verbs, that of the verb named first; each is imported when it is its turn."""
+    for verb in sorted(VERBS, key=lambda verb: verb not in arguments):
+        yield _command(verb)
 
 
 def _leave_stdout() -> None:
@@ -129,7 +145,7 @@ def _one_line(error: click.ClickException) -> str:
 def _fail(line: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"iqatune: {line}", file=sys.stderr, flush=True)
+    tell(f"iqatune: {line}")
     return code
 
 
@@ -147,6 +163,9 @@ def script() -> None:
     # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_memory()
+    plain_warnings()
+    if not prepare_streams():
+        sys.exit(_fail("stdout: is closed; send it to a file, or to /dev/null", BAD_INPUT, debug=False))
     sys.exit(main())
 
 

@@ -4,6 +4,7 @@ A group of options that one model holds is handed to its verb as that model; cho
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from types import UnionType
@@ -12,9 +13,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 from click.core import ParameterSource
 
+from iqatune.datasets.numbers import whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
-from iqatune.runtime.files import expand_home, read_yaml
+from iqatune.runtime.files import expand_home
+from iqatune.runtime.yaml_files import read_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -45,7 +48,7 @@ def option_of(model: type[Options], name: str, **settings: Any) -> Decorator[Any
     else:
         found["default"] = field.default
         if isinstance(field.default, int):
-            found["type"] = int
+            found["type"] = Whole()
     return option(name, **{**found, **settings})
 
 
@@ -90,12 +93,32 @@ def _choices(annotation: Any) -> list[str] | None:
     return list(get_args(annotation)) if get_origin(annotation) is Literal else None
 
 
+class Whole(click.ParamType[int]):
+    """A whole number that is what it looks like: Python itself reads 5_0 as 50, and digits of every script."""
+
+    name = "integer"
+
+    def __init__(self, minimum: int | None = None) -> None:
+        self._minimum = minimum
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; click tells the user where there is none."""
+        try:
+            number = whole_number(str(value))
+        except ValueError:
+            self.fail(f"'{value}' is no whole number", param, ctx)
+        if self._minimum is not None and number < self._minimum:
+            self.fail(f"{number} is too small; give {self._minimum} or more", param, ctx)
+        return number
+
+
 def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
     """The callback of `--resize`."""
     if value == "none":
         return None
-    if value.isascii() and value.isdecimal() and int(value) > 0:
-        return int(value)
+    with suppress(ValueError):
+        if (side := whole_number(value)) > 0:
+            return side
     raise InputError(f"--resize {value}: give the short side in pixels, as 256, or none")
 
 
@@ -110,8 +133,11 @@ def _from_config(context: click.Context, _parameter: click.Parameter, path: Path
             raise InputError(f"--config {path}: unknown key '{key}'; {did_you_mean(str(key), list(known))}")
         if value is None and known[name].callback is None:
             continue  # nothing was given
-        many = value if isinstance(value, list) else [value]
-        defaults[str(known[name].name)] = [_text(item) for item in many] if known[name].multiple else _text(value)
+        many = value if isinstance(value, list) and known[name].multiple else [value]
+        if any(isinstance(item, list | dict) for item in many):
+            raise InputError(f"--config {path}: '{key}' takes a value, and this is a list or a mapping; give one")
+        texts = [_text(item) for item in many]
+        defaults[str(known[name].name)] = texts if known[name].multiple else texts[0]
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
@@ -122,11 +148,9 @@ def _by_long_name(command: click.Command) -> Iterator[tuple[str, click.Option]]:
                 yield name.removeprefix("--"), parameter
 
 
-def _text(value: Any) -> Any:
-    """A value as the command line would have it: text, but for flags, and ~ the user's own folder."""
-    if isinstance(value, bool):
-        return value
-    return "none" if value is None else expand_home(str(value))
+def _text(value: str | None) -> str:
+    """A value as the command line would have it, ~ the user's own folder."""
+    return "none" if value is None else expand_home(value)
 
 
 def refuse_without(needed: str, names: Sequence[str]) -> None:

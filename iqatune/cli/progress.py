@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from iqatune.cli.terminal import tell
 from iqatune.errors import as_flags
+from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
 
 LINE_EVERY_S = 5.0
@@ -47,14 +49,14 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
 
     started = time.monotonic()
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with RichProgress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=total, completed=done, rate="")
+        task = progress.add_task(visible(title), total=total, completed=done, rate="")
         new = 0
 
         def advance(count: int) -> None:
@@ -90,4 +92,4 @@ def _rate(count: int, seconds: float, unit: str) -> str:
 
 
 def _print(line: str) -> None:
-    print(as_flags(line), file=sys.stderr, flush=True)
+    tell(as_flags(line))

@@ -18,6 +18,7 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
+from iqatune.cli.terminal import print_line
 from iqatune.records.options import DataOptions
 
 EPILOG = """\b
@@ -83,4 +84,5 @@ def command(
         cache = open_cache(cache_dir)
         machine = Machine(device=device, backbone_weights=backbone_weights, cache=cache, progress=progress)
         scoring = Scoring(data=data, every=every, baselines=baselines, images=images, machine=machine)
-    print(write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force))
+    page = write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force)
+    print_line(str(page))

@@ -8,6 +8,7 @@ from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
     DEVICES,
+    Whole,
     cache_option,
     config_option,
     debug_option,
@@ -16,6 +17,7 @@ from iqatune.cli.options import (
     quiet_option,
     runs_option,
 )
+from iqatune.cli.terminal import print_line
 from iqatune.records.sweep import SWEEP_FILE, Sweep
 
 EPILOG = """\b
@@ -29,7 +31,7 @@ Examples:
 @click.command("sweep", epilog=EPILOG)
 @click.argument("grid", type=click.Path(path_type=Path), metavar="GRID.yaml")
 @option("--address", metavar="ADDR", help="A running Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")
-@option("--jobs", type=click.IntRange(min=1), help="Runs side by side  [default: the number of processors].")
+@option("--jobs", type=Whole(minimum=1), help="Runs side by side  [default: the number of processors].")
 @option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs, if the grid does not say.")
 @option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
 @cache_option
@@ -69,7 +71,7 @@ def command(
 
     def table(document: Sweep) -> None:
         print_sweep(document)
-        print(f"Record: {output / SWEEP_FILE}")
+        print_line(f"Record: {output / SWEEP_FILE}")
 
     emit(sweep, form_of(as_json=as_json), table=table)
     return ANSWER_IS_NO if sweep.failed else 0

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from iqatune.cli.terminal import figure, interval, print_table
+from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
@@ -45,14 +45,14 @@ def print_search(result: Result, folder: RunFolder) -> None:
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
         print_table("where the weight sits, by stage", ("", *stages), shares)
     if held_out is not None:
-        print(
+        print_line(
             f"Tuned minus held-out: {held_out.optimism:+.4f} over {held_out.folds} folds by reference. "
             "Quote the held-out figure."
         )
-    print(f"Samples: {_how(result)}.")
+    print_line(f"Samples: {_how(result)}.")
     if protocol.simulated:
-        print(SIMULATED)
-    print(f"Record: {folder.result_file}")
+        print_line(SIMULATED)
+    print_line(f"Record: {folder.result_file}")
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -74,12 +74,12 @@ def print_evaluation(evaluation: Evaluation) -> None:
     columns = ("metric", "tuned on", "SRCC", "95%", "KRCC", "95%", "PLCC", "95%")
     print_table(f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references", columns, rows, left=2)
     if len(evaluation.results) > 1:
-        print("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
+        print_line("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
     for difference in protocol_differences(evaluation):
-        print(difference)
+        print_line(difference)
     for metric in evaluation.results:
         if metric.forced is not None:
-            print(f"! {metric.file}: {metric.forced}")
+            print_line(f"! {metric.file}: {metric.forced}")
     for metric in evaluation.results:
         if metric.groups:
             groups = [
@@ -90,7 +90,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
                 f"{metric.file} by {evaluation.by}", (str(evaluation.by), "pairs", "SRCC", "KRCC", "PLCC"), groups
             )
     if evaluation.simulated:
-        print(SIMULATED)
+        print_line(SIMULATED)
 
 
 def print_replay(replay: Replay) -> None:
@@ -104,11 +104,11 @@ def print_replay(replay: Replay) -> None:
     if rows:
         print_table(replay.file, ("figure", "recorded", "recomputed", ""), rows)
     for change in replay.changed:
-        print(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
+        print_line(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
     for note in replay.notes:
-        print(f"{note[0].upper()}{note[1:]}.")
+        print_line(f"{note[0].upper()}{note[1:]}.")
     same = len(replay.figures) - len(different)
-    print(f"{same} of {len(replay.figures)} figures are as recorded.")
+    print_line(f"{same} of {len(replay.figures)} figures are as recorded.")
 
 
 def print_distances(distances: Distances) -> None:
@@ -134,7 +134,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     ]
     print_table("doctor", ("what", "check", "result", "finding"), rows, left=4)
     counts = Counter(finding.level for finding in diagnosis.findings)
-    print(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
+    print_line(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:

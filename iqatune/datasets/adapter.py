@@ -3,9 +3,9 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from iqatune.datasets.files import FileFinder
@@ -17,6 +17,12 @@ from iqatune.records.vocabulary import Better
 from iqatune.runtime.files import sha256_of_file
 
 MINIMUM_PAIRS = 3
+
+LARGEST_SCORE = 1e100
+"""Of either sign. Correlations take squares of scores, which have to be numbers as well."""
+
+LONGEST_LINE = 2**20
+"""Characters; a row of a label file has hundreds. A file of one endless line would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +154,18 @@ def chosen_label(options: DataOptions, info: DatasetInfo) -> str:
     )
 
 
-def read_text(path: Path) -> str:
-    """A label file's text.
+def lines_of(path: Path) -> Iterator[str]:
+    """A label file's lines, read one by one.
 
     Raises:
-        InputError: when it cannot be read as UTF-8 text.
+        InputError: when it cannot be read as UTF-8 text, or a line is longer than a label file's can be.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), ""), start=1):
+                if len(line) > LONGEST_LINE:
+                    raise InputError(f"{path}: line {number} has over {LONGEST_LINE} characters; give a list of images")
+                yield line
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable UTF-8 text file ({error})") from error
 
@@ -175,6 +185,10 @@ def parse_score(value: object, path: Path, where: str) -> float:
         raise InputError(f"{path}: {where} has the score '{text}', which is no number; correct it") from error
     if not math.isfinite(score):
         raise InputError(f"{path}: {where} has the score {text}; correct it or remove the entry")
+    if abs(score) > LARGEST_SCORE:
+        raise InputError(
+            f"{path}: {where} has the score {text}, beyond {LARGEST_SCORE:g}; correct it or remove the entry"
+        )
     return score
 
 

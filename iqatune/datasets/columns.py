@@ -1,12 +1,11 @@
 """CSV files by the names of their columns."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from iqatune.datasets.adapter import read_text
+from iqatune.datasets.adapter import lines_of
 from iqatune.errors import InputError
 
 
@@ -18,7 +17,7 @@ def read_columns(path: Path, required: Sequence[str]) -> list[tuple[str, dict[st
     Raises:
         InputError: for a file that is no text, a missing or doubled column, or a row with too many cells.
     """
-    reader = csv.reader(io.StringIO(read_text(path)), skipinitialspace=True)
+    reader = csv.reader(lines_of(path), skipinitialspace=True)
     rows: list[tuple[str, dict[str, str]]] = []
     try:
         header = [name.strip().lower() for name in next(reader, [])]

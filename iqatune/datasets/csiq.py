@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
 from iqatune.errors import InputError
@@ -31,6 +31,12 @@ COUNTS: dict[tuple[str, int | None], int] = {
     **{(distortion, level): 30 for distortion in set(DISTORTIONS.values()) - {"contrast"} for level in range(1, 6)},
     **dict(zip((("contrast", level) for level in range(1, 5)), (30, 30, 30, 26), strict=True)),
 }
+
+LARGEST = 64 * 2**20
+"""Bytes of all parts of the workbook, decompressed; the set's own takes less than one MiB."""
+
+MOST_ROWS, MOST_COLUMNS = 10_000, 100
+"""The set's own sheet has 870 and 9. A few bytes can name a cell a million rows down, and all before it count."""
 
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, SyntaxError, BadZipFile, zlib.error)
 """What openpyxl raises for truncated files and other formats (damaged XML is a SyntaxError)."""
@@ -89,10 +95,21 @@ def _rows(path: Path) -> Iterable[tuple[Any, ...]]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        with ZipFile(path) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+        if size > LARGEST:
+            raise InputError(
+                f"{path}: holds {size / 2**20:.0f} MiB, far more than 866 scores; restore the set's own file"
+            )
         with closing(load_workbook(path, read_only=True, data_only=True)) as workbook:
             if SHEET not in workbook.sheetnames:
                 raise InputError(f"{path}: no sheet {SHEET} in it; restore the set's own file")
-            return list(workbook[SHEET].iter_rows(values_only=True))
+            rows = list(workbook[SHEET].iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS, values_only=True))
+            while rows and not any(rows[-1]):
+                rows.pop()  # what openpyxl fills up to the last row that it may read
+            if len(rows) > MOST_ROWS:
+                raise InputError(f"{path}: sheet {SHEET} has over {MOST_ROWS} rows; restore the set's own file")
+            return rows
     except (*_UNREADABLE, InvalidFileException) as error:
         raise InputError(f"{path}: not a readable Excel file ({error}); restore the set's own file") from error
 

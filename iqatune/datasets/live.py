@@ -3,9 +3,10 @@
 Sheikh, Sabir, Bovik 2006, 'A Statistical Evaluation of Recent Full Reference Image Quality Assessment Algorithms'.
 """
 
+import math
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
 from iqatune.datasets.files import FileFinder
@@ -21,6 +22,15 @@ SCORES = {"dmos_realigned.mat": "dmos_new", "dmos.mat": "dmos"}
 """The variable that holds the scores in each label file: the realigned DMOS and the older ones."""
 
 REFERENCES_FILE = "refnames_all.mat"
+
+LARGEST = 16 * 2**20
+"""Bytes of a label file, on the disk and once decompressed; the set's own take less than one MiB."""
+
+MOST = 1_000_000
+"""Numbers or names in a variable; the set's own have 982. A few bytes can announce more than there is memory."""
+
+_MAT5_HEADER, _COMPRESSED = 128, 15
+"""Bytes before the first variable of a MATLAB 5 file, and the kind of one that is compressed (miCOMPRESSED)."""
 
 _UNREADABLE = (OSError, ValueError, TypeError, NotImplementedError, EOFError, AttributeError, IndexError, zlib.error)
 """What scipy raises for truncated files, other formats and variables of another kind, besides its own MatReadError."""
@@ -57,12 +67,15 @@ def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
 
 def _variables(path: Path, *names: str) -> list[list[Any]]:
     # imported here: scipy.io is slow to load, and no other data set needs it
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     expected = sum(FOLDERS.values())
     try:
-        contents = loadmat(path, squeeze_me=True, chars_as_strings=True)
+        size = _decompressed_size(path.read_bytes()) if path.stat().st_size <= LARGEST else LARGEST + 1
+        if size > LARGEST or any(math.prod(shape) > MOST for _, shape, _ in whosmat(path)):
+            raise InputError(f"{path}: holds far more than {expected} scores or names; restore the set's own file")
+        contents = loadmat(path, squeeze_me=True, chars_as_strings=True, variable_names=names)
         variables = [contents[name].tolist() for name in names]
     except KeyError as error:
         raise InputError(f"{path}: no variable {error} in it; restore the set's own file") from error
@@ -73,6 +86,24 @@ def _variables(path: Path, *names: str) -> list[list[Any]]:
         if length != expected:
             raise InputError(f"{path}: {name} has {length} entries, not {expected}; restore the set's own file")
     return variables
+
+
+def _decompressed_size(content: bytes) -> int:
+    """How many bytes a MATLAB file makes, counted no further than past the limit; nothing of it is kept."""
+    byte_order: Literal["little", "big"] = "big" if content[126:128] == b"MI" else "little"
+    total, place = 0, _MAT5_HEADER
+    while place + 8 <= len(content) and total <= LARGEST:
+        kind, size = (int.from_bytes(content[place + at : place + at + 4], byte_order) for at in (0, 4))
+        place += 8
+        if kind != _COMPRESSED:
+            total += size
+        else:
+            unpacker, packed = zlib.decompressobj(), content[place : place + size]
+            while packed and not unpacker.eof and total <= LARGEST:
+                total += len(unpacker.decompress(packed, 2**20))
+                packed = unpacker.unconsumed_tail
+        place += size
+    return total
 
 
 ADAPTER = published_set(

@@ -6,7 +6,7 @@ Ponomarenko et al. 2015, 'Image database TID2013: Peculiarities, results and per
 import re
 from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set, read_text
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published, lines_of, parse_score, published_set
 from iqatune.errors import InputError
 
 DISTORTIONS = (
@@ -44,7 +44,7 @@ _LINE = re.compile(
 
 def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
     """Entries of mos_with_names.txt: `5.51429 I01_01_1.bmp`."""
-    lines = [(f"line {number}", line.strip()) for number, line in enumerate(read_text(path).splitlines(), 1)]
+    lines = [(f"line {number}", line.strip()) for number, line in enumerate(lines_of(path), 1)]
     return [_entry(line, path, where) for where, line in lines if line], ()
 
 

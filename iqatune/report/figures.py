@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from iqatune.escape import visible
 from iqatune.evaluation.correlation import logistic_fit
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Trial
@@ -80,7 +81,7 @@ def grouped_bars(labels: Sequence[str], rows: Mapping[str, Sequence[float | None
     for place, (row, values) in enumerate(rows.items()):
         heights = [np.nan if value is None else value for value in values]
         x = np.arange(len(labels)) + (place - (len(rows) - 1) / 2) * width
-        axes.bar(x, np.array(heights) - low, width * 0.92, bottom=low, label=row, color=_colour(place))
+        axes.bar(x, np.array(heights) - low, width * 0.92, bottom=low, label=_label(row), color=_colour(place))
         for left, height in zip(x, heights, strict=True):
             if np.isfinite(height):
                 turned = 90 if width < 0.18 else 0
@@ -94,7 +95,7 @@ def grouped_bars(labels: Sequence[str], rows: Mapping[str, Sequence[float | None
                     fontsize=7,
                     rotation=turned,
                 )
-    axes.set_xticks(np.arange(len(labels)), labels)
+    axes.set_xticks(np.arange(len(labels)), list(map(_label, labels)))
     axes.set_ylim(low, None)
     axes.margins(y=0.15)
     axes.set_ylabel(y_name if low == 0 else f"{y_name} (axis from {low:g})")
@@ -110,7 +111,7 @@ def curves(rows: Mapping[str, Floats], *, x_name: str, y_name: str) -> "Figure":
     for place, (row, values) in enumerate(rows.items()):
         x = np.arange(1, len(values) + 1)
         style = STYLES[place % len(STYLES)]
-        axes.plot(x, values, style, color=_colour(place), label=row, linewidth=1.6, drawstyle="steps-post")
+        axes.plot(x, values, style, color=_colour(place), label=_label(row), linewidth=1.6, drawstyle="steps-post")
     axes.set_xlabel(x_name)
     axes.set_ylabel(y_name)
     axes.grid(linewidth=0.4)
@@ -130,7 +131,7 @@ def ranks(rows: Mapping[str, Floats]) -> "Figure":
         axes.plot([float(np.mean(values))], [place], "D", color=COLOURS[1], markersize=7)
         mean = float(np.mean(values))
         axes.annotate(f"{mean:.2f}", (mean, place), (9, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_yticks(range(len(ordered)), ordered)
+    axes.set_yticks(range(len(ordered)), list(map(_label, ordered)))
     axes.set_ylim(-0.6, len(ordered) - 0.3)
     axes.set_xlim(0.7, len(ordered) + 0.3)
     axes.set_xticks(range(1, len(ordered) + 1))
@@ -174,7 +175,7 @@ def stage_shares(rows: Mapping[str, Floats]) -> "Figure":
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
                     )
             left = left + values
-    axes.set_yticks(places, list(rows))
+    axes.set_yticks(places, list(map(_label, rows)))
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     figure.supxlabel("share of the weight (plain: alpha, texture; hatched: beta, structure)", fontsize=9)
@@ -235,7 +236,7 @@ def draw_scatter(
     for place, name in enumerate(names):
         rows = kinds == name
         marker = MARKERS[place % len(MARKERS)]
-        axes.plot(x[rows], y[rows], marker, color=_colour(place), markersize=3.5, alpha=0.7, label=name)
+        axes.plot(x[rows], y[rows], marker, color=_colour(place), markersize=3.5, alpha=0.7, label=_label(name))
     fitted = _fitted(y, x, better=better)
     if fitted is not None:
         order = np.argsort(x, kind="stable")
@@ -283,6 +284,11 @@ def _floor(values: Sequence[float]) -> float:
     if not values or min(values) < 0.5:
         return min(0.0, *values) if values else 0.0
     return max(0.0, math.floor((min(values) - 0.1) * 10) / 10)
+
+
+def _label(name: str) -> str:
+    """A name from outside as matplotlib draws it: it stops at half characters, and leaves _names out of legends."""
+    return visible(f" {name}" if name.startswith("_") else name)
 
 
 def _colour(place: int) -> str:

@@ -3,6 +3,7 @@
 import base64
 from importlib.resources import files
 
+from iqatune.escape import visible
 from iqatune.report.model import MARKS, Report
 
 
@@ -12,13 +13,18 @@ def page(report: Report) -> str:
     from jinja2 import Environment
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, trim_blocks=False)
+    environment = Environment(autoescape=True, trim_blocks=False, finalize=_seen)
     environment.filters["svg_uri"] = _svg_uri
     environment.filters["jpeg_uri"] = _jpeg_uri
     environment.filters["is_mark"] = _is_mark
     template = environment.from_string(_part("page.html"))
     # the two are this package's own text, which holds no markup of its own
     return template.render(report=report, style=Markup(_part("page.css")), script=Markup(_part("page.js")))
+
+
+def _seen(value: object) -> object:
+    """Text with what would hide or reverse other text written out; markup (the page's own) stays as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def _part(name: str) -> str:

@@ -2,8 +2,8 @@
 
 import csv
 import io
-import re
 
+from iqatune.escape import csv_cell, markdown, visible
 from iqatune.report.model import Cell, Report, Section, Table
 
 _LATEX = {
@@ -42,7 +42,7 @@ def table_csv(table: Table) -> str:
     for column, names, is_ranked in zip(table.columns, more, tied, strict=True):
         header += [column.full_name, *(f"{column.full_name} {name}" for name in names)]
         header += [f"{column.full_name} tied"] if is_ranked else []
-    writer.writerow(header)
+    writer.writerow(map(csv_cell, header))
     for row in table.rows:
         fields: list[object] = []
         for cell, names, is_ranked in zip(row, more, tied, strict=True):
@@ -50,20 +50,20 @@ def table_csv(table: Table) -> str:
             fields += [_machine(cell), *(repr(further[name]) if name in further else "" for name in names)]
             if is_ranked:
                 fields.append("" if cell.missing else str(cell.tied).lower())
-        writer.writerow(fields)
+        writer.writerow(map(csv_cell, fields))
     return text.getvalue()
 
 
 def table_markdown(table: Table) -> str:
     """A pipe table with its title, notes and protocol card."""
-    header = [column.full_name for column in table.columns]
+    header = [markdown(column.full_name) for column in table.columns]
     rule = ["---" if place < table.words else "---:" for place in range(len(header))]
     rows = [_pipes([_markdown(cell) for cell in row]) for row in table.rows]
     under = [*table.notes, *(f"Protocol. {line}" for line in table.card[:1]), *table.card[1:]]
     under += [f"Source: {table.source}."] if table.source else []
     # two spaces at a line's end break it
-    notes = "  \n".join(_starless(note) for note in under)
-    return "\n".join([f"**{table.title}**", "", _pipes(header), _pipes(rule), *rows, "", notes, ""])
+    notes = "  \n".join(map(markdown, under))
+    return "\n".join([f"**{markdown(table.title)}**", "", _pipes(header), _pipes(rule), *rows, "", notes, ""])
 
 
 def table_latex(table: Table) -> str:
@@ -89,20 +89,20 @@ def table_latex(table: Table) -> str:
 
 
 def latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    """Text with LaTeX's special characters escaped, on one line."""
+    return "".join(_LATEX.get(letter, letter) for letter in visible(" ".join(text.split())))
 
 
 def report_markdown(report: Report) -> str:
     """The whole report; figures are links to their SVG files."""
     parts = [
-        f"# {report.title}",
+        f"# {markdown(report.title)}",
         "",
         "## What to use",
         "",
-        *_paragraphs(tuple(f"**{advice.headline}** {advice.text}" for advice in report.answer)),
+        *(f"**{markdown(advice.headline)}** {markdown(advice.text)}\n" for advice in report.answer),
     ]
-    parts += [f"> {warning}\n" for warning in report.warnings]
+    parts += [f"> {markdown(warning)}\n" for warning in report.warnings]
     for section in report.sections:
         parts += _section(section)
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -115,10 +115,10 @@ def report_latex(report: Report) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    parts = [f"## ({section.letter}) {section.title}", "", *_paragraphs(section.text)]
+    parts = [f"## ({section.letter}) {markdown(section.title)}", "", *_paragraphs(section.text)]
     for figure in section.figures:
         parts += [
-            f"![{figure.title}](figures/{figure.name}.svg)",
+            f"![{markdown(figure.title)}](figures/{figure.name}.svg)",
             "",
             *_paragraphs((figure.title + ".", *figure.notes)),
         ]
@@ -126,22 +126,17 @@ def _section(section: Section) -> list[str]:
 
 
 def _paragraphs(texts: tuple[str, ...]) -> list[str]:
-    return [f"{text}\n" for text in texts]
+    return [f"{markdown(text)}\n" for text in texts]
 
 
 def _markdown(cell: Cell) -> str:
     # a figure needs no escape; a name from outside may hold markup
-    escaped = shown(cell) if cell.value is not None else re.sub(r"([\\`*_<>\[\]$])", r"\\\1", cell.text)
+    escaped = shown(cell) if cell.value is not None else markdown(cell.text)
     return f"**{escaped}**" if cell.best else escaped
 
 
 def _pipes(cells: list[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", r"\|").split()) for cell in cells) + " |"
-
-
-def _starless(note: str) -> str:
-    # a line that begins with a star is an item of a list in Markdown
-    return "\\" + note if note.startswith("*") else note
+    return "| " + " | ".join(cells) + " |"
 
 
 def _machine(cell: Cell) -> str:

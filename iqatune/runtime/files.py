@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, hashed, read as YAML."""
+"""Files: written whole or not at all, and hashed."""
 
 import errno
 import hashlib
@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from filelock import lock_descriptor
 
 from iqatune.errors import InputError
+from iqatune.escape import encodable
 
 _PREFIX, _SUFFIX = ".iqatune-", ".tmp"
 """Of temporary names. While its process lives, what has such a name is locked."""
@@ -66,7 +66,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UnwritableError: naming `path`, which is as it was before.
     """
-    write_bytes(path, _encoded(text))
+    write_bytes(path, encodable(text).encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -92,7 +92,7 @@ def write_together(folder: Path, texts: Mapping[str, str]) -> None:
             staged = stage / name
             with writing(folder / name):
                 staged.parent.mkdir(parents=True, exist_ok=True)
-                staged.write_bytes(_encoded(text))
+                staged.write_bytes(encodable(text).encode())
                 _settle(staged)
         for staged in sorted(stage.iterdir()):
             _move(staged, folder / staged.name)
@@ -148,10 +148,6 @@ def scratch_folder() -> Iterator[Path]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX)))
         with writing(folder):
             yield folder
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="backslashreplace")
 
 
 def _make_folder(folder: Path) -> None:
@@ -274,43 +270,3 @@ def _umask() -> int:
 def expand_home(text: str) -> str:
     """A text whose ~ is the user's own folder, as a shell would have it; any other text as it is."""
     return str(Path(text).expanduser()) if text.startswith("~/") else text
-
-
-def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
-    """The mapping that a YAML file holds.
-
-    Args:
-        name: what an error calls the file.
-        wanted: what the mapping should hold, with an example.
-
-    Raises:
-        InputError: when the file cannot be read, is not YAML, or holds something else than a mapping.
-    """
-    import yaml  # here, not above: only grids and settings need it
-
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _without_doubles())
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:  # the second for bytes that are no text, and a 13th month
-        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{name}: must hold {wanted}")
-    return content
-
-
-def _without_doubles() -> type[Any]:
-    """A loader of plain YAML that refuses a key given twice: which of its values counts would be a guess."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        # yaml calls it, by place
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            doubled = [key for place, key in enumerate(keys) if key in keys[:place]]
-            if doubled:
-                raise yaml.constructor.ConstructorError(None, None, f"'{doubled[0]}' is given twice", node.start_mark)
-            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-            return mapping
-
-    return Loader

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
+from iqatune.runtime.python_warnings import plain_warnings
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -52,6 +54,7 @@ def prepare_worker() -> None:
     outlive a parent that was killed, and go on writing where its successor writes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    plain_warnings()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

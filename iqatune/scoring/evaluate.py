@@ -10,6 +10,7 @@ import numpy as np
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.escape import csv_cell
 from iqatune.evaluation.agreement import FEWEST_PAIRS, against_the_scores, confidence, correlation
 from iqatune.evaluation.compare import tied_with_best
 from iqatune.metric.similarity import Similarity
@@ -228,12 +229,12 @@ def as_csv(evaluation: Evaluation) -> str:
         names += [evaluation.dataset, str(evaluation.simulated).lower()]
         bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
         figures = [metric.srcc, metric.krcc, metric.plcc]
-        writer.writerow(
-            [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, metric.forced or ""]
-        )
+        forced = metric.forced or ""
+        whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced]
+        writer.writerow(map(csv_cell, whole))
         for group in metric.groups:
             figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow([*names, group.group, group.pairs, *figures, "", "", "", metric.forced or ""])
+            writer.writerow(map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced]))
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from iqatune.errors import InputError
+from iqatune.escape import csv_cell
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
 from iqatune.metric.module import Metric
 from iqatune.progress import Progress
@@ -78,7 +79,8 @@ def as_csv(scores: Distances) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["reference", "distorted", "distance"])
     for pair in scores.pairs:
-        writer.writerow([pair.reference, pair.distorted, "" if pair.distance is None else repr(pair.distance)])
+        cells = [pair.reference, pair.distorted, "" if pair.distance is None else repr(pair.distance)]
+        writer.writerow(map(csv_cell, cells))
     return text.getvalue()
 
 

@@ -3,19 +3,21 @@
 import hashlib
 import itertools
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from iqatune.datasets.numbers import whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
-from iqatune.runtime.files import expand_home, read_yaml
+from iqatune.runtime.files import expand_home
+from iqatune.runtime.yaml_files import read_yaml
 from iqatune.tuning.run import check_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
@@ -23,6 +25,10 @@ OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 REQUIRED = ("dataset", "backbone", "searcher")
 LISTS = ("exclude",)
 """Options whose one value is itself a list."""
+WHOLE = tuple(
+    name for name, field in Run.model_fields.items() if int in (field.annotation, *get_args(field.annotation))
+)
+"""Options that are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,14 @@ def cells_of(grid: Mapping[Any, Any], source: str, device: str = "auto") -> tupl
     for name in REQUIRED:
         if not any(name in entry for axis in axes.values() for entry in axis):
             raise InputError(f"{source}: says nothing about '{name}s'; name at least one")
-    runs = [_run(source, entries, device) for entries in itertools.product(*axes.values())]
-    for run in runs:
+    runs: dict[Run, None] = {}
+    for entries in itertools.product(*axes.values()):
+        run = _run(source, entries, device)
         _check(source, run)
-    twice = next((run for place, run in enumerate(runs) if run in runs[:place]), None)
-    if twice is not None:
-        raise InputError(f"{source}: lists {_words(twice)} twice; take one away")
-    return tuple(Cell(run, place) for run, place in zip(runs, _places(runs), strict=True))
+        if run in runs:
+            raise InputError(f"{source}: lists {_words(run)} twice; take one away")
+        runs[run] = None
+    return tuple(Cell(run, place) for run, place in zip(runs, _places(list(runs)), strict=True))
 
 
 def _axes(source: str, content: Mapping[Any, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -108,19 +115,24 @@ def _option(source: str, key: Any, *, plural: bool) -> str:
 
 def _entry(source: str, option: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        return {option: _value(option, value)}
+        return {option: _value(source, option, value)}
     entry = {_option(source, key, plural=False): given for key, given in value.items()}
     if option not in entry:
         raise InputError(f"{source}: an entry of '{option}s' has no '{option}' ({dict(value)})")
-    return {name: _value(name, given) for name, given in entry.items()}
+    return {name: _value(source, name, given) for name, given in entry.items()}
 
 
-def _value(option: str, value: Any) -> Any:
+def _value(source: str, option: str, value: Any) -> Any:
     if option in LISTS:
         return tuple(value) if isinstance(value, list) else (value,)
-    if isinstance(value, str):
-        return None if value == "none" else expand_home(value)
-    return value
+    if not isinstance(value, str):
+        return value
+    if value == "none":
+        return None
+    try:
+        return whole_number(value) if option in WHOLE else expand_home(value)
+    except ValueError as error:
+        raise InputError(f"{source}: {option} '{value}': no whole number; correct it") from error
 
 
 def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
@@ -153,23 +165,30 @@ def _places(runs: Sequence[Run]) -> list[Path]:
     sharing: dict[Path, list[Run]] = defaultdict(list)
     for run in runs:
         sharing[RunFolder.of(Path(), run).path].append(run)
-    return [_place(folder, run, sharing[folder]) for run in runs for folder in [RunFolder.of(Path(), run).path]]
+    places = {run: place for folder, alike in sharing.items() for run, place in _apart(folder, alike)}
+    return [places[run] for run in runs]
 
 
-def _place(folder: Path, run: Run, sharing: Sequence[Run]) -> Path:
-    different = [name for name in OPTIONS if len({getattr(other, name) for other in sharing}) > 1]
-    if not different:
-        return folder
-    variant = ",".join(f"{name}={_short(name, run, sharing)}" for name in different)
-    return folder.parent / variant / folder.name
+def _apart(folder: Path, runs: Sequence[Run]) -> Iterator[tuple[Run, Path]]:
+    """A folder for each of the runs whose folder this would be."""
+    if len(runs) == 1:
+        yield runs[0], folder
+        return
+    spelled = {name: _short(dict.fromkeys(getattr(run, name) for run in runs)) for name in OPTIONS}
+    different = [name for name in OPTIONS if len(spelled[name]) > 1]
+    for run in runs:
+        variant = ",".join(f"{name}={spelled[name][getattr(run, name)]}" for name in different)
+        yield run, folder.parent / variant / folder.name
 
 
-def _short(name: str, run: Run, sharing: Sequence[Run]) -> str:
-    """An option's value as part of a file name, different for different values."""
-    value = getattr(run, name)
-    short = _file_name(value)
-    namesakes = {getattr(other, name) for other in sharing if _file_name(getattr(other, name)) == short}
-    return short if len(namesakes) == 1 else f"{short}-{hashlib.sha256(repr(value).encode()).hexdigest()[:8]}"
+def _short(values: Iterable[Any]) -> dict[Any, str]:
+    """Values of an option as parts of file names, different for different values."""
+    short = {value: _file_name(value) for value in values}
+    namesakes = Counter(short.values())
+    return {
+        value: name if namesakes[name] == 1 else f"{name}-{hashlib.sha256(repr(value).encode()).hexdigest()[:8]}"
+        for value, name in short.items()
+    }
 
 
 def _file_name(value: Any) -> str:

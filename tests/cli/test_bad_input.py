@@ -204,7 +204,11 @@ def test_debug_shows_the_traceback(iqatune: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("samples: 5\nsamples: 50\n", "'samples' is given twice"), ("seed: 2024-13-45\n", "not YAML")],
+    [
+        ("samples: 5\nsamples: 50\n", "'samples' is given twice"),
+        ("dataset: demo\nbackbone: vgg16\nsearcher: random\nseed: 2024-13-45\n", "'2024-13-45' is no whole number"),
+        ("seed: [1\n", "not YAML"),
+    ],
 )
 def test_yaml_that_says_two_things_or_nothing(content: str, says: str, refused: Callable[..., str]) -> None:
     Path("options.yaml").write_text(content)
