@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad
 """
 
 import importlib
-import io
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from iqatune.cli.log_lines import log_lines
 from iqatune.cli.terminal import prepare_streams, tell
 from iqatune.cli.variables import warnings_of_unknown
 from iqatune.errors import InputError, did_you_mean
@@ -95,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for line in warnings_of_unknown(os.environ, _commands(arguments)):
             tell(f"warning: {line}")
-        code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
+        with log_lines():
+            code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
         return _fail(error.command_line, BAD_INPUT, debug=debug)
@@ -149,17 +150,8 @@ def _fail(line: str, code: int, *, debug: bool) -> int:
     return code
 
 
-def _buffer_stdout() -> None:
-    """Give stdout a buffer where PYTHONUNBUFFERED took it: Python would drop unseen what a full disk refuses."""
-    if sys.stdout is not None and isinstance(sys.stdout.buffer, io.RawIOBase):
-        encoding, errors = sys.stdout.encoding, sys.stdout.errors
-        # by the line: what is printed is seen at once
-        sys.stdout = open(sys.stdout.fileno(), "w", 1, encoding, errors, closefd=False)  # noqa: SIM115
-
-
 def script() -> None:
     """The console script."""
-    _buffer_stdout()
     # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_memory()

@@ -3,6 +3,7 @@
 A group of options that one model holds is handed to its verb as that model; choices and defaults are the model's own.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
@@ -193,6 +194,21 @@ force_option = option(
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
+
+def _set_variable(_context: click.Context, parameter: click.Parameter, value: int | None) -> None:
+    """The callback of an option of this process and of those that it starts: it sets its own variable."""
+    if value is not None:
+        os.environ[str(parameter.envvar)] = str(value)
+
+
+max_pixels_option = option(
+    "--max-pixels",
+    type=Whole(1),
+    expose_value=False,
+    callback=_set_variable,
+    help="Read pictures of up to so many pixels  [default: 2^27].",
+)
+
 _where_data_options = (
     option_of(DataOptions, "--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
     option_of(
@@ -203,6 +219,7 @@ _where_data_options = (
     option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
     option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
     option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
+    max_pixels_option,
 )
 _dataset_option = option_of(DataOptions, "--dataset", help="Data set; see 'iqatune list datasets'.")
 

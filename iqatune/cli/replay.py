@@ -12,6 +12,7 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     json_option,
+    max_pixels_option,
     moved_weights_option,
     option,
     quiet_option,
@@ -32,6 +33,7 @@ Examples:
 @moved_weights_option
 @option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
+@max_pixels_option
 @config_option
 @quiet_option
 @json_option

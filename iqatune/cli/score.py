@@ -12,6 +12,7 @@ from iqatune.cli.options import (
     device_option,
     force_option,
     json_option,
+    max_pixels_option,
     moved_weights_option,
     option,
     quiet_option,
@@ -50,6 +51,7 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
 )
 @device_option
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
+@max_pixels_option
 @option("--keep-going", is_flag=True, help="Score the rest where a file cannot be used; the exit code is 2 even so.")
 @config_option
 @quiet_option

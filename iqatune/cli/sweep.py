@@ -13,6 +13,7 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     json_option,
+    max_pixels_option,
     option,
     quiet_option,
     runs_option,
@@ -35,6 +36,7 @@ Examples:
 @option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs, if the grid does not say.")
 @option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
 @cache_option
+@max_pixels_option
 @runs_option
 @config_option
 @quiet_option
