@@ -24,7 +24,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, current_protocol, prepare
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import differences, earlier_result
-from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason
+from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason, remove_left
 
 Subject = tuple[DataOptions, BackboneOptions, Similarity]
 """What cells share that work on the same statistics: the data, the backbone, how l and s compare."""
@@ -66,6 +66,7 @@ def run_sweep(
     """
     check_writable(output, option="output")
     with locked(output) as hold:
+        remove_left(output)
         tables = {data: load_pairs(data) for data in dict.fromkeys(DataOptions.of(cell.run) for cell in cells)}
         board = _Board(cells, hold, show)
         work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress)
