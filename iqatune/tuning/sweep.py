@@ -23,7 +23,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, current_protocol, load_table, prepare
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import differences, earlier_result
-from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason
+from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason, remove_left
 
 Subject = tuple[DataOptions, BackboneOptions, Similarity]
 """What cells share that work on the same statistics: the data, the backbone, how l and s compare."""
@@ -65,6 +65,7 @@ def run_sweep(
     """
     check_writable(output, option="output")
     with locked(output) as hold:
+        remove_left(output)
         data_sets = dict.fromkeys(DataOptions.of(cell.run) for cell in cells)
         tables = {data: load_table(data, cache, progress) for data in data_sets}
         board = _Board(cells, hold, show)

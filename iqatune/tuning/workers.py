@@ -74,12 +74,15 @@ class Workers(Protocol):
         """
 
 
+def remove_left(place: Path) -> None:
+    """Remove the shared statistics that a killed sweep has left in `place`, which this process has to itself."""
+    for left in place.glob(f"{SHARED}*"):
+        shutil.rmtree(left)
+
+
 @contextmanager
 def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
     """Processes of this machine, by default as many as there are processors; shared statistics are files in `place`."""
-    for left in place.glob(f"{SHARED}*"):
-        # by a sweep that was killed
-        shutil.rmtree(left)
     with (
         tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
         LocalWorkers(count or processors(), Path(folder)) as workers,

@@ -201,6 +201,19 @@ def test_two_sweeps_do_not_work_in_one_folder(iqatune: Callable[..., Any], grid:
     )
 
 
+def test_what_a_killed_sweep_left_is_removed_though_all_cells_are_done(
+    iqatune: Callable[..., Any], grid: Callable[..., Path], small_cache: Path
+) -> None:
+    sweep = ("sweep", grid(searchers="random", samples="4"), "--cache-dir", small_cache, "--output", "out")
+    assert iqatune(*sweep, "--jobs", 1).code == 0
+    # as of one that was killed between its last cell and its end
+    Path("out/.shared-left").mkdir()
+    Path("out/.shared-left/1.npy").write_bytes(b"moments")
+    Path("out/.iqatune-left.tmp").write_bytes(b"half")
+    assert iqatune(*sweep).code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [".lock", "csv", "sweep.json"]
+
+
 def test_failed_cells_are_recorded_while_the_rest_goes_on(
     iqatune: Callable[..., Any], grid: Callable[..., Path], small_cache: Path
 ) -> None:
