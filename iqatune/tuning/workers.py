@@ -1,13 +1,12 @@
 """Whole runs side by side: in processes of this machine, or in tasks of a Ray cluster."""
 
-import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,13 +18,12 @@ from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.cluster import cluster
 from iqatune.runtime.threads import processors
-from iqatune.runtime.worker import worker_pool
+from iqatune.runtime.worker import Processes
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning.run import search_prepared
 
-ATTEMPTS = 2
-"""How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""
 RAY_RETRIES = 3
+"""How often a run is begun again on a cluster, where nodes come and go."""
 
 SHARED = ".shared-"
 
@@ -72,11 +70,9 @@ def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
     for left in place.glob(f"{SHARED}*"):
         # by a sweep that was killed
         shutil.rmtree(left)
-    with (
-        tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
-        LocalWorkers(count or processors(), Path(folder)) as workers,
-    ):
-        yield workers
+    count = count or processors()
+    with tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder, Processes(count) as processes:
+        yield LocalWorkers(count, Path(folder), processes)
 
 
 @contextmanager
@@ -90,30 +86,20 @@ def ray_workers(address: str, count: int | None) -> Iterator["RayWorkers"]:
         yield RayWorkers(count)
 
 
-@dataclass
 class LocalWorkers:
     """Every process does one job at a time and has one thread; it ends with this process, however that ends."""
 
-    count: int
-    folder: Path
-    _free: list[ProcessPoolExecutor] = field(default_factory=list)
-    _busy: dict[Future[None], tuple[ProcessPoolExecutor, Job, Any, int]] = field(default_factory=dict)
-    _shared: int = 0
-
-    def __enter__(self) -> "LocalWorkers":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        # an interrupt leaves jobs under way; what they have done is in their folders
-        for process in multiprocessing.active_children() if self._busy else ():
-            process.terminate()
-        for executor in [*self._free, *(busy[0] for busy in self._busy.values())]:
-            executor.shutdown(wait=True, cancel_futures=True)
+    def __init__(self, count: int, folder: Path, processes: Processes) -> None:
+        self.count = count
+        self._folder = folder
+        self._processes = processes
+        self._busy: dict[Future[None], Job] = {}
+        self._shared = 0
 
     def share(self, prepared: Prepared) -> "_Mapped":
         """Write the moments to a file, which all processes map: memory holds them once."""
         self._shared += 1
-        path = self.folder / f"{self._shared}.npy"
+        path = self._folder / f"{self._shared}.npy"
         np.save(path, prepared.moments)
         return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
 
@@ -123,32 +109,19 @@ class LocalWorkers:
 
     def start(self, job: Job, shared: "_Mapped") -> None:
         """Give the job to an idle process, or to a new one."""
-        self._start(job, shared, attempt=1)
-
-    def _start(self, job: Job, shared: "_Mapped", attempt: int) -> None:
-        executor = self._free.pop() if self._free else worker_pool(1)
-        self._busy[executor.submit(_run_mapped, job, shared)] = (executor, job, shared, attempt)
+        self._busy[self._processes.submit(_run_mapped, job, shared)] = job
 
     def next(self) -> list[Ended]:
-        """Wait until a job is over; one whose process was killed is begun again, once."""
-        ended: list[Ended] = []
-        while not ended:
-            done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
-            ended = [job for future in done if (job := self._ended(future)) is not None]
-        return ended
+        """Wait until a job is over; one whose process was killed is begun again before, once."""
+        done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
+        return [Ended(self._busy.pop(future), _error(future)) for future in done]
 
-    def _ended(self, future: Future[None]) -> Ended | None:
-        """The job's end, or None where it has been begun again."""
-        executor, job, shared, attempt = self._busy.pop(future)
-        error = future.exception()
-        if not isinstance(error, BrokenProcessPool):
-            self._free.append(executor)
-            return Ended(job, None if error is None else reason(error))
-        executor.shutdown()
-        if attempt == ATTEMPTS:
-            return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
-        self._start(job, shared, attempt + 1)
-        return None
+
+def _error(future: Future[None]) -> str | None:
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        return "its process was killed, such as for want of memory; try fewer `jobs`"
+    return None if error is None else reason(error)
 
 
 class RayWorkers:
