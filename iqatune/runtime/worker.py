@@ -35,7 +35,7 @@ class WorkerPool(ProcessPoolExecutor):
     """
 
     def __init__(self, processes: int, first: Callable[[], None] | None = None) -> None:
-        self._context = _Context()
+        self._context = FreshContext()
         super().__init__(processes, self._context, initializer=first or prepare_worker)
 
     def __exit__(
@@ -128,7 +128,7 @@ class _Process(SpawnProcess):
             return SpawnProcess._Popen(process_obj)
 
 
-class _Context(SpawnContext):
+class FreshContext(SpawnContext):
     """Starts such processes, and knows them."""
 
     def __init__(self) -> None:

@@ -1,12 +1,13 @@
 """Whole runs side by side: in processes of this machine, or in tasks of a Ray cluster."""
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
-from iqatune.runtime.cluster import cluster
+from iqatune.runtime.driver import Desk, Here, There, connection
 from iqatune.runtime.threads import processors
 from iqatune.runtime.worker import Processes
 from iqatune.statistics.prepare import Prepared
@@ -82,8 +83,8 @@ def ray_workers(address: str, count: int | None) -> Iterator["RayWorkers"]:
     Raises:
         InputError: no cluster answers at the address.
     """
-    with cluster(address, 1):
-        yield RayWorkers(count)
+    with connection(address, 1) as ray:
+        yield RayWorkers(ray, count)
 
 
 class LocalWorkers:
@@ -127,39 +128,88 @@ def _error(future: Future[None]) -> str | None:
 class RayWorkers:
     """Every task does one job in a folder of its own, and this process writes the files: no disk need be shared."""
 
-    def __init__(self, count: int | None) -> None:
-        import ray
-
+    def __init__(self, ray: Here | There, count: int | None) -> None:
         self._ray = ray
-        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-        self._task = ray.remote(num_cpus=1, max_retries=RAY_RETRIES)(_run_apart)
-        self._busy: dict[Any, Job] = {}
+        self.count = ray.call(_no_news, _begin, count)
+        self._busy: dict[int, Job] = {}
+        self._numbers = itertools.count()
 
-    def share(self, prepared: Prepared) -> Any:
+    def share(self, prepared: Prepared) -> int:
         """Put the statistics into the object store."""
-        return self._ray.put(prepared)
+        return self._ray.call(_no_news, _share, next(self._numbers), prepared)
 
-    def drop(self, shared: Any) -> None:
-        """Nothing: Ray frees an object when nobody refers to it."""
+    def drop(self, shared: int) -> None:
+        """Let Ray free them."""
+        self._ray.call(_no_news, _drop, shared)
 
-    def start(self, job: Job, shared: Any) -> None:
+    def start(self, job: Job, shared: int) -> None:
         """Send the job out with the files it has so far."""
-        self._busy[self._task.remote(_Order(job.run, job.folder.content(), job.strict), shared)] = job
+        number = next(self._numbers)
+        self._busy[number] = job
+        self._ray.call(_no_news, _start, number, _Order(job.run, job.folder.content(), job.strict), shared)
 
     def next(self) -> list[Ended]:
         """Wait until a job is over, and write its files."""
-        done, _ = self._ray.wait(list(self._busy), num_returns=1)
-        return [self._ended(self._busy.pop(reference), reference) for reference in done]
+        return [self._ended(*over) for over in self._ray.call(_no_news, _next)]
 
-    def _ended(self, job: Job, reference: Any) -> Ended:
+    def _ended(self, number: int, files: Mapping[str, bytes], error: str | None) -> Ended:
+        job = self._busy.pop(number)
+        if error is None:
+            job.folder.write_content(files)
+        return Ended(job, error)
+
+
+def _no_news(message: object) -> None:
+    """What is done for `RayWorkers` tells nothing on the way."""
+
+
+@dataclass
+class _Tasks:
+    """What the process keeps that is connected to Ray."""
+
+    task: Any
+    shared: dict[int, Any] = field(default_factory=dict)
+    busy: dict[Any, int] = field(default_factory=dict)
+
+
+def _begin(desk: Desk, count: int | None) -> int:
+    import ray
+
+    desk.kept["tasks"] = _Tasks(ray.remote(num_cpus=1, max_retries=RAY_RETRIES)(_run_apart))
+    return count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+
+def _share(desk: Desk, number: int, prepared: Prepared) -> int:
+    import ray
+
+    desk.kept["tasks"].shared[number] = ray.put(prepared)
+    return number
+
+
+def _drop(desk: Desk, number: int) -> None:
+    del desk.kept["tasks"].shared[number]
+
+
+def _start(desk: Desk, number: int, order: "_Order", shared: int) -> None:
+    tasks: _Tasks = desk.kept["tasks"]
+    tasks.busy[tasks.task.remote(order, tasks.shared[shared])] = number
+
+
+def _next(desk: Desk) -> list[tuple[int, Mapping[str, bytes], str | None]]:
+    """The jobs that are over: number, files, and why there are none."""
+    import ray
+
+    tasks: _Tasks = desk.kept["tasks"]
+    ended: list[tuple[int, Mapping[str, bytes], str | None]] = []
+    for reference in ray.wait(list(tasks.busy), num_returns=1)[0]:
+        number = tasks.busy.pop(reference)
         try:
-            files = self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:
-            return Ended(job, reason(error.cause))
-        except self._ray.exceptions.RayError as error:
-            return Ended(job, reason(error))
-        job.folder.write_content(files)
-        return Ended(job, None)
+            ended.append((number, ray.get(reference), None))
+        except ray.exceptions.RayTaskError as error:
+            ended.append((number, {}, reason(error.cause)))
+        except ray.exceptions.RayError as error:
+            ended.append((number, {}, reason(error)))
+    return ended
 
 
 @dataclass(frozen=True)
