@@ -112,11 +112,9 @@ def started(folder: Path, processors: int, gpus: int | None) -> dict[str, Any]:
 
     Args:
         folder: for its sockets and logs, of `own_folder`.
-
-    Raises:
-        InputError: it could not work on this machine.
+        processors: how many tasks it runs side by side.
+        gpus: that it gives to tasks; by default those that Ray finds.
     """
-    _own_token()
     settings = {"address": "local", "num_cpus": processors, "include_dashboard": False, "_temp_dir": str(folder)}
     return settings if gpus is None else {**settings, "num_gpus": gpus}
 
@@ -133,6 +131,7 @@ def connect(settings: Mapping[str, Any]) -> None:
         import ray
 
         if own:
+            _own_token()
             _check_network(str(ray.util.get_node_ip_address()))  # type: ignore[no-untyped-call]
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)

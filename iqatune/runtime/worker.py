@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -134,10 +135,24 @@ class FreshContext(SpawnContext):
     def __init__(self) -> None:
         super().__init__()
         self.started: list[SpawnProcess] = []
+        _start_resource_tracker()
 
     def Process(self, *arguments: Any, **named: Any) -> SpawnProcess:  # type: ignore[override] # noqa: N802
         self.started.append(_Process(*arguments, **named))
         return self.started[-1]
+
+
+def _start_resource_tracker() -> None:
+    """Start multiprocessing's own process so that the end of a terminal leaves it alone: it ends with this one.
+
+    It would be started anew, with a warning, by a program that is about to end.
+    """
+    hang_up = {getattr(signal, "SIGHUP", signal.SIGINT)}  # Windows has none, and no such process either
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, hang_up)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -1,21 +1,12 @@
 """The search under Ray Tune: the same searchers, evaluated by Tune's workers, here or on a cluster."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from iqatune.errors import InputError
 from iqatune.records.trial import Trial
 from iqatune.runtime.driver import Desk, connection
+from iqatune.search.searchers.base import Conduct
 from iqatune.search.task import Task
-
-
-@dataclass(frozen=True)
-class Conduct:
-    """What a searcher says of itself after a search, as `Searcher` has it."""
-
-    repeatable: bool
-    details: Mapping[str, Any]
 
 
 def search_on_ray(

@@ -19,8 +19,7 @@ from iqatune.runtime.cluster import environment
 from iqatune.runtime.driver import Desk
 from iqatune.search.loop import OtherSearch
 from iqatune.search.objective import Objective
-from iqatune.search.on_ray import Conduct
-from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
+from iqatune.search.searchers.base import AwaitingResults, Conduct, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import make_searcher
 from iqatune.search.task import Task
 

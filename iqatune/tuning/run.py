@@ -29,8 +29,8 @@ from iqatune.records.trial import Trial
 from iqatune.runtime.files import check_writable
 from iqatune.runtime.threads import processors
 from iqatune.search.loop import OtherSearch, best_trial
-from iqatune.search.on_ray import Conduct, search_on_ray
-from iqatune.search.searchers.base import Searcher
+from iqatune.search.on_ray import search_on_ray
+from iqatune.search.searchers.base import Conduct, Searcher
 from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
