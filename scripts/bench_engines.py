@@ -148,7 +148,7 @@ def bare(task: Task, trials: list[Trial]) -> None:
 
 def on_ray(task: Task) -> list[Trial]:
     """The Ray engine, as `iqatune search --engine ray` runs it."""
-    from iqatune.search.ray_engine import search_on_ray
+    from iqatune.search.on_ray import search_on_ray
 
     return search_on_ray(task)[1]
 

@@ -3,10 +3,8 @@
 import io
 import resource
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -32,6 +30,7 @@ from iqatune.records.options import BackboneOptions
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import scratch_folder, write_bytes
 from iqatune.runtime.memory import prepare_memory
+from iqatune.runtime.worker import WorkerPool, follow_parent
 from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
 from iqatune.statistics.kernels import Kernels, kernels_of
@@ -313,7 +312,7 @@ def _macs(backbone: Backbone, image: Tensor) -> int:
 
 def _peak_memory(name: str, device: torch.device, precision: Precision, shape: tuple[int, ...]) -> float:
     """MiB that one batch adds, in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with WorkerPool(1, first=follow_parent) as pool:
         return pool.submit(_memory_of_a_batch, name, str(device), precision, shape).result()
 
 

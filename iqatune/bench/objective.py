@@ -9,8 +9,7 @@ from iqatune.bench.timing import Work, rates, ratio, seconds, spread
 from iqatune.metric.spaces import Space, make_space
 from iqatune.metric.weights import Floats
 from iqatune.records.bench import ObjectiveBench, RayBench
-from iqatune.runtime.cluster import cluster
-from iqatune.runtime.files import scratch_folder
+from iqatune.runtime.driver import Desk, connection
 from iqatune.runtime.threads import processors
 from iqatune.search.loop import AHEAD
 from iqatune.search.objective import Objective
@@ -69,8 +68,6 @@ def bench_ray(*, samples: int = 50) -> RayBench:
 
     Starting Ray is not counted.
     """
-    from ray import tune
-
     space = make_space("stage", CHANNELS)
     features, quality, references = planted(space, pairs=SIZES["stage"], references=81)
     task = Task(
@@ -84,19 +81,25 @@ def bench_ray(*, samples: int = 50) -> RayBench:
     )
     (ours,) = seconds(task.run, 1)
 
+    with connection(None, processors()) as ray:
+        taken = ray.call(lambda _: None, _tuner_seconds, space.names, (features, quality), samples)
+    return RayBench(samples=samples, tuner_seconds=taken, iqatune_seconds=ours)
+
+
+def _tuner_seconds(desk: Desk, names: tuple[str, ...], data: tuple[Any, Any], samples: int) -> float:
+    from ray import tune
+
     def evaluate(config: dict[str, float], data: tuple[Any, Any]) -> dict[str, float]:
         from scipy.stats import spearmanr
 
-        weights = np.array([config[name] for name in space.names])
+        weights = np.array([config[name] for name in names])
         return {"srcc": float(-spearmanr(data[1], data[0] @ (weights / weights.sum())).statistic)}
 
-    with cluster(None, processors()), scratch_folder() as folder:
-        started = time.perf_counter()
-        tune.Tuner(
-            tune.with_parameters(evaluate, data=(features, quality)),
-            param_space={name: tune.uniform(0, 1) for name in space.names},
-            tune_config=tune.TuneConfig(num_samples=samples, metric="srcc", mode="max"),
-            run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
-        ).fit()
-        taken = time.perf_counter() - started
-    return RayBench(samples=samples, tuner_seconds=taken, iqatune_seconds=ours)
+    started = time.perf_counter()
+    tune.Tuner(
+        tune.with_parameters(evaluate, data=data),
+        param_space={name: tune.uniform(0, 1) for name in names},
+        tune_config=tune.TuneConfig(num_samples=samples, metric="srcc", mode="max"),
+        run_config=tune.RunConfig(storage_path=str(desk.folder / "tune"), verbose=0),
+    ).fit()
+    return time.perf_counter() - started

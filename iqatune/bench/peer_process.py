@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from iqatune.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.bench.timing import Work
 from iqatune.images import read_rgb
 from iqatune.runtime.memory import unprepared_memory
+from iqatune.runtime.worker import WorkerPool, follow_parent
 
 FROM_FILES = " from files"
 """What follows a package's name where reading the images is timed too."""
@@ -45,7 +44,7 @@ def peers_at_work(comparison: Comparison) -> Iterator[dict[str, Work]]:
     if not names:
         yield {}
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with WorkerPool(1, first=follow_parent) as pool:
         with unprepared_memory():
             pool.submit(os.getpid).result()  # what starts the process, with the environment as it is now
         work: dict[str, Work] = {}
@@ -60,7 +59,7 @@ def to_tensor(images: list[np.ndarray], device: torch.device) -> Tensor:
     return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
-def _result(pool: ProcessPoolExecutor, function, *arguments: object) -> int:  # type: ignore[no-untyped-def]
+def _result(pool: WorkerPool, function, *arguments: object) -> int:  # type: ignore[no-untyped-def]
     done: int = pool.submit(function, *arguments).result()
     return done
 

@@ -150,10 +150,20 @@ def _fail(line: str, code: int, *, debug: bool) -> int:
     return code
 
 
-def script() -> None:
-    """The console script."""
+def _let_interrupt() -> None:
+    """Have SIGTERM and the end of a terminal (SIGHUP) do what Ctrl-C does, if whoever started this let them be."""
     # a background job of a shell starts with SIGINT ignored; an interrupt sent to it on purpose still counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        # nohup starts programs with SIGHUP ignored
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
+def script() -> None:
+    """The console script."""
+    _let_interrupt()
     prepare_memory()
     plain_warnings()
     if not prepare_streams():

@@ -5,34 +5,156 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
 
 from iqatune.runtime.python_warnings import plain_warnings
 
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+ATTEMPTS = 2
+"""How often work is begun whose process is killed."""
 
-def worker_pool(processes: int) -> ProcessPoolExecutor:
-    """A pool of up to so many processes, each of which ends with this one.
+
+class WorkerPool(ProcessPoolExecutor):
+    """Up to so many processes, each of which ends with this one, however that ends.
 
     They are fresh ones and import nothing of the program that runs, so a script needs no `if __name__ == "__main__"`.
+    An error or an interrupt that leaves the `with` block ends them at once; nobody waits for what they do.
+
+    Args:
+        processes: how many.
+        first: what each does first.
     """
-    return ProcessPoolExecutor(processes, _Context(), initializer=prepare_worker)
+
+    def __init__(self, processes: int, first: Callable[[], None] | None = None) -> None:
+        self._context = FreshContext()
+        super().__init__(processes, self._context, initializer=first or prepare_worker)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.terminate()
+        self.shutdown(wait=True, cancel_futures=True)
+
+    def terminate(self) -> None:
+        """End the processes, whatever they do."""
+        for process in self._context.started:
+            if process.pid is not None:
+                process.terminate()
+
+
+class Processes:
+    """Work in up to `count` processes, one piece at a time in each; what a killed process did is begun again, once.
+
+    A process that is killed takes no other work along.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._threads = ThreadPoolExecutor(count)
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._pools: list[WorkerPool] = []
+        self._begun: list[Future[Any]] = []
+        self._over = False
+
+    def submit(
+        self, work: Callable[Arguments, Returned], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Future[Returned]:
+        """Begin a call as soon as a process is free.
+
+        The future's error is BrokenProcessPool where the process was killed the second time, too.
+        """
+        begun = self._threads.submit(partial(self._done, work, *arguments, **named))
+        self._begun.append(begun)
+        return begun
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._over = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        while error is not None and wait(self._begun, timeout=0).not_done:
+            for pool in self._pools:
+                pool.terminate()
+            # and once more if need be: a process may be about to start just now
+            wait(self._begun, timeout=0.1)
+        self._threads.shutdown(wait=True)
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _done(
+        self, work: Callable[Arguments, Returned], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Returned:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._pool().submit(work, *arguments, **named).result()
+            except BrokenProcessPool:
+                self._own.pool = None
+        return self._pool().submit(work, *arguments, **named).result()
+
+    def _pool(self) -> WorkerPool:
+        """The calling thread's own process, a new one where the last was killed."""
+        pool: WorkerPool | None = getattr(self._own, "pool", None)
+        if pool is None:
+            with self._lock:
+                if self._over:
+                    raise BrokenProcessPool("nobody waits for it any more")
+                pool = self._own.pool = WorkerPool(1)
+                self._pools.append(pool)
+        return pool
+
+
+_STARTING = threading.Lock()
+"""Held while the program's name is hidden: threads may start processes at the same time."""
 
 
 class _Process(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
-        with _nameless_program():
+        with _STARTING, _nameless_program():
             return SpawnProcess._Popen(process_obj)
 
 
-class _Context(SpawnContext):
-    Process = _Process
+class FreshContext(SpawnContext):
+    """Starts such processes, and knows them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+        _start_resource_tracker()
+
+    def Process(self, *arguments: Any, **named: Any) -> SpawnProcess:  # type: ignore[override] # noqa: N802
+        self.started.append(_Process(*arguments, **named))
+        return self.started[-1]
+
+
+def _start_resource_tracker() -> None:
+    """Start multiprocessing's own process so that the end of a terminal leaves it alone: it ends with this one.
+
+    It would be started anew, with a warning, by a program that is about to end.
+    """
+    hang_up = {getattr(signal, "SIGHUP", signal.SIGINT)}  # Windows has none, and no such process either
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, hang_up)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -48,14 +170,23 @@ def _nameless_program() -> Iterator[None]:
 
 
 def prepare_worker() -> None:
-    """One thread, no Ctrl-C of its own, and no life after its parent's.
-
-    Ctrl-C reaches the whole process group, and the parent ends its workers itself. A pool's processes would otherwise
-    outlive a parent that was killed, and go on writing where its successor writes.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """One thread, warnings as plain lines, and what `follow_parent` does."""
     plain_warnings()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    follow_parent()
+
+
+def follow_parent() -> None:
+    """No Ctrl-C of its own, and no life after its parent's.
+
+    Ctrl-C and the end of a terminal reach the whole process group, and the parent ends its workers itself. A pool's
+    processes would otherwise outlive a parent that was killed, and go on writing where its successor writes.
+    """
+    for number in (signal.SIGINT, getattr(signal, "SIGHUP", None)):
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+    # by which the parent ends it; whoever ignores a signal passes that on to the processes that he starts
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,9 +1,12 @@
-"""The search under Ray Tune: the same searchers, evaluated by Tune's workers, here or on a cluster."""
+"""The search under Ray Tune, in a process that is connected to Ray; `on_ray.py` is what others call."""
 
-import tempfile
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,11 @@ from ray.tune.search import Searcher as RaySearcher
 
 from iqatune.errors import InputError
 from iqatune.records.trial import Trial
-from iqatune.runtime.cluster import cluster, environment
+from iqatune.runtime.cluster import environment
+from iqatune.runtime.driver import Desk
 from iqatune.search.loop import OtherSearch
 from iqatune.search.objective import Objective
-from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
+from iqatune.search.searchers.base import AwaitingResults, Conduct, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import make_searcher
 from iqatune.search.task import Task
 
@@ -35,52 +39,35 @@ SETTINGS = {
 """What makes Tune cheap and quiet, and lets Ctrl-C through: trials.jsonl is this search's log and checkpoint."""
 
 
-def search_on_ray(
-    task: Task,
-    recorded: Sequence[Trial] = (),
-    keep: Callable[[Trial], None] = lambda trial: None,
-    *,
-    address: str | None = None,
-    concurrency: int = 1,
-) -> tuple[Searcher, list[Trial]]:
-    """Search under `ray.tune.Tuner`; with one evaluation at a time, the trials are those of `Task.run`, bit for bit.
-
-    The searcher stays in this process, and the features go to the workers once, through the object store, so that a
-    worker needs this package and no data. An evaluation whose worker is lost is begun again, and counts once.
-
-    Args:
-        task: what to search.
-        recorded: the trials of an interrupted search with the same concurrency, in order.
-        keep: called in this process with every new trial as soon as it is known.
-        address: of a running cluster that this machine is part of; by default one is started and ended again.
-        concurrency: evaluations under way at a time. Above 1 a searcher decides before it knows all results so far,
-            and which ones it knows depends on which evaluation ends first.
-
-    Returns:
-        the searcher, and every trial, recorded and new, in the order of their results.
-
-    Raises:
-        OtherSearch: the searcher proposes something else than was recorded.
-        InputError: no cluster at the address, or an evaluation failed on every worker that tried it.
-    """
-    if address is not None and address.startswith("ray://"):
-        raise InputError(
-            f"`address` {address}: a search needs the cluster's own address (HOST:6379) on a machine that is part of "
-            "it; leave ray:// out, or use 'iqatune sweep'"
-        )
+def search_connected(
+    desk: Desk, task: Task, recorded: Sequence[Trial], concurrency: int
+) -> tuple[Conduct, list[Trial]]:
+    """`on_ray.search_on_ray` in a process that is connected to Ray; every new trial is told."""
     searcher = make_searcher(task.searcher, task.problem())
     searcher.repeatable = searcher.repeatable and concurrency == 1
-    conversation = Conversation(searcher, concurrency, keep)
+    conversation = Conversation(searcher, concurrency, desk.tell)
     conversation.replay(recorded)
     if conversation.waiting:
-        with cluster(address, concurrency), environment(SETTINGS), tempfile.TemporaryDirectory() as folder:
-            _fit(conversation, task.objective(), folder)
-    return searcher, conversation.trials
+        with environment(SETTINGS), _silence():
+            _fit(conversation, task.objective(), desk.folder)
+    return Conduct(searcher.repeatable, dict(searcher.details)), conversation.trials
 
 
-def _fit(conversation: "Conversation", objective: Objective, folder: str) -> None:
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let Tune not log the trials that were lost: whether that matters is said in a line of this package's."""
+    logger = logging.getLogger("ray.tune")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _fit(conversation: "Conversation", objective: Objective, folder: Path) -> None:
     adapter = Adapter(conversation)
-    tune.Tuner(
+    results = tune.Tuner(
         tune.with_parameters(_Evaluation, objective=objective),
         tune_config=tune.TuneConfig(
             search_alg=adapter,
@@ -92,17 +79,25 @@ def _fit(conversation: "Conversation", objective: Objective, folder: str) -> Non
         ),
         run_config=tune.RunConfig(
             name="search",
-            storage_path=folder,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            storage_path=str(folder / "tune"),
+            # the adapter begins again what failed: Tune itself does so only once an evaluation has started, not when
+            # the worker is lost that was about to take it up
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=None, checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),
     ).fit()
     if adapter.failed is not None:
         raise InputError(
-            f"`engine` ray: evaluation {adapter.failed} failed on {RETRIES + 1} workers; see that this version of "
-            "iqatune is installed on every node, and the logs of Ray"
+            f"`engine` ray: evaluation {adapter.failed} failed {RETRIES + 1} times, at last because: "
+            f"{_reason(results.errors[-1])}; see that this version of iqatune is installed on every node, with enough "
+            "memory"
         )
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what Tune tells of an error, which is the error of the worker."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
 class Conversation:
@@ -195,6 +190,7 @@ class Adapter(RaySearcher):
         super().__init__()
         self._conversation = conversation
         self._running: dict[str, str] = {}
+        self._failures: Counter[str] = Counter()
         self.failed: str | None = None
 
     # Ray's own searchers return FINISHED, a str, beside its annotation
@@ -217,7 +213,10 @@ class Adapter(RaySearcher):
     ) -> None:
         evaluation = self._running.pop(trial_id)
         if error or result is None:
-            self.failed = self.failed or evaluation
+            # it waits still, and is suggested again as another trial of Tune's
+            self._failures[evaluation] += 1
+            if self._failures[evaluation] > RETRIES:
+                self.failed = self.failed or evaluation
         else:
             self._conversation.tell(evaluation, result["srcc"])
 

@@ -12,7 +12,7 @@ from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
-from iqatune.runtime.cluster import cluster
+from iqatune.runtime.driver import Desk, connection
 from iqatune.runtime.threads import processors
 from iqatune.statistics.cache import Lookup, ReferenceGroup, read_missing
 
@@ -42,22 +42,10 @@ def fill_store(
         return lookup
     total, done = len(lookup.moments), len(lookup.moments) - lookup.missing_pairs
     with (
-        cluster(None, processors(), gpus),
+        connection(None, processors(), gpus) as ray,
         progress.track(f"extracting {options.backbone} on {gpus} GPUs", total, "pairs", done=done) as advance,
     ):
-        import ray
-
-        task = ray.remote(num_gpus=1, num_cpus=0, max_retries=RETRIES)(_extract_shard)
-        anywhere = _with_absolute_path(options)
-        running = [task.remote(shard, anywhere, device) for shard in shards]
-        while running:
-            ended, running = ray.wait(running, num_returns=1)
-            try:
-                advance(sum(ray.get(ended)))
-            except ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, InputError):
-                    raise InputError(error.cause.line) from error
-                raise
+        ray.call(advance, _extract, shards, _with_absolute_path(options), device)
     return read_missing(lookup)
 
 
@@ -73,6 +61,22 @@ def _with_absolute_path(options: BackboneOptions) -> BackboneOptions:
     if weights in (PRETRAINED, RANDOM):
         return options
     return options.model_copy(update={"backbone_weights": str(Path(weights).absolute())})
+
+
+def _extract(desk: Desk, shards: Sequence[Sequence[ReferenceGroup]], options: BackboneOptions, device: str) -> None:
+    """A task for every shard; the pairs of each that ends are told."""
+    import ray
+
+    task = ray.remote(num_gpus=1, num_cpus=0, max_retries=RETRIES)(_extract_shard)
+    running = [task.remote(shard, options, device) for shard in shards]
+    while running:
+        ended, running = ray.wait(running, num_returns=1)
+        try:
+            desk.tell(sum(ray.get(ended)))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise InputError(error.cause.line) from error
+            raise
 
 
 def _extract_shard(groups: Sequence[ReferenceGroup], options: BackboneOptions, device: str) -> int:

@@ -3,7 +3,6 @@
 Of the space `stage+K` the descriptors that its tilts are made of come from all references, images without scores.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.weights import Floats
 from iqatune.records.result import Fold, HeldOut
 from iqatune.records.trial import Trial
-from iqatune.runtime.worker import worker_pool
+from iqatune.runtime.worker import Processes
 from iqatune.search.loop import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
@@ -62,22 +61,15 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(fold) for fold in tasks]
         return
-    others = set(multiprocessing.active_children())
-    pool = worker_pool(processes)
-    try:
-        futures = [pool.submit(_best, fold) for fold in tasks]
-        yield lambda: [future.result() for future in futures]
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process that searched a fold was killed, such as for want of memory; run it again, with fewer `folds`"
-        ) from error
-    except BaseException:
-        # an interrupt or an error: nobody waits for the folds any more
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with Processes(processes) as workers:
+        futures = [workers.submit(_best, fold) for fold in tasks]
+        try:
+            yield lambda: [future.result() for future in futures]
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process that searched a fold was killed twice, such as for want of memory; run it again, with fewer "
+                "`folds`"
+            ) from error
 
 
 def held_out_of(

@@ -35,10 +35,11 @@ from iqatune.records.result import (
 )
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
-from iqatune.runtime.files import check_writable
+from iqatune.runtime.files import UnwritableError, check_writable
 from iqatune.runtime.threads import processors
 from iqatune.search.loop import OtherSearch, best_trial
-from iqatune.search.searchers.base import Searcher
+from iqatune.search.on_ray import search_on_ray
+from iqatune.search.searchers.base import Conduct, Searcher
 from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
@@ -281,21 +282,20 @@ def undefined_reason(task: Task) -> str:
 
 def _run_engine(
     run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
-) -> tuple[Searcher, list[Trial]]:
+) -> tuple[Searcher | Conduct, list[Trial]]:
     if run.engine == "local":
         return task.run(recorded, keep)
-    # here, not above: Ray takes seconds to import
-    from iqatune.search.ray_engine import search_on_ray
-
     return search_on_ray(task, recorded, keep, address=run.address, concurrency=run.concurrency)
 
 
 @contextmanager
 def _recording_interrupts(work: _Work, trials: Sequence[Trial]) -> Iterator[None]:
-    """Write down what was done when Ctrl-C comes; `trials` grows while the search goes on."""
+    """Write down what was done when Ctrl-C comes, or a cluster is lost; `trials` grows while the search goes on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except UnwritableError:
+        raise  # there is no room for a record either; the trials so far are kept
+    except (KeyboardInterrupt, InputError):
         strategy = work.draft.strategy.model_copy(update=counts(trials))
         update = {"status": "interrupted", "best": _best(work, trials), "strategy": strategy}
         work.folder.write(work.draft.model_copy(update=update))
@@ -333,7 +333,7 @@ def _confidence(work: _Work, best: Best | None) -> Confidence | None:
     return confidence(work.task.quality, work.prepared.distances(weights), work.task.reference_ids)
 
 
-def _strategy(searcher: Searcher, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:
+def _strategy(searcher: Searcher | Conduct, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:
     return Strategy(**counts(trials), repeatable=searcher.repeatable, details=dict(searcher.details), warnings=warnings)
 
 

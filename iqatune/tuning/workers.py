@@ -1,10 +1,10 @@
 """Whole runs side by side: in processes of this machine, or in tasks of a Ray cluster."""
 
-import multiprocessing
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,16 +19,15 @@ from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.result import Result
 from iqatune.records.run_folder import RunFolder
-from iqatune.runtime.cluster import cluster
+from iqatune.runtime.driver import Desk, Here, There, connection
 from iqatune.runtime.files import UnwritableError, scratch_folder, writing
 from iqatune.runtime.threads import processors
-from iqatune.runtime.worker import worker_pool
+from iqatune.runtime.worker import Processes
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning.run import search_prepared
 
-ATTEMPTS = 2
-"""How often a run is begun whose process was killed; more on a cluster, where nodes come and go."""
 RAY_RETRIES = 3
+"""How often a run is begun again on a cluster, where nodes come and go."""
 
 SHARED = ".shared-"
 
@@ -83,11 +82,9 @@ def remove_left(place: Path) -> None:
 @contextmanager
 def local_workers(count: int | None, place: Path) -> Iterator["LocalWorkers"]:
     """Processes of this machine, by default as many as there are processors; shared statistics are files in `place`."""
-    with (
-        tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder,
-        LocalWorkers(count or processors(), Path(folder)) as workers,
-    ):
-        yield workers
+    count = count or processors()
+    with tempfile.TemporaryDirectory(dir=place, prefix=SHARED) as folder, Processes(count) as processes:
+        yield LocalWorkers(count, Path(folder), processes)
 
 
 @contextmanager
@@ -97,34 +94,24 @@ def ray_workers(address: str, count: int | None) -> Iterator["RayWorkers"]:
     Raises:
         InputError: no cluster answers at the address.
     """
-    with cluster(address, 1), ExitStack() as folders:
-        yield RayWorkers(count, folders)
+    with connection(address, 1) as ray, ExitStack() as folders:
+        yield RayWorkers(ray, count, folders)
 
 
-@dataclass
 class LocalWorkers:
     """Every process does one job at a time and has one thread; it ends with this process, however that ends."""
 
-    count: int
-    folder: Path
-    _free: list[ProcessPoolExecutor] = field(default_factory=list)
-    _busy: dict[Future[Result], tuple[ProcessPoolExecutor, Job, Any, int]] = field(default_factory=dict)
-    _shared: int = 0
-
-    def __enter__(self) -> "LocalWorkers":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        # an interrupt leaves jobs under way; what they have done is in their folders
-        for process in multiprocessing.active_children() if self._busy else ():
-            process.terminate()
-        for executor in [*self._free, *(busy[0] for busy in self._busy.values())]:
-            executor.shutdown(wait=True, cancel_futures=True)
+    def __init__(self, count: int, folder: Path, processes: Processes) -> None:
+        self.count = count
+        self._folder = folder
+        self._processes = processes
+        self._busy: dict[Future[Result], Job] = {}
+        self._shared = 0
 
     def share(self, prepared: Prepared) -> "_Mapped":
         """Write the moments to a file, which all processes map: memory holds them once."""
         self._shared += 1
-        path = self.folder / f"{self._shared}.npy"
+        path = self._folder / f"{self._shared}.npy"
         _save(path, prepared.moments)
         return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
 
@@ -134,63 +121,43 @@ class LocalWorkers:
 
     def start(self, job: Job, shared: "_Mapped") -> None:
         """Give the job to an idle process, or to a new one."""
-        self._start(job, shared, attempt=1)
-
-    def _start(self, job: Job, shared: "_Mapped", attempt: int) -> None:
-        executor = self._free.pop() if self._free else worker_pool(1)
-        try:
-            future = executor.submit(_run_mapped, job, shared)
-        except BrokenProcessPool:  # its process was killed while it had nothing to do
-            executor.shutdown()
-            executor = worker_pool(1)
-            future = executor.submit(_run_mapped, job, shared)
-        self._busy[future] = (executor, job, shared, attempt)
+        self._busy[self._processes.submit(_run_mapped, job, shared)] = job
 
     def next(self) -> list[Ended]:
-        """Wait until a job is over; one whose process was killed is begun again, once."""
-        ended: list[Ended] = []
-        while not ended:
-            done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
-            ended = [job for future in done if (job := self._ended(future)) is not None]
-        return ended
+        """Wait until a job is over; one whose process was killed is begun again before, once."""
+        done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
+        return [_ended(self._busy.pop(future), future) for future in done]
 
-    def _ended(self, future: Future[Result]) -> Ended | None:
-        """The job's end, or None where it has been begun again."""
-        executor, job, shared, attempt = self._busy.pop(future)
-        error = future.exception()
-        if not isinstance(error, BrokenProcessPool):
-            self._free.append(executor)
-            if isinstance(error, UnwritableError):
-                raise error
-            return Ended(job, result=future.result()) if error is None else Ended(job, reason(error))
-        executor.shutdown()
-        if attempt == ATTEMPTS:
-            return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
-        self._start(job, shared, attempt + 1)
-        return None
+
+def _ended(job: Job, future: Future[Result]) -> Ended:
+    error = future.exception()
+    if isinstance(error, UnwritableError):
+        raise error
+    if isinstance(error, BrokenProcessPool):
+        return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
+    return Ended(job, result=future.result()) if error is None else Ended(job, reason(error))
 
 
 class RayWorkers:
     """Every task does one job in a folder of its own, and this process writes the files: no disk need be shared."""
 
-    def __init__(self, count: int | None, folders: ExitStack) -> None:
-        import ray
-
+    def __init__(self, ray: Here | There, count: int | None, folders: ExitStack) -> None:
         self._ray = ray
-        self.count = count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-        self._task = ray.remote(num_cpus=1, max_retries=RAY_RETRIES)(_run_apart)
+        self.count = ray.call(_no_news, _begin, count)
         self._folders = folders
-        self._busy: dict[Any, _Sent] = {}
+        self._busy: dict[int, _Sent] = {}
         self._refused: list[Ended] = []
+        self._numbers = itertools.count()
 
-    def share(self, prepared: Prepared) -> Any:
+    def share(self, prepared: Prepared) -> int:
         """Put the statistics into the object store."""
-        return self._ray.put(prepared)
+        return self._ray.call(_no_news, _share, next(self._numbers), prepared)
 
-    def drop(self, shared: Any) -> None:
-        """Nothing: Ray frees an object when nobody refers to it."""
+    def drop(self, shared: int) -> None:
+        """Let Ray free them."""
+        self._ray.call(_no_news, _drop, shared)
 
-    def start(self, job: Job, shared: Any) -> None:
+    def start(self, job: Job, shared: int) -> None:
         """Send the job out with the files it has so far; nobody else works in its folder until it is over."""
         lock = self._folders.enter_context(ExitStack())
         try:
@@ -198,24 +165,21 @@ class RayWorkers:
         except InputError as error:
             self._refused.append(Ended(job, reason(error)))
             return
-        reference = self._task.remote(_Order(job.run, folder.content(), job.strict), shared)
-        self._busy[reference] = _Sent(job, folder, lock)
+        number = next(self._numbers)
+        self._busy[number] = _Sent(job, folder, lock)
+        self._ray.call(_no_news, _start, number, _Order(job.run, folder.content(), job.strict), shared)
 
     def next(self) -> list[Ended]:
         """Wait until a job is over, and write its files."""
         if self._refused:
             return [self._refused.pop()]
-        done, _ = self._ray.wait(list(self._busy), num_returns=1)
-        return [self._ended(self._busy.pop(reference), reference) for reference in done]
+        return [self._ended(*over) for over in self._ray.call(_no_news, _next)]
 
-    def _ended(self, sent: "_Sent", reference: Any) -> Ended:
+    def _ended(self, number: int, files: Mapping[str, bytes], error: str | None) -> Ended:
+        sent = self._busy.pop(number)
         with sent.lock:
-            try:
-                files = self._ray.get(reference)
-            except self._ray.exceptions.RayTaskError as error:
-                return Ended(sent.job, reason(error.cause))
-            except self._ray.exceptions.RayError as error:
-                return Ended(sent.job, reason(error))
+            if error is not None:
+                return Ended(sent.job, error)
             sent.folder.write_content(files)
             return Ended(sent.job, result=sent.folder.result())
 
@@ -227,6 +191,59 @@ class _Sent:
     job: Job
     folder: RunFolder
     lock: ExitStack
+
+
+def _no_news(message: object) -> None:
+    """What is done for `RayWorkers` tells nothing on the way."""
+
+
+@dataclass
+class _Tasks:
+    """What the process keeps that is connected to Ray."""
+
+    task: Any
+    shared: dict[int, Any] = field(default_factory=dict)
+    busy: dict[Any, int] = field(default_factory=dict)
+
+
+def _begin(desk: Desk, count: int | None) -> int:
+    import ray
+
+    desk.kept["tasks"] = _Tasks(ray.remote(num_cpus=1, max_retries=RAY_RETRIES)(_run_apart))
+    return count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+
+
+def _share(desk: Desk, number: int, prepared: Prepared) -> int:
+    import ray
+
+    desk.kept["tasks"].shared[number] = ray.put(prepared)
+    return number
+
+
+def _drop(desk: Desk, number: int) -> None:
+    del desk.kept["tasks"].shared[number]
+
+
+def _start(desk: Desk, number: int, order: "_Order", shared: int) -> None:
+    tasks: _Tasks = desk.kept["tasks"]
+    tasks.busy[tasks.task.remote(order, tasks.shared[shared])] = number
+
+
+def _next(desk: Desk) -> list[tuple[int, Mapping[str, bytes], str | None]]:
+    """The jobs that are over: number, files, and why there are none."""
+    import ray
+
+    tasks: _Tasks = desk.kept["tasks"]
+    ended: list[tuple[int, Mapping[str, bytes], str | None]] = []
+    for reference in ray.wait(list(tasks.busy), num_returns=1)[0]:
+        number = tasks.busy.pop(reference)
+        try:
+            ended.append((number, ray.get(reference), None))
+        except ray.exceptions.RayTaskError as error:
+            ended.append((number, {}, reason(error.cause)))
+        except ray.exceptions.RayError as error:
+            ended.append((number, {}, reason(error)))
+    return ended
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+import iqatune as package
 from iqatune.bench.backbone import Setting, made_up_pairs
 from iqatune.bench.objective import bench_ray
 from iqatune.bench.peer_process import Comparison, peers_at_work
@@ -88,6 +92,44 @@ def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
         }
     with peers_at_work(replace(comparison, backbone="vgg19")) as work:
         assert work == {}
+
+
+def test_the_process_of_the_peers_ends_with_a_bench_that_is_killed(tmp_path: Path) -> None:
+    pytest.importorskip("torchmetrics")
+    code = f"""
+import sys
+from pathlib import Path
+from iqatune.bench.backbone import Setting, made_up_pairs
+from iqatune.bench.peer_process import Comparison, peers_at_work
+pairs = made_up_pairs(Path({str(tmp_path)!r}), Setting(size=(80, 64), references=1, distorted=3)).pairs
+comparison = Comparison(backbone="alexnet", reference=pairs[0].reference, distorted=(pairs[0].distorted,), resize=None,
+    batch=2, device="cpu")
+with peers_at_work(comparison):
+    import multiprocessing
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    sys.stdin.read()
+"""
+    settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+    bench = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=settings
+    )
+    assert bench.stdout is not None
+    peers = int(bench.stdout.readline())
+    bench.kill()
+    bench.communicate()
+    deadline = time.monotonic() + 10
+    while _alive(peers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+        stat = Path(f"/proc/{process}/stat")
+        return not stat.exists() or stat.read_text().rpartition(") ")[2][0] not in "ZX"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_a_quick_bench(iqatune: Callable[..., Any], tmp_path: Path) -> None:

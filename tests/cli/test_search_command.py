@@ -159,7 +159,10 @@ def test_trials_of_another_search_are_refused(search: Callable[..., Any], forge:
     assert "delete the folder" in ran.last_line
 
 
-def test_interrupt_keeps_a_valid_record_and_exits_130(small_set: Any, small_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupt_keeps_a_valid_record_and_exits_130(
+    number: signal.Signals, small_set: Any, small_cache: Path, tmp_path: Path
+) -> None:
     command = [
         sys.executable,
         "-m",
@@ -173,19 +176,40 @@ def test_interrupt_keeps_a_valid_record_and_exits_130(small_set: Any, small_cach
     command += ["--samples", "400", "--folds", "0", "--cache-dir", str(small_cache), "--output", str(tmp_path)]
     trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (trials.exists() and trials.read_bytes().count(b"\n") >= 3):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    _wait_for(process, trials, 3)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1] == "iqatune: interrupted; what was done is kept"
+    assert "Traceback" not in err
     record = json.loads((trials.parent / "result.json").read_text())
     assert record["status"] == "interrupted"
     assert record["best"]["srcc"] == pytest.approx(
         max(json.loads(line)["srcc"] for line in trials.read_text().splitlines()), abs=1e-9
     )
+
+
+def test_a_search_under_nohup_does_not_end_with_its_terminal(small_set: Any, small_cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iqatune", "search", *small_set.options, *RANDOM_SQUEEZENET]
+    command += ["--searcher", "bayesopt", "--samples", "400", "--folds", "0"]
+    command += ["--cache-dir", str(small_cache), "--output", str(tmp_path)]
+    trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
+    process = subprocess.Popen(["nohup", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _wait_for(process, trials, 3)
+    process.send_signal(signal.SIGHUP)
+    _wait_for(process, trials, trials.read_bytes().count(b"\n") + 3)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+
+
+def _wait_for(process: subprocess.Popen[str], trials: Path, count: int) -> None:
+    """Until a search has kept so many trials."""
+    deadline = time.monotonic() + 120
+    while not (trials.exists() and trials.read_bytes().count(b"\n") >= count):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_folds_can_be_turned_off_and_are_reduced_where_references_are_few(search: Callable[..., Any]) -> None:

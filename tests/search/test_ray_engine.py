@@ -46,7 +46,7 @@ def _timeless(trials: list[Trial]) -> list[tuple[object, ...]]:
 
 @pytest.mark.usefixtures("connected")
 def test_the_trials_are_those_of_the_local_engine(make_task: Callable[..., Task]) -> None:
-    from iqatune.search.ray_engine import search_on_ray
+    from iqatune.search.on_ray import search_on_ray
 
     for name in SEARCHERS:
         task = make_task(name)
@@ -62,7 +62,7 @@ def test_the_trials_are_those_of_the_local_engine(make_task: Callable[..., Task]
 def test_the_evaluation_of_a_killed_worker_is_begun_again_and_counts_once(
     make_task: Callable[..., Task], tmp_path: Path
 ) -> None:
-    from iqatune.search.ray_engine import search_on_ray
+    from iqatune.search.on_ray import search_on_ray
 
     killed = tmp_path / "killed"
 
@@ -96,7 +96,7 @@ def test_the_evaluation_of_a_killed_worker_is_begun_again_and_counts_once(
 def test_an_evaluation_that_never_succeeds_is_an_error(
     make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iqatune.search import ray_engine
+    from iqatune.search import on_ray, ray_engine
 
     monkeypatch.setattr(ray_engine, "RETRIES", 0)
     task = make_task("random", samples=3)
@@ -107,7 +107,7 @@ def test_an_evaluation_that_never_succeeds_is_an_error(
             return "not a function"
 
     with pytest.raises(InputError, match="evaluation 00000 failed"):
-        ray_engine.search_on_ray(Broken(**vars(task)))
+        on_ray.search_on_ray(Broken(**vars(task)))
 
 
 def _result(output: str, seed: int = 0, searcher: str = "bohb") -> dict[str, Any]:
@@ -175,7 +175,7 @@ def test_a_sweep_on_a_cluster_keeps_out_of_a_folder_that_a_search_has(
     ("address", "says"), [("ray://127.0.0.1:1", "iqatune sweep"), ("127.0.0.1:1", "no Ray cluster answers")]
 )
 def test_a_wrong_address_is_refused_in_a_line(address: str, says: str, make_task: Callable[..., Task]) -> None:
-    from iqatune.search.ray_engine import search_on_ray
+    from iqatune.search.on_ray import search_on_ray
 
     with pytest.raises(InputError, match=says):
         search_on_ray(make_task("random"), address=address)

@@ -153,6 +153,41 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     assert sorted(path.name for path in output.iterdir()) == [".lock", "csv", "sweep.json"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_sweep_that_is_told_to_end_leaves_no_process(
+    number: signal.Signals, grid: Callable[..., Path], small_cache: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    path = grid(searchers="bayesopt", seeds="[0, 1]", samples="400")
+    command = [sys.executable, "-m", "iqatune", "sweep", str(path), "--output", str(output), "--jobs", "2", "--quiet"]
+    command += ["--cache-dir", str(small_cache)]
+    settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+    # as on a terminal that is closed, every process of the group hears of it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len([file for file in output.rglob("trials.jsonl") if file.stat().st_size]) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip() == "iqatune: interrupted; what was done is kept"
+    assert json.loads((output / "sweep.json").read_text())["status"] == "interrupted"
+    deadline = time.monotonic() + 10
+    while _is_group(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _is_group(identity: int) -> bool:
+    try:
+        os.killpg(identity, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_a_cell_whose_scores_or_options_have_changed_is_searched_anew(
     iqatune: Callable[..., Any], grid: Callable[..., Path], small_set: Any, small_cache: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -116,6 +117,14 @@ class Searcher(ABC):
     def expected_seconds(cls, problem: Problem) -> float | None:
         """About how long the searcher itself will compute for all samples, where that is worth knowing beforehand."""
         return None
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """What a searcher says of itself after a search that another process did, as `Searcher` has it."""
+
+    repeatable: bool
+    details: Mapping[str, str]
 
 
 class WorstSeen:
