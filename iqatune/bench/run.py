@@ -13,6 +13,7 @@ from iqatune.bench.peers import missing
 from iqatune.images import resized_size
 from iqatune.progress import Progress
 from iqatune.records.bench import BENCH_FILE, Bench
+from iqatune.records.documents import sealed
 from iqatune.records.environment import environment
 from iqatune.records.labels import backbone_label
 from iqatune.records.result import read_result
@@ -64,17 +65,19 @@ def run_bench(
             objective.append(bench_objective(space, rounds=setting.rounds, **size))
             advance(1)
         ray = bench_ray() if with_ray else None
-    bench = Bench(
-        quick=quick,
-        image=setting.size,
-        resized=resized_size(*setting.size, setting.resize),
-        rounds=setting.rounds,
-        precision=precision,
-        backbones=tuple(measured),
-        objective=tuple(objective),
-        ray=ray,
-        skipped=skipped,
-        environment=environment(str(place)),
+    bench = sealed(
+        Bench(
+            quick=quick,
+            image=setting.size,
+            resized=resized_size(*setting.size, setting.resize),
+            rounds=setting.rounds,
+            precision=precision,
+            backbones=tuple(measured),
+            objective=tuple(objective),
+            ray=ray,
+            skipped=skipped,
+            environment=environment(str(place)),
+        )
     )
     write_text(output / BENCH_FILE, bench.model_dump_json(by_alias=True, indent=2) + "\n")
     return bench

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import Model
+from iqatune.records.documents import Seal
 from iqatune.records.environment import Environment
 
 BENCH_SCHEMA: Final = "iqatune.bench/1"
@@ -81,3 +82,4 @@ class Bench(Model):
     ray: RayBench | None
     skipped: tuple[str, ...]
     environment: Environment
+    seal: Seal = None

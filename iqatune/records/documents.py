@@ -4,12 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from iqatune.errors import InputError
-from iqatune.records.base import Model
+from iqatune.records.base import Model, Sha256
+
+Seal = Annotated[
+    Sha256 | None,
+    Field(description="SHA-256 over all other keys (see records/documents.py, digest); null in older documents"),
+]
 
 Document = TypeVar("Document", bound=Model)
 
@@ -75,6 +80,26 @@ def digest(content: Any) -> str:
     """
     text = json.dumps(_plain(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(document: Document) -> Document:
+    """A document that has a `seal`, with it: to be written."""
+    content = parse_json(Path("document"), document.model_dump_json(by_alias=True).encode())
+    return document.model_copy(update={"seal": _seal(content)})
+
+
+def broken_seal(content: Mapping[str, Any]) -> str | None:
+    """What is wrong with a document that is not what was written; None where it is, and where it has no seal.
+
+    Args:
+        content: as `parse_json` gives it.
+    """
+    is_whole = content.get("seal") in (None, _seal(content))
+    return None if is_whole else "its seal is broken, it is not what was written"
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return digest({key: value for key, value in content.items() if key != "seal"})
 
 
 def _plain(content: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import Count, Model
+from iqatune.records.documents import Seal
 from iqatune.records.result import Confidence, Correlation, Protocol
 from iqatune.records.vocabulary import Grouping, MetricKind
 
@@ -44,3 +45,4 @@ class Evaluation(Model):
     by: Grouping | None
     simulated: bool
     results: tuple[Evaluated, ...]
+    seal: Seal = None

@@ -22,7 +22,7 @@ from iqatune.records.base import (
     Sha256,
     Share,
 )
-from iqatune.records.documents import digest, parse_json, validated
+from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, validated
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.trials import TrialsDigest, digest_of
@@ -188,10 +188,7 @@ class Result(Model):
     trials_file: TrialsDigest | None = Field(
         default=None, description="of trials.jsonl; null while the search is not complete, and in older records"
     )
-    seal: Sha256 | None = Field(
-        default=None,
-        description="SHA-256 over all other keys (see records/documents.py, digest); null in older records",
-    )
+    seal: Seal = None
 
     @model_validator(mode="after")
     def _every_channel(self) -> Self:
@@ -240,12 +237,6 @@ def without_weights(result: Result) -> str:
         return f"this run of {result.run.searcher} has no sample with a defined SRCC yet; run it to its end first"
     reason = result.undefined or "D or the human score is the same for every pair"
     return f"no sample of this run has a defined SRCC, so that there are no weights: {reason}"
-
-
-def sealed(result: Result) -> Result:
-    """The record with its seal, to be written."""
-    content = parse_json(Path("result.json"), result.model_dump_json(by_alias=True).encode())
-    return result.model_copy(update={"seal": _seal(content)})
 
 
 def write_result(path: Path, result: Result) -> Result:
@@ -298,8 +289,9 @@ def trials_beside(path: Path) -> Path | None:
 def _fault(path: Path, result: Result, content: Any) -> str | None:
     if result.seal is None:
         return "it has lost its seal" if result.trials_file is not None else None
-    if _seal(content) != result.seal:
-        return "its seal is broken, it is not what was written"
+    broken = broken_seal(content)
+    if broken is not None:
+        return broken
     trials = trials_beside(path)
     if trials is None or result.trials_file is None:
         return None
@@ -310,7 +302,3 @@ def _fault(path: Path, result: Result, content: Any) -> str | None:
     if found != result.trials_file:
         return f"{trials.name} beside it is not the one that it was made with"
     return None
-
-
-def _seal(content: dict[str, Any]) -> str:
-    return digest({key: value for key, value in content.items() if key != "seal"})

@@ -4,21 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from iqatune.errors import InputError
 from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
-from iqatune.records.documents import parse_json, validated
+from iqatune.records.documents import broken_seal, parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
 from iqatune.records.labels import backbone_label, dataset_label
-from iqatune.records.result import Best, Protocol, Result, open_result, without_weights
+from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
+
+SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, BENCH_SCHEMA)
 
 SHORT = 6
 """Digits of a hash that tell apart what has the same name."""
@@ -195,7 +197,13 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
     names = names_of([run.result for run in complete])
     groups = grouped(complete, names)
     kept = {run.path for group in groups for run in group.runs}
+    evaluations = _documents(documents, EVALUATION_SCHEMA, Evaluation)
     benches = _documents(documents, BENCH_SCHEMA, Bench)
+    broken = [(path, fault) for path, _, fault in (*evaluations, *benches) if fault is not None]
+    if broken and not force:
+        path, fault = broken[0]
+        raise InputError(f"{path}: {fault}; restore or remove it; `force` takes it as it is, and says so")
+    forced += [(path, f"FORCED: {fault}") for path, fault in broken]
     return Collection(
         folder=folder,
         groups=groups,
@@ -204,8 +212,8 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         unfinished=tuple(unfinished),
         forced=tuple(forced),
         without_trials=tuple(run.path for run in complete if not run.path.with_name(TRIALS_FILE).exists()),
-        evaluations=tuple(_documents(documents, EVALUATION_SCHEMA, Evaluation)),
-        speeds=_speeds([bench for bench in benches if not bench.quick]),
+        evaluations=tuple(evaluation for _, evaluation, _ in evaluations),
+        speeds=_speeds([bench for _, bench, _ in benches if not bench.quick]),
     )
 
 
@@ -285,25 +293,33 @@ def _trials(path: Path, best: Best, *, forced: bool) -> tuple[Trial, ...]:
         return ()
 
 
-def _other_documents(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Every other JSON file, as its text."""
+def _other_documents(folder: Path) -> Iterator[tuple[Path, bytes, dict[str, Any]]]:
+    """Every other JSON file that is an object: its text, and what that says.
+
+    Raises:
+        InputError: naming one that cannot be read, or has a seal and is nothing that has one.
+    """
     for path in sorted(folder.rglob("*.json")):
         if path.name == RESULT_FILE or not path.is_file():
             continue
         try:
-            yield path, path.read_bytes()
+            text = path.read_bytes()
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        content = parse_json(path, text)
+        if not isinstance(content, dict):
+            continue
+        if "seal" in content and content.get("schema") not in SEALED:
+            raise InputError(f"{path}: has a seal, and is no document of iqatune; restore or remove it")
+        yield path, text, content
 
 
-def _documents(files: Sequence[tuple[Path, bytes]], schema: str, kind: type[Document]) -> list[Document]:
-    """Those of the files that call themselves documents of that schema."""
+def _documents(
+    files: Sequence[tuple[Path, bytes, dict[str, Any]]], schema: str, kind: type[Document]
+) -> list[tuple[Path, Document, str | None]]:
+    """Those of the files that call themselves documents of that schema, and what is wrong with the seal of each."""
     return [
-        validated(path, text, kind, f"a document of {schema}")
-        for path, text in files
-        if _is_a(parse_json(path, text), schema)
+        (path, validated(path, text, kind, f"a document of {schema}"), broken_seal(content))
+        for path, text, content in files
+        if content.get("schema") == schema
     ]
-
-
-def _is_a(content: object, schema: str) -> bool:
-    return isinstance(content, dict) and content.get("schema") == schema

@@ -16,6 +16,7 @@ from iqatune.evaluation.compare import tied_with_best
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights
 from iqatune.progress import Progress
+from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Correlation, Protocol, Result, open_result
@@ -214,7 +215,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 forced=metric.forced,
             )
         )
-    return Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated))
+    return sealed(Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated)))
 
 
 def as_csv(evaluation: Evaluation) -> str:

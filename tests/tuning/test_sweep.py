@@ -21,8 +21,9 @@ import pytest
 
 import iqatune as package
 from iqatune.progress import Progress
+from iqatune.records.documents import sealed
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.result import read_result, sealed
+from iqatune.records.result import read_result
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.locks import locked
 from iqatune.statistics.cache import Cache
