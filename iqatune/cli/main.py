@@ -4,10 +4,12 @@ Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad
 130 interrupted, with what was done kept.
 """
 
+import _thread
 import importlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 
@@ -159,6 +161,18 @@ def _let_interrupt() -> None:
         # nohup starts programs with SIGHUP ignored
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Python drops an exception that comes while an object is deleted, and an interrupt comes when it likes."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    # a moment later: here it would be dropped, too
+    again = threading.Timer(0.05, _thread.interrupt_main)
+    again.daemon = True
+    again.start()
 
 
 def script() -> None:

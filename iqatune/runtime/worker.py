@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -89,11 +90,11 @@ class Processes:
         with self._lock:
             self._over = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        while error is not None and wait(self._begun, timeout=0).not_done:
+        while error is not None and not all(begun.done() for begun in self._begun):
             for pool in self._pools:
                 pool.terminate()
             # and once more if need be: a process may be about to start just now
-            wait(self._begun, timeout=0.1)
+            time.sleep(0.05)
         self._threads.shutdown(wait=True)
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import iqatune as package
 from iqatune.records.run_folder import RunFolder
 
 SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
@@ -187,6 +188,26 @@ def test_interrupt_keeps_a_valid_record_and_exits_130(
     assert record["best"]["srcc"] == pytest.approx(
         max(json.loads(line)["srcc"] for line in trials.read_text().splitlines()), abs=1e-9
     )
+
+
+def test_an_interrupt_that_meets_a_destructor_is_not_lost() -> None:
+    code = """
+import os, signal, sys, time
+from iqatune.cli import main
+class Passing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+def work():
+    Passing()
+    time.sleep(20)
+main.cli.main = lambda **settings: work()
+sys.argv = ["iqatune"]
+main.script()
+"""
+    settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=settings)
+    assert ran.returncode == 130
+    assert ran.stderr == "iqatune: interrupted; what was done is kept\n"
 
 
 def test_a_search_under_nohup_does_not_end_with_its_terminal(small_set: Any, small_cache: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,20 @@ def test_a_killed_process_of_a_fold_is_replaced(task: Task) -> None:
         assert one is not None
         assert other is not None
         np.testing.assert_array_equal(one.parameters, other.parameters)
+    assert not multiprocessing.active_children()
+
+
+def test_an_interrupt_waits_for_no_fold_under_way_or_to_come(task: Task) -> None:
+    slow = replace(task, samples=2000)
+
+    def search() -> None:
+        with fold_searches(slow, fold_masks(slow, 5), 2):
+            while len(multiprocessing.active_children()) < 2:
+                time.sleep(0.02)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
     assert not multiprocessing.active_children()
 
 

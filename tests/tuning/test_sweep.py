@@ -156,8 +156,13 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_sweep_that_is_told_to_end_leaves_no_process(
-    number: signal.Signals, grid: Callable[..., Path], small_cache: Path, tmp_path: Path
+    number: signal.Signals,
+    grid: Callable[..., Path],
+    small_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     output = tmp_path / "out"
     path = grid(searchers="bayesopt", seeds="[0, 1]", samples="400")
     command = [sys.executable, "-m", "iqatune", "sweep", str(path), "--output", str(output), "--jobs", "2", "--quiet"]
