@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from iqatune.records.result import read_result, write_result
 from iqatune.runtime.locks import locked
 
 Run = Callable[..., Any]
@@ -80,16 +81,16 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
 
 def test_report_changes_nothing_that_it_reads(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:
     searching = runs / "csv" / "squeezenet" / "nevergrad-stage-s0"
-    # as a search leaves it while it writes a line, be its record complete or not
-    with (searching / "trials.jsonl").open("a") as file:
-        file.write('{"sample": 6, "tri')
-    record = json.loads((searching / "result.json").read_text())
+    record = read_result(searching / "result.json")
     ran = iqatune(
         "evaluate", *runs.rglob("result.json"), *small_set.options, "--cache-dir", small_cache, "--format", "json"
     )
     (runs / "evaluation.json").write_text(ran.out)
     for status in ("complete", "running"):
-        (searching / "result.json").write_text(json.dumps({**record, "status": status}))
+        if status == "running":  # as a search leaves it while it writes a line
+            write_result(searching / "result.json", record.model_copy(update={"status": status, "trials_file": None}))
+            with (searching / "trials.jsonl").open("a") as file:
+                file.write('{"sample": 6, "tri')
         before = _files_beside_reports(runs)
         with locked(runs), locked(searching):
             for options in ((), ("--score", "--baseline", "psnr", "--cache-dir", small_cache)):

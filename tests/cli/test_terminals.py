@@ -249,4 +249,4 @@ def test_json_without_end_beside_records(iqatune: Callable[..., Any], small_set:
     Path("runs/deep.json").write_text("[" * 100_000)
     ran = iqatune("report", "runs")
     assert ran.code == 2
-    assert "deep.json: not JSON" in ran.last_line
+    assert "deep.json: nested too deeply" in ran.last_line

@@ -24,10 +24,11 @@ KILLS = int(os.environ.get("IQATUNE_TEST_KILLS", "1"))
 
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
 
-UNLIKE = {"timing", "environment", "seconds", "seal", "created", "trials_sha256", "check", "machine", "generated"}
+UNLIKE = {"timing", "environment", "seconds", "seal", "trials_file", "check"}
 """Keys of records that differ between two runs of one command, for they hold or cover seconds."""
 
-pytestmark = pytest.mark.slow
+USUAL = {"search", "sweep"}
+"""What is killed whenever all tests run."""
 
 
 class Bench:
@@ -198,7 +199,9 @@ def _temporary(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if ".tmp" in path.name]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.thorough) for name in CASES]
+)
 def test_killed_and_run_again(name: str, small_set: Any, tmp_path: Path, left_over: Callable[[], list[str]]) -> None:
     chance = random.Random(name)
     whole = Bench(tmp_path / "whole", small_set)
@@ -222,6 +225,7 @@ def test_killed_and_run_again(name: str, small_set: Any, tmp_path: Path, left_ov
             assert _bare(json.loads(again)) == _bare(json.loads(said))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["sweep", "search-ray"])
 def test_a_worker_is_killed(name: str, small_set: Any, tmp_path: Path, left_over: Callable[[], list[str]]) -> None:
     chance = random.Random(name)

@@ -16,6 +16,14 @@ Copy = Callable[..., Path]
 Command = Callable[..., Any]
 
 
+def _says_the_same(text: bytes, other: bytes) -> bool:
+    """Whether JSON says what another says, as 1E-05 does for 1e-05."""
+    try:
+        return bool(json.loads(text) == json.loads(other))
+    except ValueError:
+        return False
+
+
 def _flips(content: bytes, count: int, seed: int) -> list[bytes]:
     """The content, each time with another bit flipped."""
     rng = np.random.default_rng(seed)
@@ -56,10 +64,12 @@ def test_flipped_bits_of_a_run(
         (run / name).write_bytes(damaged)
         now = distance(run / "result.json")
         assert now in (None, before)
-        found += now is None
+        found += now is None or _says_the_same(damaged, whole)
     assert found == count, "no bit of these is without meaning"
     # a replay says so too: a file that it cannot read, or a difference
     for damaged in _flips(whole, 12, seed=2):
+        if _says_the_same(damaged, whole):
+            continue
         (run / name).write_bytes(damaged)
         assert iqatune("replay", run / "result.json", "--cache-dir", small_cache).code in (1, 2)
         assert iqatune("report", run, "--output", "report").code == 2

@@ -53,7 +53,7 @@ def start(small_set: Any, small_cache: Path, tmp_path: Path) -> Iterator[Start]:
 
 def _trials(output: Path) -> list[dict[str, Any]]:
     files = output.rglob("trials.jsonl")
-    return [{**json.loads(line), "seconds": 0} for file in files for line in file.read_text().splitlines()]
+    return [{**json.loads(line), "seconds": 0, "check": ""} for file in files for line in file.read_text().splitlines()]
 
 
 def _record(output: Path) -> dict[str, Any]:
