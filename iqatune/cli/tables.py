@@ -1,5 +1,6 @@
 """The tables that verbs print for people."""
 
+import math
 from collections import Counter
 
 from iqatune.cli.terminal import figure, interval, print_line, print_table
@@ -59,7 +60,7 @@ def _gains(result: Result) -> list[str]:
     """What tuning brought, each figure beside the uniform weights' on the same pairs; and the verdict."""
     if result.best is None:
         return []
-    tuned = f"{result.best.srcc - result.baselines.uniform.srcc:+.4f} tuned (all {result.protocol.pairs} pairs)"
+    tuned = f"{_signed(result.best.srcc - result.baselines.uniform.srcc)} tuned (all {result.protocol.pairs} pairs)"
     held_out = result.held_out
     if held_out is None:
         return [
@@ -68,22 +69,26 @@ def _gains(result: Result) -> list[str]:
         ]
     gain = gain_of([held_out])
     return [
-        f"Gain over the uniform weights: {tuned}, {gain.mean:+.4f} held out (mean of {held_out.folds} folds by "
+        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out (mean of {held_out.folds} folds by "
         f"reference, each on its own pairs; standard error {figure(gain.error)}).",
         _optimism(held_out),
         f"Verdict: {_verdict(gain, held_out)} Quote the held-out figure.",
     ]
 
 
+def _signed(difference: float) -> str:
+    return "undefined" if math.isnan(difference) else f"{difference:+.4f}"
+
+
 def _optimism(held_out: HeldOut) -> str:
     if held_out.is_older:
         return (
-            f"Tuned minus held-out, as an older release recorded it: {held_out.optimism:+.4f}, of different pairs: no "
-            "measure of the optimism; search anew for it."
+            f"Tuned minus held-out, as an older release recorded it: {_signed(held_out.optimism)}; they are of "
+            "different pairs, and that is no measure of the optimism. Search anew for it."
         )
     return (
-        f"Optimism: {held_out.optimism:+.4f}, what the weights tuned on all pairs reach on a fold's pairs above those "
-        "tuned without them."
+        f"Optimism: {_signed(held_out.optimism)}, what the weights tuned on all pairs reach on a fold's pairs above "
+        "those tuned without them."
     )
 
 

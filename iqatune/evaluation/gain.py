@@ -37,9 +37,10 @@ class Gain:
 def corrected_error(values: ArrayLike, test_to_train: float) -> float:
     """The standard error of the mean of figures of folds, whose tuning sets overlap; NaN of fewer than two.
 
-    sqrt((1 / k + n_test / n_train) s^2), s^2 being the sample variance of the k figures: the corrected resampled t
-    statistic (Nadeau and Bengio 2003, 'Inference for the Generalization Error', section 5, equation 11); over r
-    repetitions of the folds k is their number in all (Bouckaert and Frank 2004).
+    sqrt((1 / k + n_test / n_train) s^2), s^2 being the sample variance of the k figures: the correction of the
+    resampled t test (Nadeau and Bengio 2003, 'Inference for the Generalization Error', Machine Learning 52). Over
+    repetitions of the folds k is their number in all, as Bouckaert and Frank (2004, 'Evaluating the Replicability of
+    Significance Tests for Comparing Learning Algorithms') use it.
 
     Args:
         values: (k,) a figure of each fold, of all repetitions.
