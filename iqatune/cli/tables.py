@@ -77,7 +77,7 @@ def _gains(result: Result) -> list[str]:
 
 
 def _signed(difference: float) -> str:
-    return "undefined" if math.isnan(difference) else f"{difference:+.4f}"
+    return "undefined" if math.isnan(difference) else f"{difference:+z.4f}"
 
 
 def _optimism(held_out: HeldOut) -> str:

@@ -124,7 +124,7 @@ def _gain(group: SettingRuns) -> str:
     if math.isnan(gain.mean):
         return "On some fold the SRCC is undefined, so that nothing is known of what tuning gains."
     there = f"The untuned (uniform) weights reach {uniform:.3f} there"
-    figures = f"{gain.mean:+.3f}, standard error {gain.error:.3f}"
+    figures = f"{gain.mean:+z.3f}, standard error {gain.error:.3f}"
     if gain.verdict == "helped":
         return f"{there}: tuning helped ({figures})."
     if gain.verdict == "harmed":

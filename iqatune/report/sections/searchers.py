@@ -203,7 +203,7 @@ def _optimism(runs: Sequence[FoundRun], *, older: bool) -> list[float]:
 
 def _signed(values: Sequence[float]) -> Cell:
     average = mean(values)
-    return number(average, 4, None if average is None else f"{average:+.4f}")
+    return number(average, 4, None if average is None else f"{average:+z.4f}")
 
 
 def _partial(values: Sequence[float], runs: int) -> Cell:
