@@ -98,16 +98,15 @@ def _figures(group: SettingRuns) -> str:
     seeds = _seeds(len(group.runs))
     confidence = group.middle.result.confidence
     bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
-    # a fold's pairs are a few references', within which an SRCC is another than over all
-    apart = ", and do not compare with a fold's" if group.held_out else ""
-    tuned = f"Over all pairs, which it was tuned on{apart}, its SRCC is {mean(group.srcc):.3f}{bounds}"
+    tuned = f"Over all pairs, on which it was tuned, its SRCC is {mean(group.srcc):.3f}{bounds}"
     if not group.held_out:
         return f"{tuned} ({seeds}); nothing was held out, so expect less on other images."
     folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
     numbers = " or ".join(str(number) for number in folds)
     return (
         f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
-        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}."
+        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}; "
+        "the two are of different pairs and do not compare."
     )
 
 
