@@ -117,11 +117,13 @@ class Result(records.Result):
         run = self.run
         parts = [f"{run.searcher} on {run.dataset} through {run.backbone}, {self.status}"]
         if self.best is not None:
-            parts.append(f"SRCC {self.best.srcc:.4f}")
-        if self.held_out is not None:
-            parts.append(f"held-out {self.held_out.srcc_mean:.4f} (uniform {self.held_out.uniform_srcc_mean:.4f})")
+            # every figure beside the uniform weights' on the same pairs
+            parts.append(f"SRCC {self.best.srcc:.4f} (uniform {self.baselines.uniform.srcc:.4f})")
         else:
             parts.append(f"uniform {self.baselines.uniform.srcc:.4f}")
+        if self.held_out is not None:
+            held_out = f"held-out {self.held_out.srcc_mean:.4f} (uniform {self.held_out.uniform_srcc_mean:.4f})"
+            parts.append(held_out if self.held_out.verdict is None else f"{held_out}, {self.held_out.verdict}")
         return f"<Result: {'; '.join(parts)}>"
 
     __str__ = __repr__
@@ -168,7 +170,8 @@ def read_result(path: Path | str, *, force: bool = False) -> Result:
 
     Example:
         >>> iqatune.read_result("runs/demo/squeezenet/random-stage-s0")  # doctest: +SKIP
-        <Result: random on demo through squeezenet, complete; SRCC 0.9093; held-out 0.8977 (uniform 0.8925)>
+        <Result: random on demo through squeezenet, complete; SRCC 0.6601 (uniform 0.6350);
+         held-out 0.7021 (uniform 0.6761), helped>
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path

@@ -17,7 +17,10 @@ from iqatune.progress import Advance, Progress
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
 
-NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)."
+NOTE = (
+    "Each entry: mean SRCC over seeds, tuned (held-out where there are folds). The first is of all pairs, the second "
+    "of each fold's own: their difference is no measure of the optimism."
+)
 
 
 @contextmanager

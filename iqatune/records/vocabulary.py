@@ -31,6 +31,9 @@ far; a step from the best results so far."""
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
 
+Verdict = Literal["helped", "not shown to help", "harmed"]
+"""What the folds say of tuning on references never seen, against the uniform weights."""
+
 MetricKind = Literal["tuned", "uniform", "baseline"]
 """What a scored metric is: tuned weights, uniform weights of the same backbone, or a metric that has none to tune."""
 

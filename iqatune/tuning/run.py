@@ -1,6 +1,5 @@
 """One search from options to record: `result.json` and `trials.jsonl`."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -322,8 +321,8 @@ def _held_out(
 ) -> HeldOut | None:
     if not masks:
         return None
-    tuned_srcc = best.srcc if best is not None else math.nan
-    return held_out_of(work.task, masks, parameters, uniform=work.uniform, tuned_srcc=tuned_srcc)
+    tuned = None if best is None else np.array([best.parameters[name] for name in work.task.space.names])
+    return held_out_of(work.task, masks, parameters, tuned=tuned, uniform=work.uniform)
 
 
 def _confidence(work: _Work, best: Best | None) -> Confidence | None:
