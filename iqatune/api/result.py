@@ -12,6 +12,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
+from iqatune.records.labels import prior_note
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.report.figures import draw_scatter, draw_search
@@ -135,7 +136,7 @@ class Result(records.Result):
     def _draw_search(self, axes: "Axes") -> None:
         names = tuple(self.best.parameters) if self.best is not None else ()
         draw_search(axes, self._in_folder.trials(names), uniform=self.baselines.uniform.srcc)
-        axes.set_title(f"{self.run.searcher}, {self.run.space} space, seed {self.run.seed}")
+        axes.set_title(f"{self.run.searcher}, {self.run.space} space{prior_note(self.run.prior)}, seed {self.run.seed}")
 
     def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
         prepared = self._prepared(cache_dir)

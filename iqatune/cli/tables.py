@@ -8,6 +8,7 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
+from iqatune.records.labels import prior_note
 from iqatune.records.replay import Replay
 from iqatune.records.result import Result
 from iqatune.records.run_folder import RunFolder
@@ -37,7 +38,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         rows.insert(0, tuned)
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}, {run.samples} samples"
+    title = f"{data}, {run.backbone}{prior_note(run.prior)}, {run.samples} samples"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()

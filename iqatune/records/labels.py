@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from iqatune.records.options import DataOptions
+from iqatune.records.prior import CUBE
 from iqatune.records.result import Result
 
 
@@ -18,3 +19,8 @@ def backbone_label(result: Result) -> str:
     """The backbone, and where its parameters come from when they are not the downloaded ones."""
     weights = result.protocol.backbone_weights
     return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
+
+
+def prior_note(prior: str) -> str:
+    """What follows the name of a space: nothing under `cube`, else as ", simplex prior"."""
+    return "" if prior == CUBE else f", {prior} prior"

@@ -32,7 +32,8 @@ class RunFolder:
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
         backbone = run.backbone.replace(":", "_").replace("/", "_")
-        return cls(output / run.dataset / backbone / f"{run.searcher}-{run.space}-s{run.seed}")
+        prior = "" if run.prior == Run.model_fields["prior"].default else f"-{run.prior.replace(':', '')}"
+        return cls(output / run.dataset / backbone / f"{run.searcher}-{run.space}{prior}-s{run.seed}")
 
     @property
     def result_file(self) -> Path:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import Model, Number
+from iqatune.records.prior import CUBE
 
 SWEEP_SCHEMA: Final = "iqatune.sweep/1"
 SWEEP_FILE = "sweep.json"
@@ -18,6 +19,7 @@ class CellState(Model):
     backbone: str
     searcher: str
     space: str
+    prior: str = CUBE
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

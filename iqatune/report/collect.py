@@ -79,6 +79,7 @@ class Setting:
     backbone: str
     searcher: str
     space: str
+    prior: str
     samples: int
     protocol: tuple[tuple[str, object], ...]
 
@@ -253,7 +254,7 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
         earlier = of_seed.setdefault(run.result.run.seed, run)
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
-    ordered = sorted(groups, key=attrgetter("dataset", "backbone", "searcher", "space", "samples"))
+    ordered = sorted(groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "samples"))
     return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
@@ -265,6 +266,7 @@ def _setting(result: Result, names: Names) -> Setting:
         backbone=names.backbone(result),
         searcher=run.searcher,
         space=run.space,
+        prior=run.prior,
         samples=run.samples,
         protocol=tuple(fields.items()),
     )

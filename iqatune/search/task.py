@@ -43,7 +43,7 @@ class Task:
     @classmethod
     def of(cls, run: Run, prepared: Prepared) -> "Task":
         """The search that a run asks for, on prepared data."""
-        space, table = prepared.space(run.space), prepared.table
+        space, table = prepared.space(run.space, run.prior), prepared.table
         return cls(
             searcher=run.searcher,
             samples=run.samples,

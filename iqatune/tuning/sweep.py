@@ -254,5 +254,6 @@ def _state(cell: Cell) -> CellState:
         backbone=run.backbone,
         searcher=run.searcher,
         space=run.space,
+        prior=run.prior,
         seed=run.seed,
     )

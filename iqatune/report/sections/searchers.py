@@ -48,8 +48,8 @@ def searchers_section(context: Context) -> Section:
         text.append("One searcher was run: there is nothing to compare it with.")
     elif not whole:
         text.append(
-            "No case (data set, backbone, space, samples, seed) was run with every searcher: there are no ranks, and "
-            "the means below are over different cases, so they do not compare."
+            "No case (data set, backbone, space, prior, samples, seed) was run with every searcher: there are no "
+            "ranks, and the means below are over different cases, so they do not compare."
         )
     else:
         drawings.insert(0, _rank_figure(names, whole))
@@ -66,7 +66,8 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            key = (setting.dataset, setting.backbone, setting.space, setting.samples, seed, setting.protocol)
+            numbers = (setting.space, setting.prior)
+            key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
 
@@ -153,7 +154,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
         notes=(
             *(_of_whole_cases(len(cases)) if complete else (f"Over {len(cases)} cases that differ by searcher.",)),
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
-            "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
+            "the same data set, backbone, space and prior, averaged over cases; '>' where some need more than there "
+            "are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),
@@ -162,8 +164,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
 
 def _of_whole_cases(count: int) -> tuple[str, str]:
     return (
-        f"Over the {count} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank of the "
-        "tuned SRCC, 1 is the best.",
+        f"Over the {count} cases (data set, backbone, space, prior, samples, seed) that every searcher has; mean rank "
+        "of the tuned SRCC, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
     )
@@ -199,8 +201,8 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
 
 
 def _pool(block: Block) -> tuple[object, ...]:
-    dataset, backbone, space, _samples, _seed, protocol = block.key
-    return dataset, backbone, space, protocol
+    dataset, backbone, numbers, _samples, _seed, protocol = block.key
+    return dataset, backbone, numbers, protocol
 
 
 def _ranks(names: Sequence[str], whole: Sequence[Block]) -> Floats:
