@@ -14,7 +14,7 @@ from iqatune.cli.terminal import add_rows, print_line, print_table, tell
 from iqatune.errors import as_flags
 from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
-from iqatune.records.labels import prior_note
+from iqatune.records.labels import search_note
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
 
@@ -52,7 +52,7 @@ def grid(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     for cell in sweep.cells:
         # the folder is DATASET/BACKBONE[/VARIANT]/RUN
         backbone = " ".join(cell.folder.split("/")[1:-1])
-        cells[cell.dataset, backbone, f"{cell.space}{prior_note(cell.prior)}"][cell.searcher].append(cell)
+        cells[cell.dataset, backbone, f"{cell.space}{search_note(cell)}"][cell.searcher].append(cell)
     rows = [[*names, *(_entry(row[searcher]) for searcher in searchers)] for names, row in cells.items()]
     return ["data set", "backbone", "space", *searchers], rows
 

@@ -37,8 +37,8 @@ Examples:
 def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR]-sSEED/ with result.json (the best alpha and beta, and how
-    well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
+    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE]-sSEED/ with result.json (the best alpha and
+    beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search

@@ -1,10 +1,12 @@
 """What tables and pages call the data set and the backbone of a run."""
 
 from pathlib import Path
+from typing import Protocol
 
 from iqatune.records.options import DataOptions
 from iqatune.records.prior import CUBE
 from iqatune.records.result import Result
+from iqatune.records.vocabulary import ObjectiveName
 
 
 def dataset_label(data: DataOptions) -> str:
@@ -21,6 +23,16 @@ def backbone_label(result: Result) -> str:
     return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
 
 
-def prior_note(prior: str) -> str:
-    """What follows the name of a space: nothing under `cube`, else as ", simplex prior"."""
-    return "" if prior == CUBE else f", {prior} prior"
+class Searched(Protocol):
+    """What says how weights were searched: the options of a run, a setting of a report, a cell of a sweep."""
+
+    @property
+    def prior(self) -> str: ...
+    @property
+    def objective(self) -> ObjectiveName: ...
+
+
+def search_note(search: Searched) -> str:
+    """What follows the name of a space: nothing under `cube` and `srcc`, else as ", simplex prior, maximising krcc"."""
+    prior = "" if search.prior == CUBE else f", {search.prior} prior"
+    return prior if search.objective == "srcc" else f"{prior}, maximising {search.objective}"

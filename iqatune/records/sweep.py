@@ -6,6 +6,7 @@ from pydantic import Field
 
 from iqatune.records.base import Model, Number
 from iqatune.records.prior import CUBE
+from iqatune.records.vocabulary import ObjectiveName
 
 SWEEP_SCHEMA: Final = "iqatune.sweep/1"
 SWEEP_FILE = "sweep.json"
@@ -20,6 +21,7 @@ class CellState(Model):
     searcher: str
     space: str
     prior: str = CUBE
+    objective: ObjectiveName = "srcc"
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

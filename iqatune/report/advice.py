@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from iqatune.records.labels import prior_note
+from iqatune.records.labels import search_note
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Advice
@@ -92,7 +92,7 @@ def _name(context: Context, group: SettingRuns) -> str:
     setting = group.setting
     difference = context.usual.differences(setting.dataset, group.protocol)
     how = [
-        f"{setting.space} space{prior_note(setting.prior)}",
+        f"{setting.space} space{search_note(setting)}",
         f"{setting.samples} samples",
         *([difference] if difference else []),
     ]

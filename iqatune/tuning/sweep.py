@@ -255,5 +255,6 @@ def _state(cell: Cell) -> CellState:
         searcher=run.searcher,
         space=run.space,
         prior=run.prior,
+        objective=run.objective,
         seed=run.seed,
     )
