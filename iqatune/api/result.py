@@ -12,6 +12,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
+from iqatune.records.labels import search_note
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.report.figures import draw_scatter, draw_search
@@ -52,8 +53,9 @@ class Result(records.Result):
     def trials(self) -> "pandas.DataFrame":
         """Every evaluation, a row each, in the order in which they were made.
 
-        Columns: sample, trial_id, srcc (on the references of its budget), budget (the share of the references),
-        chosen_by (random, initial, model or local), seconds, and a column for every number of the space.
+        Columns: sample, trial_id, srcc (on the references of its budget), value (of the objective: the SRCC unless the
+        run says otherwise), budget (the share of the references), chosen_by (random, initial, model or local), seconds,
+        and a column for every number of the space.
 
         Raises:
             InputError: when the record was not read from a folder, or its trials are damaged.
@@ -66,6 +68,7 @@ class Result(records.Result):
                 "sample": trial.sample,
                 "trial_id": trial.trial_id,
                 "srcc": trial.srcc,
+                "value": trial.merit,
                 "budget": trial.budget,
                 "chosen_by": trial.chosen_by,
                 "seconds": trial.seconds,
@@ -73,7 +76,7 @@ class Result(records.Result):
             }
             for trial in self._in_folder.trials(names)
         ]
-        columns = ["sample", "trial_id", "srcc", "budget", "chosen_by", "seconds", *names]
+        columns = ["sample", "trial_id", "srcc", "value", "budget", "chosen_by", "seconds", *names]
         return pandas.DataFrame(rows, columns=columns)
 
     def plot(self, *, cache_dir: Path | str | None = None) -> "Figure":
@@ -136,8 +139,11 @@ class Result(records.Result):
 
     def _draw_search(self, axes: "Axes") -> None:
         names = tuple(self.best.parameters) if self.best is not None else ()
-        draw_search(axes, self._in_folder.trials(names), uniform=self.baselines.uniform.srcc)
-        axes.set_title(f"{self.run.searcher}, {self.run.space} space, seed {self.run.seed}")
+        objective, baselines = self.run.objective, self.baselines
+        uniform = baselines.uniform.srcc if baselines.uniform_value is None else baselines.uniform_value
+        name = "SRCC" if objective == "srcc" else objective
+        draw_search(axes, self._in_folder.trials(names), uniform=uniform, objective=name)
+        axes.set_title(f"{self.run.searcher}, {self.run.space} space{search_note(self.run)}, seed {self.run.seed}")
 
     def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
         prepared = self._prepared(cache_dir)

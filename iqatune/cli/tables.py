@@ -10,6 +10,7 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
+from iqatune.records.labels import search_note
 from iqatune.records.replay import Replay
 from iqatune.records.result import HeldOut, Result
 from iqatune.records.run_folder import RunFolder
@@ -41,7 +42,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         rows.insert(0, tuned)
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}, {run.samples} samples"
+    title = f"{data}, {run.backbone}{search_note(run)}, {run.samples} samples"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
@@ -50,6 +51,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
         print_table("where the weight sits, by stage", ("", *stages), shares)
     for line in _gains(result):
         print_line(line)
+    if best is not None and best.value is not None:
+        print_line(_objective(result, best.value))
     print_line(f"Samples: {_how(result)}.")
     if protocol.simulated:
         print_line(SIMULATED)
@@ -199,6 +202,14 @@ def protocol_differences(evaluation: Evaluation) -> list[str]:
         if different:
             lines.append(f"! {metric.file} was scored under another protocol: {', '.join(different)}")
     return lines
+
+
+def _objective(result: Result, tuned: float) -> str:
+    line = f"Maximised: {result.run.objective}, {figure(tuned)} (uniform {figure(result.baselines.uniform_value)})"
+    held_out = None if result.held_out is None else result.held_out.objective
+    if held_out is None:
+        return f"{line}."
+    return f"{line}; held-out {figure(held_out.mean)} (uniform {figure(held_out.uniform_mean)})."
 
 
 def _how(result: Result) -> str:

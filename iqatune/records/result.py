@@ -75,12 +75,21 @@ class Correlation(Model):
 
 
 class Best(Correlation):
-    """The configuration with the highest SRCC on every pair. alpha and beta are per channel and sum to 1 together."""
+    """The configuration with the highest SRCC, or other objective, on every pair.
 
+    alpha and beta are per channel and sum to 1 together.
+    """
+
+    value: Coefficient | None = Field(default=None, description="of the objective; null where that is the SRCC")
     sample: Count
     parameters: dict[str, Share]
     alpha: tuple[Annotated[float, Field(ge=0)], ...]
     beta: tuple[Annotated[float, Field(ge=0)], ...]
+
+    @property
+    def merit(self) -> float:
+        """What it is the best by: the objective's figure."""
+        return self.srcc if self.value is None else self.value
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -94,6 +103,24 @@ class Baselines(Model):
     """What the tuned weights have to beat."""
 
     uniform: Correlation
+    uniform_value: Coefficient | None = Field(
+        default=None, description="the uniform weights' figure of the objective; null where that is the SRCC"
+    )
+
+
+class FoldObjective(Model):
+    """Figures of an objective other than the SRCC."""
+
+    tuned: Coefficient = Field(description="on the references that the fold was tuned on")
+    held_out: Coefficient
+    uniform: Coefficient = Field(description="of the uniform weights on the held-out references")
+
+
+class HeldOutObjective(Model):
+    """Means over the folds of an objective other than the SRCC; NaN where it is undefined in one of them."""
+
+    mean: Coefficient
+    uniform_mean: Coefficient
 
 
 class Fold(Model):
@@ -109,6 +136,8 @@ class Fold(Model):
         default=None,
         description="of the main search's weights, tuned on all pairs, on this fold's; absent in older records",
     )
+
+    objective: FoldObjective | None = Field(default=None, description="null where the objective is the SRCC")
 
     @field_validator("tuned_on_all_srcc", mode="before")
     @classmethod
@@ -137,6 +166,7 @@ class HeldOut(Model):
     srcc_std: Deviation
     per_fold: tuple[Fold, ...]
     uniform_srcc_mean: Coefficient
+    objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
     optimism: Number = Field(
         description="tuned_on_all_srcc minus srcc, averaged over the folds: both on a fold's own pairs. In older "
         "records best.srcc minus srcc_mean, which are of different pairs"

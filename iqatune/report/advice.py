@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from iqatune.evaluation.gain import gain_of
+from iqatune.records.labels import search_note
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Advice
@@ -90,7 +91,11 @@ def _beside_baselines(context: Context, chosen: SettingRuns) -> str:
 def _name(context: Context, group: SettingRuns) -> str:
     setting = group.setting
     difference = context.usual.differences(setting.dataset, group.protocol)
-    how = [f"{setting.space} space", f"{setting.samples} samples", *([difference] if difference else [])]
+    how = [
+        f"{setting.space} space{search_note(setting)}",
+        f"{setting.samples} samples",
+        *([difference] if difference else []),
+    ]
     return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"
 
 

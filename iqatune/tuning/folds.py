@@ -16,7 +16,7 @@ from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.evaluation.gain import gain_of
 from iqatune.metric.weights import Floats
-from iqatune.records.result import Fold, HeldOut
+from iqatune.records.result import Fold, FoldObjective, HeldOut, HeldOutObjective
 from iqatune.records.trial import Trial
 from iqatune.runtime.worker import Processes
 from iqatune.search.loop import best_trial
@@ -102,6 +102,7 @@ def held_out_of(
         srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
         per_fold=folds,
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
+        objective=_mean_objective(folds),
         optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, folds, strict=True)])),
     )
     gain = gain_of([scored])
@@ -120,6 +121,25 @@ def _fold(
         srcc=_srcc(fold, parameters),
         uniform_srcc=srcc(fold.quality, -uniform),
         tuned_on_all_srcc=tuned_on_all_srcc,
+        objective=_objective(task.of_rows(~mask), fold, parameters, uniform),
+    )
+
+
+def _objective(tuned: Task, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:
+    if held_out.objective_name == "srcc":
+        return None
+    return FoldObjective(
+        tuned=tuned.value(parameters), held_out=held_out.value(parameters), uniform=held_out.measure()(uniform)
+    )
+
+
+def _mean_objective(folds: Sequence[Fold]) -> HeldOutObjective | None:
+    found = [fold.objective for fold in folds if fold.objective is not None]
+    if not found:
+        return None
+    return HeldOutObjective(
+        mean=float(np.mean([figures.held_out for figures in found])),
+        uniform_mean=float(np.mean([figures.uniform for figures in found])),
     )
 
 

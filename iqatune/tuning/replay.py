@@ -20,6 +20,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.folds import held_out_of
 from iqatune.tuning.proof import Subject, prove
+from iqatune.tuning.run import value_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
@@ -136,11 +137,12 @@ def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
 def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
     quality, references = prepared.table.quality, prepared.table.reference_ids
     uniform = prepared.distances(uniform_weights(prepared.channels))
+    task = Task.of(run, prepared)
     best, intervals = None, None
     if result.best is not None:
         distances = prepared.distances(tuned_weights(result))
         agreement = correlation(quality, distances)
-        best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
+        best = Best(**{**result.best.model_dump(), **agreement.model_dump(), "value": value_of(task, distances)})
         intervals = confidence(quality, distances, references)
     held_out = None
     held = result.held_out
@@ -148,7 +150,7 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
         held_out = _held_out(held, best, Task.of(run, prepared), uniform=uniform)
     update = {
         "best": best,
-        "baselines": Baselines(uniform=correlation(quality, uniform)),
+        "baselines": Baselines(uniform=correlation(quality, uniform), uniform_value=value_of(task, uniform)),
         "held_out": held_out,
         "confidence": intervals,
     }

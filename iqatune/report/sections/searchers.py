@@ -18,6 +18,7 @@ from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
+from iqatune.search.loop import best_trial
 
 CHECKPOINTS = (10, 25, 50)
 
@@ -56,8 +57,8 @@ def searchers_section(context: Context) -> Section:
         text.append("One searcher was run: there is nothing to compare it with.")
     elif not whole:
         text.append(
-            "No case (data set, backbone, space, samples, seed) was run with every searcher: there are no ranks, and "
-            "the means below are over different cases, so they do not compare."
+            "No case (data set, backbone, space, prior, objective, samples, seed) was run with every searcher: there "
+            "are no ranks, and the means below are over different cases, so they do not compare."
         )
     else:
         drawings.insert(0, _rank_figure(names, whole))
@@ -74,17 +75,16 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            key = (setting.dataset, setting.backbone, setting.space, setting.samples, seed, setting.protocol)
+            numbers = (setting.space, setting.prior, setting.objective)
+            key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
 
 
 def best_so_far(trials: Sequence[Trial], samples: int) -> float | None:
-    """The best SRCC among the first `samples` samples, of evaluations on all references alone; None for none."""
-    values = [
-        trial.srcc for trial in trials if trial.sample < samples and trial.budget == 1 and trial.srcc == trial.srcc
-    ]
-    return max(values) if values else None
+    """SRCC of the best of the first `samples` samples, of evaluations on all references alone; None for none."""
+    best = best_trial([trial for trial in trials if trial.sample < samples])
+    return None if best is None else best.srcc
 
 
 def expected_best(values: Floats) -> Floats:
@@ -176,7 +176,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
             "averaged over folds.",
             *((OLDER,) if has_older else ()),
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
-            "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
+            "the same data set, backbone, space, prior and objective, averaged over cases; '>' where some need more "
+            "than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),
@@ -216,8 +217,8 @@ def _partial(values: Sequence[float], runs: int) -> Cell:
 
 def _of_whole_cases(count: int) -> tuple[str, str]:
     return (
-        f"Over the {count} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank of the "
-        "tuned SRCC, 1 is the best.",
+        f"Over the {count} cases (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
+        "mean rank of the tuned SRCC, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
     )
@@ -237,10 +238,10 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
     for block in blocks:
         if RANDOM in block.runs:
             pools[_pool(block)] += [
-                trial.srcc for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.srcc == trial.srcc
+                trial.merit for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.merit == trial.merit
             ]
     found = [
-        random_equivalent(case.runs[name].srcc, np.array(pools[_pool(case)]))
+        random_equivalent(case.runs[name].merit, np.array(pools[_pool(case)]))
         for case in cases
         if name in case.runs and pools.get(_pool(case))
     ]
@@ -253,8 +254,8 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
 
 
 def _pool(block: Block) -> tuple[object, ...]:
-    dataset, backbone, space, _samples, _seed, protocol = block.key
-    return dataset, backbone, space, protocol
+    dataset, backbone, numbers, _samples, _seed, protocol = block.key
+    return dataset, backbone, numbers, protocol
 
 
 def _ranks(names: Sequence[str], whole: Sequence[Block]) -> Floats:
