@@ -120,6 +120,21 @@ def forge() -> Callable[..., None]:
     return forged
 
 
+@pytest.fixture
+def make_older(forge: Callable[..., None]) -> Callable[[Path], None]:
+    """Make of a record one of the releases whose optimism was the tuned SRCC minus the held-out one."""
+
+    def change(content: Any) -> None:
+        held_out = content["held_out"]
+        held_out["optimism"] = content["best"]["srcc"] - held_out["srcc_mean"]
+        for key in ("gain_error", "verdict"):
+            del held_out[key]
+        for fold in held_out["per_fold"]:
+            del fold["tuned_on_all_srcc"]
+
+    return lambda file: forge(file, change)
+
+
 @pytest.fixture(scope="session")
 def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
     """6 smooth references of 40x36 with 5 noisy and 3 blurred versions each; the more damage, the lower the score."""

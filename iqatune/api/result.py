@@ -12,6 +12,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
+from iqatune.records.labels import search_note
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.report.figures import draw_scatter, draw_search
@@ -52,8 +53,9 @@ class Result(records.Result):
     def trials(self) -> "pandas.DataFrame":
         """Every evaluation, a row each, in the order in which they were made.
 
-        Columns: sample, trial_id, srcc (on the references of its budget), budget (the share of the references),
-        chosen_by (random, initial, model or local), seconds, and a column for every number of the space.
+        Columns: sample, trial_id, srcc (on the references of its budget), value (of the objective: the SRCC unless the
+        run says otherwise), budget (the share of the references), chosen_by (random, initial, model or local), seconds,
+        and a column for every number of the space.
 
         Raises:
             InputError: when the record was not read from a folder, or its trials are damaged.
@@ -66,6 +68,7 @@ class Result(records.Result):
                 "sample": trial.sample,
                 "trial_id": trial.trial_id,
                 "srcc": trial.srcc,
+                "value": trial.merit,
                 "budget": trial.budget,
                 "chosen_by": trial.chosen_by,
                 "seconds": trial.seconds,
@@ -73,7 +76,7 @@ class Result(records.Result):
             }
             for trial in self._in_folder.trials(names)
         ]
-        columns = ["sample", "trial_id", "srcc", "budget", "chosen_by", "seconds", *names]
+        columns = ["sample", "trial_id", "srcc", "value", "budget", "chosen_by", "seconds", *names]
         return pandas.DataFrame(rows, columns=columns)
 
     def plot(self, *, cache_dir: Path | str | None = None) -> "Figure":
@@ -117,11 +120,13 @@ class Result(records.Result):
         run = self.run
         parts = [f"{run.searcher} on {run.dataset} through {run.backbone}, {self.status}"]
         if self.best is not None:
-            parts.append(f"SRCC {self.best.srcc:.4f}")
-        if self.held_out is not None:
-            parts.append(f"held-out {self.held_out.srcc_mean:.4f} (uniform {self.held_out.uniform_srcc_mean:.4f})")
+            # every figure beside the uniform weights' on the same pairs
+            parts.append(f"SRCC {self.best.srcc:.4f} (uniform {self.baselines.uniform.srcc:.4f})")
         else:
             parts.append(f"uniform {self.baselines.uniform.srcc:.4f}")
+        if self.held_out is not None:
+            held_out = f"held-out {self.held_out.srcc_mean:.4f} (uniform {self.held_out.uniform_srcc_mean:.4f})"
+            parts.append(held_out if self.held_out.verdict is None else f"{held_out}, {self.held_out.verdict}")
         return f"<Result: {'; '.join(parts)}>"
 
     __str__ = __repr__
@@ -134,8 +139,11 @@ class Result(records.Result):
 
     def _draw_search(self, axes: "Axes") -> None:
         names = tuple(self.best.parameters) if self.best is not None else ()
-        draw_search(axes, self._in_folder.trials(names), uniform=self.baselines.uniform.srcc)
-        axes.set_title(f"{self.run.searcher}, {self.run.space} space, seed {self.run.seed}")
+        objective, baselines = self.run.objective, self.baselines
+        uniform = baselines.uniform.srcc if baselines.uniform_value is None else baselines.uniform_value
+        name = "SRCC" if objective == "srcc" else objective
+        draw_search(axes, self._in_folder.trials(names), uniform=uniform, objective=name)
+        axes.set_title(f"{self.run.searcher}, {self.run.space} space{search_note(self.run)}, seed {self.run.seed}")
 
     def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
         prepared = self._prepared(cache_dir)
@@ -168,7 +176,8 @@ def read_result(path: Path | str, *, force: bool = False) -> Result:
 
     Example:
         >>> iqatune.read_result("runs/demo/squeezenet/random-stage-s0")  # doctest: +SKIP
-        <Result: random on demo through squeezenet, complete; SRCC 0.9093; held-out 0.8977 (uniform 0.8925)>
+        <Result: random on demo through squeezenet, complete; SRCC 0.6601 (uniform 0.6350);
+         held-out 0.7021 (uniform 0.6761), helped>
     """
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path

@@ -14,10 +14,14 @@ from iqatune.cli.terminal import add_rows, print_line, print_table, tell
 from iqatune.errors import as_flags
 from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
+from iqatune.records.labels import search_note
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
 
-NOTE = "Each entry: mean SRCC over seeds, tuned (held-out where there are folds)."
+NOTE = (
+    "Each entry: mean SRCC over seeds, tuned (held-out where there are folds). The first is of all pairs, the second "
+    "of each fold's own: their difference is no measure of the optimism."
+)
 
 
 @contextmanager
@@ -45,13 +49,13 @@ def print_sweep(sweep: Sweep) -> None:
 
 
 def grid(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows: a row for each data set, backbone (and variant) and space, a column for each searcher."""
+    """A row for each data set, backbone (and variant) and space under its prior, a column for each searcher."""
     cells: dict[tuple[str, str, str], dict[str, list[CellState]]] = defaultdict(lambda: defaultdict(list))
     searchers = dict.fromkeys(cell.searcher for cell in sweep.cells)
     for cell in sweep.cells:
         # the folder is DATASET/BACKBONE[/VARIANT]/RUN
         backbone = " ".join(cell.folder.split("/")[1:-1])
-        cells[cell.dataset, backbone, cell.space][cell.searcher].append(cell)
+        cells[cell.dataset, backbone, f"{cell.space}{search_note(cell)}"][cell.searcher].append(cell)
     rows = [[*names, *(_entry(row[searcher]) for searcher in searchers)] for names, row in cells.items()]
     return ["data set", "backbone", "space", *searchers], rows
 

@@ -291,6 +291,18 @@ run_options = handed_over(
     option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
     option_of(Run, "--samples", help="Configurations to try."),
     option_of(Run, "--space", metavar="stage|channel|stage+K", help="What the searcher's numbers stand for."),
+    option_of(
+        Run,
+        "--prior",
+        metavar="cube|simplex|dirichlet:A",
+        help="How its numbers become shares: themselves, uniform on the simplex, or sparse (A < 1) to even (A > 1).",
+    ),
+    option_of(
+        Run,
+        "--objective",
+        help="What is maximised. reference-srcc: mean SRCC within references; worst-distortion: lowest SRCC among "
+        "distortions. plcc fits a logistic curve for every sample: 25 to 120 ms each, where srcc takes .1 to 1.",
+    ),
     option_of(Run, "--seed", help="Of the searcher and of the folds."),
     option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
     option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),

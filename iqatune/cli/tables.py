@@ -1,18 +1,23 @@
 """The tables that verbs print for people."""
 
+import math
 from collections import Counter
 
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
+from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
+from iqatune.records.labels import search_note
 from iqatune.records.replay import Replay
-from iqatune.records.result import Result
+from iqatune.records.result import HeldOut, Result
 from iqatune.records.run_folder import RunFolder
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
+
+NOT_SHOWN = "tuning is not shown to help"
 
 
 def print_search(result: Result, folder: RunFolder) -> None:
@@ -37,22 +42,67 @@ def print_search(result: Result, folder: RunFolder) -> None:
         rows.insert(0, tuned)
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}, {run.samples} samples"
+    title = f"{data}, {run.backbone}{search_note(run)}, {run.samples} samples"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
         stages = [str(stage) for stage in range(len(result.channels))]
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
         print_table("where the weight sits, by stage", ("", *stages), shares)
-    if held_out is not None:
-        print_line(
-            f"Tuned minus held-out: {held_out.optimism:+.4f} over {held_out.folds} folds by reference. "
-            "Quote the held-out figure."
-        )
+    for line in _gains(result):
+        print_line(line)
+    if best is not None and best.value is not None:
+        print_line(_objective(result, best.value))
     print_line(f"Samples: {_how(result)}.")
     if protocol.simulated:
         print_line(SIMULATED)
     print_line(f"Record: {folder.result_file}")
+
+
+def _gains(result: Result) -> list[str]:
+    """What tuning brought, each figure beside the uniform weights' on the same pairs; and the verdict."""
+    if result.best is None:
+        return []
+    tuned = f"{_signed(result.best.srcc - result.baselines.uniform.srcc)} tuned (all {result.protocol.pairs} pairs)"
+    held_out = result.held_out
+    if held_out is None:
+        return [
+            f"Gain over the uniform weights: {tuned}.",
+            f"Verdict: {NOT_SHOWN}: nothing was held out, so that nothing is known of other images.",
+        ]
+    gain = gain_of([held_out])
+    return [
+        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out (mean of {held_out.folds} folds by "
+        f"reference, each on its own pairs; standard error {figure(gain.error)}).",
+        _optimism(held_out),
+        f"Verdict: {_verdict(gain, held_out)} Quote the held-out figure.",
+    ]
+
+
+def _signed(difference: float) -> str:
+    return "undefined" if math.isnan(difference) else f"{difference:+z.4f}"
+
+
+def _optimism(held_out: HeldOut) -> str:
+    if held_out.is_older:
+        return (
+            f"Tuned minus held-out, as an older release recorded it: {_signed(held_out.optimism)}; they are of "
+            "different pairs, and that is no measure of the optimism. Search anew for it."
+        )
+    return (
+        f"Optimism: {_signed(held_out.optimism)}, what the weights tuned on all pairs reach on a fold's pairs above "
+        "those tuned without them."
+    )
+
+
+def _verdict(gain: Gain, held_out: HeldOut) -> str:
+    if gain.verdict == "helped":
+        return "tuning helped on references that it had not seen."
+    if gain.verdict == "harmed":
+        return "tuning harmed on references that it had not seen; keep the uniform weights."
+    if held_out.folds < FEWEST_FOLDS:
+        return f"{NOT_SHOWN}: {held_out.folds} folds are too few to tell; it takes {FEWEST_FOLDS}."
+    return f"{NOT_SHOWN} on references that it had not seen; the uniform weights may serve as well."
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -152,6 +202,14 @@ def protocol_differences(evaluation: Evaluation) -> list[str]:
         if different:
             lines.append(f"! {metric.file} was scored under another protocol: {', '.join(different)}")
     return lines
+
+
+def _objective(result: Result, tuned: float) -> str:
+    line = f"Maximised: {result.run.objective}, {figure(tuned)} (uniform {figure(result.baselines.uniform_value)})"
+    held_out = None if result.held_out is None else result.held_out.objective
+    if held_out is None:
+        return f"{line}."
+    return f"{line}; held-out {figure(held_out.mean)} (uniform {figure(held_out.uniform_mean)})."
 
 
 def _how(result: Result) -> str:

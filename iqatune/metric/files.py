@@ -19,6 +19,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights, used_stages
 from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, Golden, Header
+from iqatune.records.labels import search_note
 from iqatune.records.result import Result, open_result
 
 HEADER = "iqatune.metric"
@@ -206,7 +207,8 @@ def _origin(result: Result) -> str:
     observers = ", SIMULATED observers" if protocol.simulated else ""
     precision = "" if protocol.precision == "fp32" else f", statistics in {protocol.precision}"
     srcc = "undefined" if best is None or math.isnan(best.srcc) else f"{best.srcc:.6f}"
-    return f"{run.searcher} ({run.space} space) on {run.dataset}{observers}{precision}, tuned SRCC {srcc}"
+    searched = f"{run.searcher} ({run.space} space{search_note(run)})"
+    return f"{searched} on {run.dataset}{observers}{precision}, tuned SRCC {srcc}"
 
 
 def _check_backbone(path: Path, backbone: Backbone, sha256: str, source: str) -> None:

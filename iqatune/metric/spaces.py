@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.errors import InputError
+from iqatune.metric.priors import CUBE, Prior
 from iqatune.metric.weights import Floats, Weights, spread
 
 MAX_TILTED_PARAMETERS = 40
@@ -39,6 +40,7 @@ class Space(ABC):
         name: as on the command line.
         channels: number of channels of every stage, the image's 3 first.
         names: the P parameters' names.
+        prior: how the parameters that stand for shares become them.
         feature_type: the floating point type in which features are kept.
     """
 
@@ -46,8 +48,9 @@ class Space(ABC):
     names: tuple[str, ...]
     feature_type: type[np.floating[Any]]
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
         self.channels = tuple(channels)
+        self.prior = prior
 
     @abstractmethod
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
@@ -71,8 +74,8 @@ class StageSpace(Space):
     name = "stage"
     feature_type = np.float64
 
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
+        super().__init__(channels, prior)
         stages = range(len(self.channels))
         self.names = tuple(f"{kind}_{stage}" for kind in ("alpha", "beta") for stage in stages)
 
@@ -83,10 +86,10 @@ class StageSpace(Space):
         return np.concatenate(means, axis=1)
 
     def coefficients(self, parameters: Floats) -> Floats:
-        return _shares(parameters)
+        return self.prior.shares(parameters)
 
     def weights(self, parameters: Floats) -> Weights:
-        alpha, beta = np.split(_shares(parameters), 2)
+        alpha, beta = np.split(self.prior.shares(parameters), 2)
         return Weights(self.channels, spread(alpha, self.channels), spread(beta, self.channels))
 
 
@@ -97,8 +100,8 @@ class ChannelSpace(Space):
     # the matrix is read whole for every sample: half the bytes, half the time, and ranks do not need more digits
     feature_type = np.float32
 
-    def __init__(self, channels: Sequence[int]) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
+        super().__init__(channels, prior)
         count = range(sum(self.channels))
         self.names = tuple(f"{kind}_{channel}" for kind in ("alpha", "beta") for channel in count)
 
@@ -106,10 +109,10 @@ class ChannelSpace(Space):
         return np.concatenate((l_losses, s_losses), axis=1)
 
     def coefficients(self, parameters: Floats) -> Floats:
-        return _shares(parameters)
+        return self.prior.shares(parameters)
 
     def weights(self, parameters: Floats) -> Weights:
-        alpha, beta = np.split(_shares(parameters), 2)
+        alpha, beta = np.split(self.prior.shares(parameters), 2)
         return Weights(self.channels, alpha, beta)
 
 
@@ -126,8 +129,8 @@ class TiltedStageSpace(Space):
 
     feature_type = np.float32
 
-    def __init__(self, channels: Sequence[int], descriptors: Floats) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: Sequence[int], descriptors: Floats, prior: Prior = CUBE) -> None:
+        super().__init__(channels, prior)
         stages = len(self.channels)
         self.name = f"stage+{len(descriptors)}"
         self.descriptors = _standardised(np.asarray(descriptors, dtype=np.float64), self.channels)
@@ -142,7 +145,7 @@ class TiltedStageSpace(Space):
         stages = len(self.channels)
         shares, tilts = parameters[..., : 2 * stages], parameters[..., 2 * stages :]
         inside = self._inside(tilts.reshape(*tilts.shape[:-1], len(self.descriptors), stages))
-        alpha, beta = np.split(_shares(shares), 2, axis=-1)
+        alpha, beta = np.split(self.prior.shares(shares), 2, axis=-1)
         counts = np.asarray(self.channels)
         return np.concatenate([np.repeat(share, counts, axis=-1) * inside for share in (alpha, beta)], axis=-1)
 
@@ -174,31 +177,26 @@ def tilts_of(name: str) -> int:
     return int(match.group(1))
 
 
-def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = None) -> Space:
+def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = None, prior: Prior = CUBE) -> Space:
     """The space of that name over these channels.
 
     Args:
         descriptors: (K', C) channel descriptors, of which `stage+K` takes the first K; the others need none.
+        prior: how the parameters that stand for shares become them.
 
     Raises:
         InputError: when `name` is no space, or `stage+K` asks for more descriptors or numbers than there can be.
     """
     tilts = tilts_of(name)
     if not tilts:
-        return StageSpace(channels) if name == StageSpace.name else ChannelSpace(channels)
+        return StageSpace(channels, prior) if name == StageSpace.name else ChannelSpace(channels, prior)
     if descriptors is None or len(descriptors) < tilts:
         known = 0 if descriptors is None else len(descriptors)
         raise InputError(f"`space` {name}: there are {known} channel descriptors; take stage+{known} at most")
     numbers = (2 + tilts) * len(channels)
     if numbers > MAX_TILTED_PARAMETERS:
         raise InputError(f"`space` {name}: {numbers} numbers are more than {MAX_TILTED_PARAMETERS}; take a smaller K")
-    return TiltedStageSpace(channels, descriptors[:tilts])
-
-
-def _shares(parameters: Floats) -> Floats:
-    sums = parameters.sum(axis=-1, keepdims=True)
-    equal = np.full_like(parameters, 1 / parameters.shape[-1])
-    return np.where(sums > 0, parameters / np.where(sums > 0, sums, 1), equal)
+    return TiltedStageSpace(channels, descriptors[:tilts], prior)
 
 
 def _standardised(descriptors: Floats, channels: Sequence[int]) -> Floats:

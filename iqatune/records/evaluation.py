@@ -27,6 +27,7 @@ class Evaluated(Correlation):
     backbone: str
     searcher: str
     space: str
+    prior: str = Field(default="", description="of the tuned metric's search; empty where nothing was tuned")
     tuned_on: str
     confidence: Confidence | None
     tied_with_best: bool

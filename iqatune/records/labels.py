@@ -1,9 +1,12 @@
 """What tables and pages call the data set and the backbone of a run."""
 
 from pathlib import Path
+from typing import Protocol
 
 from iqatune.records.options import DataOptions
+from iqatune.records.prior import CUBE
 from iqatune.records.result import Result
+from iqatune.records.vocabulary import ObjectiveName
 
 
 def dataset_label(data: DataOptions) -> str:
@@ -18,3 +21,18 @@ def backbone_label(result: Result) -> str:
     """The backbone, and where its parameters come from when they are not the downloaded ones."""
     weights = result.protocol.backbone_weights
     return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
+
+
+class Searched(Protocol):
+    """What says how weights were searched: the options of a run, a setting of a report, a cell of a sweep."""
+
+    @property
+    def prior(self) -> str: ...
+    @property
+    def objective(self) -> ObjectiveName: ...
+
+
+def search_note(search: Searched) -> str:
+    """What follows the name of a space: nothing under `cube` and `srcc`, else as ", simplex prior, maximising krcc"."""
+    prior = "" if search.prior == CUBE else f", {search.prior} prior"
+    return prior if search.objective == "srcc" else f"{prior}, maximising {search.objective}"

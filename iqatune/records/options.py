@@ -8,7 +8,8 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
-from iqatune.records.vocabulary import Better, Engine, Pooling, Precision, Structure
+from iqatune.records.prior import CUBE, canonical
+from iqatune.records.vocabulary import Better, Engine, ObjectiveName, Pooling, Precision, Structure
 
 
 def _whole_number(fits: Callable[[int], bool], otherwise: str) -> AfterValidator:
@@ -90,6 +91,8 @@ class Run(DataOptions, BackboneOptions):
     searcher: str
     samples: Annotated[int, _whole_number(lambda value: value >= 1, "a search needs at least one sample")] = 50
     space: str = "stage"
+    prior: Annotated[str, AfterValidator(canonical)] = CUBE
+    objective: ObjectiveName = "srcc"
     seed: Annotated[int, _whole_number(lambda value: value >= 0, "must be 0 or more")] = 0
     folds: Annotated[int, _whole_number(lambda value: value == 0 or value > 1, "give 0 for none, or 2 and more")] = 5
     structure: Structure = "covariance"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from iqatune.errors import InputError
 from iqatune.records.base import (
@@ -26,7 +26,7 @@ from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, val
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.trials import TrialsDigest, digest_of
-from iqatune.records.vocabulary import C1, C2, Better, Precision, ResolvedPooling, Structure
+from iqatune.records.vocabulary import C1, C2, Better, Precision, ResolvedPooling, Structure, Verdict
 from iqatune.runtime.files import write_text
 
 RESULT_SCHEMA: Final = "iqatune.result/1"
@@ -75,12 +75,21 @@ class Correlation(Model):
 
 
 class Best(Correlation):
-    """The configuration with the highest SRCC on every pair. alpha and beta are per channel and sum to 1 together."""
+    """The configuration with the highest SRCC, or other objective, on every pair.
 
+    alpha and beta are per channel and sum to 1 together.
+    """
+
+    value: Coefficient | None = Field(default=None, description="of the objective; null where that is the SRCC")
     sample: Count
     parameters: dict[str, Share]
     alpha: tuple[Annotated[float, Field(ge=0)], ...]
     beta: tuple[Annotated[float, Field(ge=0)], ...]
+
+    @property
+    def merit(self) -> float:
+        """What it is the best by: the objective's figure."""
+        return self.srcc if self.value is None else self.value
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -94,6 +103,24 @@ class Baselines(Model):
     """What the tuned weights have to beat."""
 
     uniform: Correlation
+    uniform_value: Coefficient | None = Field(
+        default=None, description="the uniform weights' figure of the objective; null where that is the SRCC"
+    )
+
+
+class FoldObjective(Model):
+    """Figures of an objective other than the SRCC."""
+
+    tuned: Coefficient = Field(description="on the references that the fold was tuned on")
+    held_out: Coefficient
+    uniform: Coefficient = Field(description="of the uniform weights on the held-out references")
+
+
+class HeldOutObjective(Model):
+    """Means over the folds of an objective other than the SRCC; NaN where it is undefined in one of them."""
+
+    mean: Coefficient
+    uniform_mean: Coefficient
 
 
 class Fold(Model):
@@ -105,17 +132,55 @@ class Fold(Model):
     tuned_srcc: Coefficient
     srcc: Coefficient
     uniform_srcc: Coefficient
+    tuned_on_all_srcc: Coefficient | None = Field(
+        default=None,
+        description="of the main search's weights, tuned on all pairs, on this fold's; absent in older records",
+    )
+
+    objective: FoldObjective | None = Field(default=None, description="null where the objective is the SRCC")
+
+    @field_validator("tuned_on_all_srcc", mode="before")
+    @classmethod
+    def _undefined(cls, value: Any) -> Any:
+        """Null is a figure that is undefined: only an absent key is of an older record."""
+        return math.nan if value is None else value
+
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An older record that is written again still lacks what it lacks."""
+        content: dict[str, Any] = write(self)
+        if self.tuned_on_all_srcc is None:
+            content.pop("tuned_on_all_srcc", None)
+        return content
 
 
 class HeldOut(Model):
-    """SRCC on references that the weights were not tuned on, averaged over the folds."""
+    """SRCC on references that the weights were not tuned on, averaged over the folds.
+
+    In older records, whose folds have no `tuned_on_all_srcc`, the optimism is best.srcc minus srcc_mean: figures of
+    different pairs, which do not compare (see `is_older`).
+    """
 
     folds: Annotated[int, Field(ge=2)]
     srcc_mean: Coefficient
     srcc_std: Deviation
     per_fold: tuple[Fold, ...]
     uniform_srcc_mean: Coefficient
-    optimism: Number = Field(description="tuned SRCC of the main search minus srcc_mean")
+    objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
+    optimism: Number = Field(
+        description="tuned_on_all_srcc minus srcc, averaged over the folds: both on a fold's own pairs. In older "
+        "records best.srcc minus srcc_mean, which are of different pairs"
+    )
+    gain_error: Deviation | None = Field(
+        default=None,
+        description="corrected standard error of srcc_mean minus uniform_srcc_mean (Nadeau and Bengio 2003); null in "
+        "older records",
+    )
+    verdict: Verdict | None = Field(
+        default=None,
+        description="whether tuning helped on the folds' pairs: the 95 % interval of its gain against 0; null in older "
+        "records",
+    )
 
     @model_validator(mode="after")
     def _as_many(self) -> Self:
@@ -123,7 +188,14 @@ class HeldOut(Model):
             raise ValueError(f"says {self.folds} folds and holds {len(self.per_fold)}")
         if abs(self.optimism) > 2 + ROUNDING:
             raise ValueError("optimism: the difference of two correlations lies between -2 and 2")
+        if len({fold.tuned_on_all_srcc is None for fold in self.per_fold}) > 1:
+            raise ValueError("some folds have a tuned_on_all_srcc and some have none")
         return self
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the optimism is that of older records, which is of different pairs and compares with no other."""
+        return any(fold.tuned_on_all_srcc is None for fold in self.per_fold)
 
 
 class Confidence(Model):

@@ -32,7 +32,9 @@ class RunFolder:
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
         backbone = run.backbone.replace(":", "_").replace("/", "_")
-        return cls(output / run.dataset / backbone / f"{run.searcher}-{run.space}-s{run.seed}")
+        given = ((name, getattr(run, name)) for name in ("prior", "objective"))
+        others = [value.replace(":", "") for name, value in given if value != Run.model_fields[name].default]
+        return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
 
     @property
     def result_file(self) -> Path:

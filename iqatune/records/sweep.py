@@ -5,6 +5,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import Model, Number
+from iqatune.records.prior import CUBE
+from iqatune.records.vocabulary import ObjectiveName
 
 SWEEP_SCHEMA: Final = "iqatune.sweep/1"
 SWEEP_FILE = "sweep.json"
@@ -18,6 +20,8 @@ class CellState(Model):
     backbone: str
     searcher: str
     space: str
+    prior: str = CUBE
+    objective: ObjectiveName = "srcc"
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

@@ -17,6 +17,7 @@ class Trial:
         trial_id: names the evaluation, unique in its search.
         parameters: (P,) float64 in [0, 1].
         srcc: in [-1, 1], on the references of its budget; NaN where undefined (a constant prediction).
+        value: of the objective, likewise, where that is another than the SRCC; else None.
         budget: the fraction of the references it was computed on; 1.0 is all.
         chosen_by: how the searcher came to the configuration.
         seconds: of the searcher and the objective together.
@@ -29,3 +30,9 @@ class Trial:
     budget: float
     chosen_by: ChosenBy
     seconds: float
+    value: float | None = None
+
+    @property
+    def merit(self) -> float:
+        """What the searcher is told, and the best trial is chosen by."""
+        return self.srcc if self.value is None else self.value

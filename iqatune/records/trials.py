@@ -44,6 +44,9 @@ class TrialLine(Model):
     budget: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the references; 1 is all")
     chosen_by: ChosenBy
     seconds: Seconds = Field(description="of the searcher and the objective together")
+    value: Coefficient | None = Field(
+        default=None, description="of the run's objective; absent where that is the SRCC, null where undefined"
+    )
     check: str | None = Field(
         default=None, description="first digits of SHA-256 over this line's other keys and the lines before it"
     )
@@ -180,8 +183,10 @@ def _line(trial: Trial, names: Sequence[str], chain: str) -> tuple[bytes, str]:
         budget=trial.budget,
         chosen_by=trial.chosen_by,
         seconds=trial.seconds,
+        value=None if trial.value is None or math.isnan(trial.value) else trial.value,
     )
-    text = json.dumps(line.model_dump(exclude={"check"})).encode().removesuffix(b"}")
+    unwritten = {"check"} if trial.value is not None else {"check", "value"}
+    text = json.dumps(line.model_dump(exclude=unwritten)).encode().removesuffix(b"}")
     chain = _linked(chain, text)
     return text + f', "check": "{chain[:CHECK]}"}}\n'.encode(), chain
 
@@ -244,4 +249,5 @@ def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:
         budget=line.budget,
         chosen_by=line.chosen_by,
         seconds=line.seconds,
+        value=math.nan if line.value is None and "value" in line.model_fields_set else line.value,
     )

@@ -28,8 +28,15 @@ ChosenBy = Literal["random", "initial", "model", "local"]
 """Where a configuration came from: drawn blindly; a fixed start point or design (Sobol); a model of all results so
 far; a step from the best results so far."""
 
+ObjectiveName = Literal["srcc", "krcc", "plcc", "reference-srcc", "worst-distortion"]
+"""What a search maximises: SRCC, KRCC or PLCC over all pairs, the mean SRCC within references, or the lowest SRCC among
+distortions."""
+
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
+
+Verdict = Literal["helped", "not shown to help", "harmed"]
+"""What the folds say of tuning on references never seen, against the uniform weights."""
 
 MetricKind = Literal["tuned", "uniform", "baseline"]
 """What a scored metric is: tuned weights, uniform weights of the same backbone, or a metric that has none to tune."""

@@ -1,10 +1,11 @@
 """The answer in plain words: which backbone and searcher to use on each data set, and how sure that is."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
-import numpy as np
-
+from iqatune.evaluation.gain import gain_of
+from iqatune.records.labels import search_note
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Advice
@@ -90,7 +91,11 @@ def _beside_baselines(context: Context, chosen: SettingRuns) -> str:
 def _name(context: Context, group: SettingRuns) -> str:
     setting = group.setting
     difference = context.usual.differences(setting.dataset, group.protocol)
-    how = [f"{setting.space} space", f"{setting.samples} samples", *([difference] if difference else [])]
+    how = [
+        f"{setting.space} space{search_note(setting)}",
+        f"{setting.samples} samples",
+        *([difference] if difference else []),
+    ]
     return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"
 
 
@@ -98,14 +103,15 @@ def _figures(group: SettingRuns) -> str:
     seeds = _seeds(len(group.runs))
     confidence = group.middle.result.confidence
     bounds = f", 95 % interval {confidence.srcc[0]:.3f} to {confidence.srcc[1]:.3f}" if confidence is not None else ""
-    tuned = f"On the images it was tuned on its SRCC is {mean(group.srcc):.3f}{bounds}"
+    tuned = f"Over all pairs, on which it was tuned, its SRCC is {mean(group.srcc):.3f}{bounds}"
     if not group.held_out:
         return f"{tuned} ({seeds}); nothing was held out, so expect less on other images."
     folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
     numbers = " or ".join(str(number) for number in folds)
     return (
         f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
-        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}."
+        f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}; "
+        "the two are of different pairs and do not compare."
     )
 
 
@@ -114,17 +120,17 @@ def _seeds(count: int) -> str:
 
 
 def _gain(group: SettingRuns) -> str:
-    held_out, uniform = mean(group.held_out), mean(group.uniform_held_out)
-    if held_out is None or uniform is None:
+    folds = [run.result.held_out for run in group.runs if run.result.held_out is not None]
+    uniform = mean(group.uniform_held_out)
+    if not folds or uniform is None:
         return ""
-    gain = held_out - uniform
-    folds = [fold for run in group.runs if run.result.held_out is not None for fold in run.result.held_out.per_fold]
-    differences = np.array([fold.srcc - fold.uniform_srcc for fold in folds])
-    # the seeds split the same references: they add no independent folds
-    error = float(differences.std(ddof=1)) / (len(folds) / len(group.held_out)) ** 0.5
+    gain = gain_of(folds)
+    if math.isnan(gain.mean):
+        return "On some fold the SRCC is undefined, so that nothing is known of what tuning gains."
     there = f"The untuned (uniform) weights reach {uniform:.3f} there"
-    if gain > 2 * error:
-        return f"{there}: tuning gained {gain:+.3f}."
-    if gain < 0:
-        return f"{there}: tuning did not help on unseen images."
-    return f"{there}: a gain of {gain:+.3f}, which the folds do not tell from none."
+    figures = f"{gain.mean:+z.3f}, standard error {gain.error:.3f}"
+    if gain.verdict == "helped":
+        return f"{there}: tuning helped ({figures})."
+    if gain.verdict == "harmed":
+        return f"{there}: tuning harmed ({figures}); keep the uniform weights."
+    return f"{there}: tuning is not shown to help ({figures})."

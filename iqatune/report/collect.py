@@ -16,6 +16,7 @@ from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_r
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
+from iqatune.records.vocabulary import ObjectiveName
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
@@ -70,6 +71,11 @@ class FoundRun:
         """Tuned SRCC; only runs with a best sample are collected."""
         return self.result.best.srcc if self.result.best is not None else float("nan")
 
+    @property
+    def merit(self) -> float:
+        """The tuned figure of what the run maximised."""
+        return self.result.best.merit if self.result.best is not None else float("nan")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -79,6 +85,8 @@ class Setting:
     backbone: str
     searcher: str
     space: str
+    prior: str
+    objective: ObjectiveName
     samples: int
     protocol: tuple[tuple[str, object], ...]
 
@@ -253,7 +261,9 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
         earlier = of_seed.setdefault(run.result.run.seed, run)
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
-    ordered = sorted(groups, key=attrgetter("dataset", "backbone", "searcher", "space", "samples"))
+    ordered = sorted(
+        groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "objective", "samples")
+    )
     return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
@@ -265,6 +275,8 @@ def _setting(result: Result, names: Names) -> Setting:
         backbone=names.backbone(result),
         searcher=run.searcher,
         space=run.space,
+        prior=run.prior,
+        objective=run.objective,
         samples=run.samples,
         protocol=tuple(fields.items()),
     )

@@ -183,32 +183,33 @@ def stage_shares(rows: Mapping[str, Floats]) -> "Figure":
 
 
 @_style()
-def draw_search(axes: "Axes", trials: Sequence[Trial], *, uniform: float | None) -> None:
-    """SRCC of every sample evaluated on all references, by how it was chosen, and the best so far.
+def draw_search(axes: "Axes", trials: Sequence[Trial], *, uniform: float | None, objective: str = "SRCC") -> None:
+    """The objective of every sample evaluated on all references, by how it was chosen, and the best so far.
 
     Args:
         axes: to draw on.
-        trials: of one search, in any order; where the SRCC is undefined, and on a part of the references, left out.
-        uniform: SRCC of the uniform weights on the same pairs; None for no line.
+        trials: of one search, in any order; where it is undefined, and on a part of the references, left out.
+        uniform: that of the uniform weights on the same pairs; None for no line.
+        objective: what the axis calls it.
     """
     from matplotlib.ticker import MaxNLocator
 
     whole = sorted(
-        (trial for trial in trials if trial.budget == 1 and np.isfinite(trial.srcc)), key=lambda trial: trial.sample
+        (trial for trial in trials if trial.budget == 1 and np.isfinite(trial.merit)), key=lambda trial: trial.sample
     )
     for kind, colour in COLOUR_OF.items():
         of_kind = [trial for trial in whole if trial.chosen_by == kind]
         if of_kind:
-            samples, values = [trial.sample for trial in of_kind], [trial.srcc for trial in of_kind]
+            samples, values = [trial.sample for trial in of_kind], [trial.merit for trial in of_kind]
             axes.plot(samples, values, "o", color=colour, markersize=4, label=kind)
     if whole:
-        best = np.maximum.accumulate([trial.srcc for trial in whole])
+        best = np.maximum.accumulate([trial.merit for trial in whole])
         samples = [trial.sample for trial in whole]
         axes.plot(samples, best, color=COLOURS[6], linewidth=1.4, drawstyle="steps-post", label="best so far")
     if uniform is not None and np.isfinite(uniform):
         axes.axhline(uniform, color=COLOURS[7], linewidth=1.4, linestyle="--", label="uniform weights")
     axes.set_xlabel("sample")
-    axes.set_ylabel("SRCC")
+    axes.set_ylabel(objective)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     _legend(axes)
 

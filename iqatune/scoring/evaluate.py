@@ -207,6 +207,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 backbone=run.backbone if run else "",
                 searcher=run.searcher if run and is_tuned else "",
                 space=run.space if run and is_tuned else "",
+                prior=run.prior if run and is_tuned else "",
                 tuned_on=run.dataset if run and is_tuned else "",
                 confidence=confidence(table.quality, metric.distances, table.reference_ids),
                 tied_with_best=is_tied,
@@ -223,7 +224,7 @@ def as_csv(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
-    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced"]
+    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior"]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for metric in evaluation.results:
         names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
@@ -231,11 +232,13 @@ def as_csv(evaluation: Evaluation) -> str:
         bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
         figures = [metric.srcc, metric.krcc, metric.plcc]
         forced = metric.forced or ""
-        whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced]
+        whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced, metric.prior]
         writer.writerow(map(csv_cell, whole))
         for group in metric.groups:
             figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow(map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced]))
+            writer.writerow(
+                map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced, metric.prior])
+            )
     return text.getvalue()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.records.trial import Trial
+from iqatune.search.objective import Figures
 from iqatune.search.searchers.base import Proposal, Searcher, SearchExhausted
 
 
@@ -17,6 +18,12 @@ class Objective(Protocol):
     """What is maximised: the SRCC of parameters (P,) on the references of a budget (an index); NaN if undefined."""
 
     def __call__(self, parameters: NDArray[np.float64], budget: int) -> float: ...
+
+
+class ValueObjective(Protocol):
+    """The same where another figure is maximised: that and the SRCC."""
+
+    def __call__(self, parameters: NDArray[np.float64], budget: int) -> Figures: ...
 
 
 @runtime_checkable
@@ -36,13 +43,13 @@ class OtherSearch(Exception):
 
 def search(
     searcher: Searcher,
-    objective: Objective,
+    objective: Objective | ValueObjective,
     recorded: Sequence[Trial] = (),
     keep: Callable[[Trial], object] = lambda trial: None,
 ) -> list[Trial]:
     """Run a searcher to its end, or on from where an interrupted search stopped.
 
-    Recorded trials are proposed by the searcher again and observed with their recorded SRCC, without evaluating them,
+    Recorded trials are proposed by the searcher again and observed as they were recorded, without evaluating them,
     which puts it into the state it had; the result is that of an uninterrupted search. An undefined SRCC (NaN) is
     recorded as such, told to the searcher as the worst seen so far (-1 if it is the first), and never wins.
 
@@ -60,7 +67,7 @@ def search(
     """
     trials: list[Trial] = []
     for trial in recorded:
-        searcher.observe(_proposed_again(searcher, trial), trial.srcc)
+        searcher.observe(_proposed_again(searcher, trial), trial.merit)
         trials.append(trial)
     together = AHEAD if searcher.needs_no_results and isinstance(objective, BatchObjective) else 1
     while True:
@@ -70,9 +77,10 @@ def search(
             return trials
         found = _evaluated(objective, proposals)
         seconds = (time.perf_counter() - started) / len(proposals)
-        for proposal, srcc in zip(proposals, found, strict=True):
+        for proposal, figures in zip(proposals, found, strict=True):
+            srcc, value = figures if isinstance(figures, Figures) else (figures, None)
             started = time.perf_counter()
-            searcher.observe(proposal, srcc)
+            searcher.observe(proposal, srcc if value is None else value)
             trial = Trial(
                 sample=proposal.sample,
                 trial_id=proposal.trial_id,
@@ -81,15 +89,16 @@ def search(
                 budget=searcher.problem.budgets[proposal.budget],
                 chosen_by=proposal.chosen_by,
                 seconds=seconds + time.perf_counter() - started,
+                value=value,
             )
             trials.append(trial)
             keep(trial)
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """The trial of highest SRCC on all references, the first of equals; None where no trial has a defined one."""
-    complete = [trial for trial in trials if trial.budget == 1.0 and not math.isnan(trial.srcc)]
-    return max(complete, key=lambda trial: trial.srcc, default=None)
+    """The trial of most merit on all references, the first of equals; None where no trial has a defined one."""
+    complete = [trial for trial in trials if trial.budget == 1.0 and not math.isnan(trial.merit)]
+    return max(complete, key=lambda trial: trial.merit, default=None)
 
 
 def _proposed(searcher: Searcher, count: int) -> list[Proposal]:
@@ -101,7 +110,7 @@ def _proposed(searcher: Searcher, count: int) -> list[Proposal]:
     return proposals
 
 
-def _evaluated(objective: Objective, proposals: Sequence[Proposal]) -> list[float]:
+def _evaluated(objective: Objective | ValueObjective, proposals: Sequence[Proposal]) -> Sequence[float | Figures]:
     if len(proposals) > 1 and isinstance(objective, BatchObjective):
         found: list[float] = objective.batch(np.stack([proposal.parameters for proposal in proposals])).tolist()
         return found

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.evaluation.correlation import average_ranks
+from iqatune.evaluation.measures import Measure
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.runtime.threads import ThreadPools, processors
@@ -28,6 +29,13 @@ ROUNDING = 8
 
 
 TINY = float(np.finfo(np.float64).tiny)
+
+
+class Figures(NamedTuple):
+    """Of one configuration: its SRCC, and the figure of an objective other than that; NaN where undefined."""
+
+    srcc: float
+    value: float
 
 
 class Objective:
@@ -99,6 +107,40 @@ class Objective:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_idle": []}  # whoever gets a copy takes memory of its own
+
+
+class OtherObjective:
+    """Another figure than the SRCC over all pairs, which is computed beside it.
+
+    Args:
+        by_srcc: the SRCC, of the same pairs and budgets.
+        features: (N, F) features of all pairs.
+        measures: of each budget's rows.
+        subsets: the rows.
+    """
+
+    def __init__(
+        self,
+        by_srcc: Objective,
+        features: Floats,
+        measures: Sequence[Measure],
+        subsets: Sequence[NDArray[np.intp]],
+    ) -> None:
+        self._by_srcc = by_srcc
+        self._measures = tuple(measures)
+        # the last budget reads the features in place
+        self._features = [features if len(rows) == len(features) else features[rows] for rows in subsets]
+
+    def __call__(self, parameters: Floats, budget: int = -1) -> Figures:
+        """Both figures of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where undefined."""
+        distances = distances_of(self._features[budget], self._by_srcc.space.coefficients(parameters))
+        return Figures(self._by_srcc(parameters, budget), self._measures[budget](distances))
+
+
+def distances_of(features: Floats, coefficients: Floats) -> Floats:
+    """(N,) distances of (N, F) features: each row summed by itself, so that identical images tie."""
+    distances: Floats = np.vecdot(features, coefficients.astype(features.dtype)).astype(np.float64)
+    return distances
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.evaluation.measures import Labels, Measure
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
 from iqatune.records.trial import Trial
+from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import search
-from iqatune.search.objective import Objective
+from iqatune.search.objective import Objective, OtherObjective, distances_of
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.statistics.prepare import Prepared
@@ -30,6 +32,8 @@ class Task:
         features: (N, F) features of the pairs in that space.
         quality: (N,) human scores, higher is better.
         reference_ids: (N) which reference each pair is of.
+        objective_name: what is maximised.
+        distortions: (N) the distortion of each pair, which `worst-distortion` alone needs.
     """
 
     searcher: str
@@ -39,11 +43,13 @@ class Task:
     features: Floats
     quality: Floats
     reference_ids: tuple[str, ...]
+    objective_name: ObjectiveName = "srcc"
+    distortions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run, prepared: Prepared) -> "Task":
         """The search that a run asks for, on prepared data."""
-        space, table = prepared.space(run.space), prepared.table
+        space, table = prepared.space(run.space, run.prior), prepared.table
         return cls(
             searcher=run.searcher,
             samples=run.samples,
@@ -52,6 +58,8 @@ class Task:
             features=prepared.features(space),
             quality=table.quality,
             reference_ids=table.reference_ids,
+            objective_name=run.objective,
+            distortions=tuple(pair.distortion for pair in table.pairs),
         )
 
     def subsets(self) -> tuple[NDArray[np.intp], ...]:
@@ -59,8 +67,27 @@ class Task:
         return _subsets(self.searcher, self.reference_ids, self.seed)
 
     def objective(self) -> Objective:
-        """The function to maximise."""
+        """The SRCC, which is maximised unless `objective_name` says otherwise."""
         return Objective(self.space, self.features, self.quality, self.subsets())
+
+    def maximised(self) -> Objective | OtherObjective:
+        """What a search in this process maximises."""
+        if self.objective_name == "srcc":
+            return self.objective()
+        subsets = self.subsets()
+        return OtherObjective(self.objective(), self.features, [self.measure(rows) for rows in subsets], subsets)
+
+    def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
+        """The objective as a figure of distances, of all pairs or of some rows."""
+        rows = np.arange(len(self.quality)) if rows is None else rows
+        labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
+        return Measure.of(self.objective_name, self.quality[rows], self.features[rows], labels)
+
+    def value(self, parameters: Floats | None) -> float:
+        """The objective's figure of (P,) parameters on all pairs; NaN of None."""
+        if parameters is None:
+            return float("nan")
+        return self.measure()(distances_of(self.features, self.space.coefficients(parameters)))
 
     def problem(self) -> Problem:
         """What the searcher is told."""
@@ -70,14 +97,21 @@ class Task:
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""
         ids = tuple(identity for identity, chosen in zip(self.reference_ids, rows, strict=True) if chosen)
-        return replace(self, features=self.features[rows], quality=self.quality[rows], reference_ids=ids)
+        kinds = (
+            tuple(kind for kind, chosen in zip(self.distortions, rows, strict=True) if chosen)
+            if self.distortions
+            else ()
+        )
+        return replace(
+            self, features=self.features[rows], quality=self.quality[rows], reference_ids=ids, distortions=kinds
+        )
 
     def run(
         self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
     ) -> tuple[Searcher, list[Trial]]:
         """Search in this process; see `iqatune.search.loop.search`."""
         searcher = make_searcher(self.searcher, self.problem())
-        return searcher, search(searcher, self.objective(), recorded, keep)
+        return searcher, search(searcher, self.maximised(), recorded, keep)
 
 
 def problem_of(run: Run, prepared: Prepared) -> Problem:

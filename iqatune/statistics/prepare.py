@@ -13,11 +13,13 @@ from iqatune.datasets.raters import averaged, missing_line, repeated, repeated_l
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.images import INTERPOLATION
+from iqatune.metric.priors import Prior
 from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.spaces import Space, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.prior import CUBE
 from iqatune.records.result import Protocol
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
@@ -57,13 +59,13 @@ class Prepared:
         """How l and s compare under the protocol."""
         return Similarity.of(self.protocol)
 
-    def space(self, name: str) -> Space:
-        """The space of that name over this backbone's channels."""
+    def space(self, name: str, prior: str = CUBE) -> Space:
+        """The space of that name over this backbone's channels, its shares under a prior."""
         descriptors = None
         if tilts_of(name):
             row_of_reference = {reference: row for row, reference in enumerate(self.table.reference_ids)}
             descriptors = measured.channel_descriptors(self.moments, sorted(row_of_reference.values()))
-        return make_space(name, self.channels, descriptors)
+        return make_space(name, self.channels, descriptors, Prior.of(prior))
 
     def features(self, space: Space) -> Floats:
         """(N, F) features of the pairs in a space."""

@@ -14,8 +14,9 @@ from iqatune.errors import InputError
 from iqatune.evaluation.agreement import FEWEST_PAIRS
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
+from iqatune.evaluation.gain import gain_of
 from iqatune.metric.weights import Floats
-from iqatune.records.result import Fold, HeldOut
+from iqatune.records.result import Fold, FoldObjective, HeldOut, HeldOutObjective
 from iqatune.records.trial import Trial
 from iqatune.runtime.worker import Processes
 from iqatune.search.loop import best_trial
@@ -77,29 +78,40 @@ def held_out_of(
     held_out: Sequence[NDArray[np.bool_]],
     parameters: Sequence[Floats | None],
     *,
+    tuned: Floats | None,
     uniform: Floats,
-    tuned_srcc: float,
 ) -> HeldOut:
     """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
 
+    The optimism is what the weights tuned on all pairs reach on a fold's above those tuned without them, averaged: 0
+    for weights that no score has moved.
+
     Args:
         parameters: (P,) of the best trial of every fold; None where a fold has none.
+        tuned: (P,) of the main search's best trial; None where it has none.
         uniform: (N,) distances of all pairs under the uniform weights.
-        tuned_srcc: of the main search, from which the optimism is reckoned.
     """
-    folds = tuple(_fold(task, mask, found, uniform[mask]) for mask, found in zip(held_out, parameters, strict=True))
-    mean = float(np.mean([fold.srcc for fold in folds]))
-    return HeldOut(
+    on_all = [_srcc(task.of_rows(mask), tuned) for mask in held_out]
+    folds = tuple(
+        _fold(task, mask, found, uniform=uniform[mask], tuned_on_all_srcc=figure)
+        for mask, found, figure in zip(held_out, parameters, on_all, strict=True)
+    )
+    scored = HeldOut(
         folds=len(folds),
-        srcc_mean=mean,
+        srcc_mean=float(np.mean([fold.srcc for fold in folds])),
         srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
         per_fold=folds,
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
-        optimism=tuned_srcc - mean,
+        objective=_mean_objective(folds),
+        optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, folds, strict=True)])),
     )
+    gain = gain_of([scored])
+    return scored.model_copy(update={"gain_error": gain.error, "verdict": gain.verdict})
 
 
-def _fold(task: Task, mask: NDArray[np.bool_], parameters: Floats | None, uniform: Floats) -> Fold:
+def _fold(
+    task: Task, mask: NDArray[np.bool_], parameters: Floats | None, *, uniform: Floats, tuned_on_all_srcc: float
+) -> Fold:
     fold = task.of_rows(mask)
     return Fold(
         references=tuple(dict.fromkeys(fold.reference_ids)),
@@ -108,6 +120,26 @@ def _fold(task: Task, mask: NDArray[np.bool_], parameters: Floats | None, unifor
         tuned_srcc=_srcc(task.of_rows(~mask), parameters),
         srcc=_srcc(fold, parameters),
         uniform_srcc=srcc(fold.quality, -uniform),
+        tuned_on_all_srcc=tuned_on_all_srcc,
+        objective=_objective(task.of_rows(~mask), fold, parameters, uniform),
+    )
+
+
+def _objective(tuned: Task, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:
+    if held_out.objective_name == "srcc":
+        return None
+    return FoldObjective(
+        tuned=tuned.value(parameters), held_out=held_out.value(parameters), uniform=held_out.measure()(uniform)
+    )
+
+
+def _mean_objective(folds: Sequence[Fold]) -> HeldOutObjective | None:
+    found = [fold.objective for fold in folds if fold.objective is not None]
+    if not found:
+        return None
+    return HeldOutObjective(
+        mean=float(np.mean([figures.held_out for figures in found])),
+        uniform_mean=float(np.mean([figures.uniform for figures in found])),
     )
 
 

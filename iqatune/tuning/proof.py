@@ -12,10 +12,11 @@ from iqatune.errors import InputError
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed
-from iqatune.records.result import HeldOut, Result, trials_beside, without_weights
+from iqatune.records.result import Fold, HeldOut, Result, trials_beside, without_weights
 from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialsRead, read_trials
 from iqatune.search.loop import best_trial
+from iqatune.search.objective import Figures
 from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.task import Task
@@ -179,23 +180,34 @@ def _of_complete(result: Result, trials: Sequence[Trial]) -> Findings:
 
 
 def _figures(subject: Subject, trials: Sequence[Trial]) -> Findings:
-    """Every trial's SRCC is what its parameters give."""
+    """Every trial's SRCC, and other objective, is what its parameters give."""
     task = subject.task
-    objective, budgets = task.objective(), task.problem().budgets
-    different = []
+    objective, budgets = task.maximised(), task.problem().budgets
+    different, values = [], []
     for trial in trials:
         if trial.budget not in budgets:
             different.append((trial, f"no budget of {trial.budget:g}"))
             continue
-        srcc = objective(trial.parameters, budgets.index(trial.budget))
+        figures = objective(trial.parameters, budgets.index(trial.budget))
+        srcc, value = figures if isinstance(figures, Figures) else (figures, None)
         if not subject.same(trial.srcc, srcc):
             different.append((trial, f"{srcc:.8f}"))
+        elif not _same_value(trial.value, value, subject.same):
+            values.append((trial, value))
     found = Findings()
     for trial, now in different[:SHOWN]:
         found += _changed(f"srcc of trial {trial.trial_id}", f"{trial.srcc:.8f}", now)
     if len(different) > SHOWN:
         found += _changed("srcc of trials", "as above", f"{len(different) - SHOWN} more differ")
+    for trial, value in values[:SHOWN]:
+        found += _changed(f"value of trial {trial.trial_id}", trial.value, value)
+    if len(values) > SHOWN:
+        found += _changed("value of trials", "as above", f"{len(values) - SHOWN} more differ")
     return found
+
+
+def _same_value(recorded: float | None, now: float | None, same: Same) -> bool:
+    return recorded is now if recorded is None or now is None else same(recorded, now)
 
 
 def _proposed(subject: Subject, trials: Sequence[Trial]) -> Findings:
@@ -253,7 +265,7 @@ def _in_order(searcher: Searcher, trials: Sequence[Trial]) -> Iterator[tuple[Tri
             yield trial, None
             return
         yield trial, proposal
-        searcher.observe(proposal, trial.srcc)
+        searcher.observe(proposal, trial.merit)
 
 
 def _in_any_order(searcher: Searcher, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Proposal | None]]:
@@ -295,7 +307,7 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
         recorded = [fold.parameters.get(name) for name in names] if fold.parameters else None
         if recorded == (None if best is None else best.parameters.tolist()):
             continue
-        if recorded is not None and best is not None and subject.same(fold.tuned_srcc, best.srcc):
+        if recorded is not None and best is not None and subject.same(_merit(fold), best.merit):
             return _not_proven(f"that the search on fold {place} finds its parameters: here others are as good")
         other = _other_versions(subject.result.environment)
         if other or not kind.needs_no_results:
@@ -303,6 +315,10 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
             return _not_proven(f"that the search on fold {place} finds its parameters: {reason}")
         return _changed(f"held_out.per_fold[{place}].parameters", "recorded", "the search finds others")
     return Findings()
+
+
+def _merit(fold: Fold) -> float:
+    return fold.tuned_srcc if fold.objective is None else fold.objective.tuned
 
 
 def _other_versions(environment: Environment) -> str:

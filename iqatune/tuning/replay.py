@@ -20,9 +20,15 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.folds import held_out_of
 from iqatune.tuning.proof import Subject, prove
+from iqatune.tuning.run import value_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
+
+OLDER_OPTIMISM = (
+    "held_out.optimism is that of an older release, best.srcc minus held_out.srcc_mean: figures of different pairs, "
+    "which compare with no optimism of today"
+)
 
 NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 """Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
@@ -68,7 +74,8 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
         if name in recomputed
     )
     changed = (*changed, *_of_another_kind(result, again), *proof.changed)
-    return Replay(file=str(file), changed=changed, figures=compared, notes=proof.notes)
+    older = (OLDER_OPTIMISM,) if result.held_out is not None and result.held_out.is_older else ()
+    return Replay(file=str(file), changed=changed, figures=compared, notes=(*proof.notes, *older))
 
 
 def figures(result: Result) -> dict[str, float]:
@@ -96,11 +103,23 @@ def _flat(content: Any, path: str) -> list[tuple[str, float]]:
 
 
 def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
-    """How the intervals of a complete record were made, which is recomputed with them and no figure."""
+    """How the intervals of a complete record were made, and the verdict: recomputed with the figures, and none."""
     if result.status != "complete":
         return ()
-    recorded, now = (None if of.confidence is None else of.confidence.method for of in (result, again))
-    return () if recorded == now else (Changed(name="confidence.method", recorded=str(recorded), now=str(now)),)
+    words = {"confidence.method": (_method(result), _method(again))}
+    if again.held_out is not None:  # otherwise it has been named already what it could not be recomputed from
+        words["held_out.verdict"] = (_verdict(result), _verdict(again))
+    return tuple(
+        Changed(name=name, recorded=str(old), now=str(new)) for name, (old, new) in words.items() if old != new
+    )
+
+
+def _method(result: Result) -> str | None:
+    return None if result.confidence is None else result.confidence.method
+
+
+def _verdict(result: Result) -> str | None:
+    return None if result.held_out is None else result.held_out.verdict
 
 
 def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
@@ -118,20 +137,20 @@ def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
 def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
     quality, references = prepared.table.quality, prepared.table.reference_ids
     uniform = prepared.distances(uniform_weights(prepared.channels))
+    task = Task.of(run, prepared)
     best, intervals = None, None
     if result.best is not None:
         distances = prepared.distances(tuned_weights(result))
         agreement = correlation(quality, distances)
-        best = Best(**{**result.best.model_dump(), **agreement.model_dump()})
+        best = Best(**{**result.best.model_dump(), **agreement.model_dump(), "value": value_of(task, distances)})
         intervals = confidence(quality, distances, references)
     held_out = None
     held = result.held_out
     if held is not None and _keeps_parameters(held) and _folds_are_there(held, prepared):
-        tuned = best.srcc if best is not None else math.nan
-        held_out = _held_out(held, run, prepared, uniform=uniform, tuned_srcc=tuned)
+        held_out = _held_out(held, best, Task.of(run, prepared), uniform=uniform)
     update = {
         "best": best,
-        "baselines": Baselines(uniform=correlation(quality, uniform)),
+        "baselines": Baselines(uniform=correlation(quality, uniform), uniform_value=value_of(task, uniform)),
         "held_out": held_out,
         "confidence": intervals,
     }
@@ -148,12 +167,20 @@ def _folds_are_there(held_out: HeldOut, prepared: Prepared) -> bool:
     return sorted(folds) == sorted(prepared.table.references)
 
 
-def _held_out(recorded: HeldOut, run: Run, prepared: Prepared, *, uniform: Floats, tuned_srcc: float) -> HeldOut:
-    task = Task.of(run, prepared)
-    ids = np.array(prepared.table.reference_ids)
+def _held_out(recorded: HeldOut, best: Best | None, task: Task, *, uniform: Floats) -> HeldOut:
+    ids = np.array(task.reference_ids)
     masks = [np.isin(ids, fold.references) for fold in recorded.per_fold]
     parameters = [_vector(fold.parameters, task.space.names) for fold in recorded.per_fold]
-    return held_out_of(task, masks, parameters, uniform=uniform, tuned_srcc=tuned_srcc)
+    tuned = None if best is None or recorded.is_older else _vector(best.parameters, task.space.names)
+    found = held_out_of(task, masks, parameters, tuned=tuned, uniform=uniform)
+    return _as_older(found, math.nan if best is None else best.srcc) if recorded.is_older else found
+
+
+def _as_older(found: HeldOut, tuned_srcc: float) -> HeldOut:
+    """The figures that older records have, with their optimism: of all pairs minus the mean of the folds'."""
+    folds = tuple(fold.model_copy(update={"tuned_on_all_srcc": None}) for fold in found.per_fold)
+    lacking = {"per_fold": folds, "gain_error": None, "verdict": None}
+    return found.model_copy(update={**lacking, "optimism": tuned_srcc - found.srcc_mean})
 
 
 def _vector(parameters: dict[str, float], names: tuple[str, ...]) -> Floats | None:

@@ -1,6 +1,5 @@
 """One search from options to record: `result.json` and `trials.jsonl`."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,9 @@ from numpy.typing import NDArray
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.backbones.zoo import plugin_of
+from iqatune.datasets.pairs_csv import UNNAMED
 from iqatune.datasets.registry import DATASETS
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import against_the_scores, confidence, correlation
 from iqatune.metric.similarity import Similarity
@@ -58,8 +59,32 @@ def check_run(run: Run) -> None:
     find_searcher(run.searcher)
     find_backbone(run.backbone)
     tilts_of(run.space)
+    if run.engine == "ray" and run.objective != "srcc":
+        raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+
+
+def check_objective(run: Run, table: PairTable) -> None:
+    """Refuse an objective that the pairs have no labels for.
+
+    Raises:
+        InputError: when `worst-distortion` meets pairs without distortions.
+    """
+    if run.objective == "worst-distortion" and {pair.distortion for pair in table.pairs} == {UNNAMED}:
+        raise InputError(
+            "`objective` worst-distortion: the pairs have no distortion labels; add the column `distortion` to the CSV "
+            "file, or take another objective"
+        )
+
+
+def value_of(task: Task, distances: Floats) -> float | None:
+    """What a record says of an objective other than the SRCC; None where it is that.
+
+    Args:
+        distances: (N,) under some weights.
+    """
+    return None if task.objective_name == "srcc" else task.measure()(distances)
 
 
 def run_search(
@@ -82,6 +107,7 @@ def run_search(
     check_writable(folder.path, option="output")
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     table = load_table(data, cache, progress)
+    check_objective(run, table)
     similarity = Similarity(run.structure)
     prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
     result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
@@ -104,6 +130,7 @@ def search_prepared(
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
+    check_objective(run, prepared.table)
     with folder.locked() as folder:
         started = time.perf_counter()
         task = Task.of(run, prepared)
@@ -114,6 +141,8 @@ def search_prepared(
             progress.warn(fewer)
             warnings = (*warnings, fewer)
         draft = _draft(run, prepared, folds=folds, uniform=uniform, warnings=warnings)
+        baselines = draft.baselines.model_copy(update={"uniform_value": value_of(task, uniform)})
+        draft = draft.model_copy(update={"baselines": baselines})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
             progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
@@ -216,10 +245,32 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
             f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
             "and another run may find other samples"
         )
+    left_out = _left_out(task)
+    if left_out is not None:
+        progress.warn(left_out)
+        warnings.append(left_out)
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
     return (*warnings, caution) if caution is not None else tuple(warnings)
+
+
+def _left_out(task: Task) -> str | None:
+    """Which references or distortions the objective leaves out.
+
+    Raises:
+        InputError: when it leaves out all.
+    """
+    measure = task.measure()
+    if not measure.left_out:
+        return None
+    kind = "references" if task.objective_name == "reference-srcc" else "distortions"
+    why = "they have fewer than 3 pairs, one score for all, or the same D for all whatever the weights"
+    if not measure.groups:
+        raise InputError(f"`objective` {task.objective_name}: no SRCC within any of the {kind}: {why}; take another")
+    names = ", ".join(measure.left_out[:3]) + (", ..." if len(measure.left_out) > 3 else "")
+    every = len(measure.left_out) + len(measure.groups)
+    return f"`objective` {task.objective_name}: {len(measure.left_out)} of {every} {kind} left out ({names}): {why}"
 
 
 def _searched(work: _Work, progress: Progress) -> Result:
@@ -277,6 +328,8 @@ def undefined_reason(task: Task) -> str:
         return "D is 0 for every pair, whatever the weights: every distorted image equals its reference"
     if (task.features == task.features[0]).all():
         return "D is the same for every pair, whatever the weights; check that the pairs are of different images"
+    if task.objective_name != "srcc":
+        return f"{task.objective_name} is undefined under each of them; take more samples, or another objective"
     return "D was the same for every pair under each of them; check the images, or take more samples"
 
 
@@ -307,9 +360,10 @@ def _best(work: _Work, trials: Sequence[Trial]) -> Best | None:
     if trial is None:
         return None
     weights = work.task.space.weights(trial.parameters)
-    agreement = correlation(work.task.quality, work.prepared.distances(weights))
+    distances = work.prepared.distances(weights)
     return Best(
-        **agreement.model_dump(),
+        **correlation(work.task.quality, distances).model_dump(),
+        value=value_of(work.task, distances),
         sample=trial.sample,
         parameters=dict(zip(work.task.space.names, trial.parameters.tolist(), strict=True)),
         alpha=tuple(weights.alpha.tolist()),
@@ -322,8 +376,8 @@ def _held_out(
 ) -> HeldOut | None:
     if not masks:
         return None
-    tuned_srcc = best.srcc if best is not None else math.nan
-    return held_out_of(work.task, masks, parameters, uniform=work.uniform, tuned_srcc=tuned_srcc)
+    tuned = None if best is None else np.array([best.parameters[name] for name in work.task.space.names])
+    return held_out_of(work.task, masks, parameters, tuned=tuned, uniform=work.uniform)
 
 
 def _confidence(work: _Work, best: Best | None) -> Confidence | None:

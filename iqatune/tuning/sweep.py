@@ -254,5 +254,7 @@ def _state(cell: Cell) -> CellState:
         backbone=run.backbone,
         searcher=run.searcher,
         space=run.space,
+        prior=run.prior,
+        objective=run.objective,
         seed=run.seed,
     )

@@ -126,3 +126,21 @@ def test_an_unknown_baseline_is_refused_before_any_work(iqatune: Run, runs: Path
     assert ran.code == 2
     assert "psnr" in ran.last_line
     assert not (runs / "report" / "report.html").exists()
+
+
+def test_a_report_of_older_and_newer_records_keeps_their_optimism_apart(
+    iqatune: Run, runs: Path, make_older: Callable[[Path], None]
+) -> None:
+    make_older(runs / "csv" / "squeezenet" / "random-stage-s0" / "result.json")
+    ran = iqatune("report", runs)
+    assert ran.code == 0, ran.err
+    folder = runs / "report"
+    older = "tuned less held-out (older)"
+    by_searcher = {row["searcher"]: row for row in read(folder / "tables" / "searchers.csv")}
+    assert (by_searcher["random"]["optimism"], by_searcher["nevergrad"][older]) == ("", "")
+    assert by_searcher["random"][older]
+    assert by_searcher["nevergrad"]["optimism"]
+    for name in ("report.md", "report.html", "report.tex"):
+        text = (folder / name).read_text()
+        assert older in text
+        assert "what records of older releases call optimism" in text

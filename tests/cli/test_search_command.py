@@ -71,7 +71,8 @@ def test_every_searcher_ends_with_a_whole_record(searcher: str, search: Callable
     assert held_out["folds"] == len(held_out["per_fold"]) == 2
     folds = [fold["srcc"] for fold in held_out["per_fold"]]
     assert held_out["srcc_mean"] == pytest.approx(np.mean(folds), abs=1e-12)
-    assert held_out["optimism"] == pytest.approx(best["srcc"] - np.mean(folds), abs=1e-12)
+    on_all = [fold["tuned_on_all_srcc"] for fold in held_out["per_fold"]]
+    assert held_out["optimism"] == pytest.approx(np.mean(np.subtract(on_all, folds)), abs=1e-12)
     assert sorted(name for fold in held_out["per_fold"] for name in fold["references"]) == sorted(
         {name for fold in held_out["per_fold"] for name in fold["references"]}
     )
@@ -89,6 +90,43 @@ def test_the_table_shows_tuned_held_out_and_uniform(search: Callable[..., Any]) 
     ):
         assert f"{figure:.4f}" in ran.out
     assert "result.json" in ran.out
+
+
+def test_the_last_lines_are_gains_on_the_same_pairs_and_a_verdict(
+    search: Callable[..., Any], make_older: Callable[[Path], None]
+) -> None:
+    ran = search("--searcher", "random", "--samples", 5, "--folds", 3)
+    record = _record()
+    held_out, uniform = record["held_out"], record["baselines"]["uniform"]["srcc"]
+    gain = held_out["srcc_mean"] - held_out["uniform_srcc_mean"]
+    line = next(line for line in ran.out.splitlines() if line.startswith("Gain over the uniform weights"))
+    assert f"{record['best']['srcc'] - uniform:+z.4f} tuned (all 48 pairs)" in line
+    assert f"{gain:+z.4f} held out (mean of 3 folds by reference" in line
+    assert f"standard error {held_out['gain_error']:.4f}" in line
+    # 2 references a fold, 4 to tune on
+    differences = [fold["srcc"] - fold["uniform_srcc"] for fold in held_out["per_fold"]]
+    assert held_out["gain_error"] == pytest.approx(np.sqrt((1 / 3 + 2 / 4) * np.var(differences, ddof=1)), rel=1e-9)
+    assert f"Optimism: {held_out['optimism']:+z.4f}, " in ran.out
+    said = {"helped": "tuning helped", "harmed": "tuning harmed", "not shown to help": "tuning is not shown to help"}
+    assert f"Verdict: {said[held_out['verdict']]}" in ran.out
+    assert "Tuned minus held-out" not in ran.out
+
+    file = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    make_older(file)
+    ran = search("--searcher", "random", "--samples", 5, "--folds", 3)
+    assert "as an older release recorded it" in ran.out
+    assert "Optimism:" not in ran.out
+    assert line in ran.out
+    printed = json.loads(search("--searcher", "random", "--samples", 5, "--folds", 3, "--json").out)
+    assert not any("tuned_on_all_srcc" in fold for fold in printed["held_out"]["per_fold"])
+
+
+def test_few_folds_and_none_show_nothing(search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "random", "--samples", 5, "--folds", 2)
+    assert _record()["held_out"]["verdict"] == "not shown to help"
+    assert "Verdict: tuning is not shown to help: 2 folds are too few to tell; it takes 3." in ran.out
+    ran = search("--searcher", "random", "--samples", 5, "--folds", 0)
+    assert "Verdict: tuning is not shown to help: nothing was held out" in ran.out
 
 
 def test_the_same_seed_gives_the_same_record_and_another_does_not(search: Callable[..., Any]) -> None:

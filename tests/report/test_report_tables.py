@@ -342,6 +342,64 @@ def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write
     assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime"}
 
 
+def test_older_optimism_stands_in_a_column_of_its_own(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(searcher="random", seed=0, optimism=0.002)
+    write_run(searcher="random", seed=1, optimism=0.004)
+    write_run(searcher="random", seed=2, optimism=None)
+    for seed in range(3):
+        write_run(searcher="ax", seed=seed, optimism=None, srcc=0.92)
+        write_run(searcher="bohb", seed=seed, optimism=-0.001)
+    table = tables(make_report(collect(tmp_path)))["searchers"]
+    random, ax, bohb = (cells(table, name) for name in ("random", "ax", "bohb"))
+    older = "tuned less held-out (older)"
+    assert (random["optimism"].text, random[older].text) == ("+0.0030 (2 of 3)", "+0.0200 (1 of 3)")
+    assert random["optimism"].value == pytest.approx(0.003)
+    assert random[older].value == pytest.approx(0.02)
+    assert ax["optimism"].missing
+    assert ax[older].text == "+0.0400"
+    assert bohb["optimism"].text == "-0.0010"
+    assert bohb[older].missing
+    assert any("compares with no optimism" in note for note in table.notes)
+    (row,) = [row for row in csv.DictReader(io.StringIO(table_csv(table))) if row["searcher"] == "random"]
+    assert (row["optimism runs"], row[f"{older} runs"]) == ("2", "1")
+    assert "(older)" in table_latex(table)
+
+
+def test_without_older_records_there_is_no_column_for_them(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(searcher="random")
+    table = tables(make_report(collect(tmp_path)))["searchers"]
+    assert not any("older" in column.name for column in table.columns)
+    assert not any("older" in note for note in table.notes)
+    assert len({len(row) for row in table.rows} | {len(table.columns)}) == 1
+
+
+def test_gains_are_of_the_same_pairs(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(searcher="random", srcc=0.9, held_out=0.88)
+    write_run(searcher="ax", srcc=0.82, held_out=0.80)
+    write_run(searcher="ax", seed=1, srcc=0.82, held_out=0.70)
+    table = tables(make_report(collect(tmp_path)))["searchers"]
+    found = cells(table, "random")
+    # uniform weights: .80 over all pairs, .81 on the folds'
+    assert found["gain over uniform tuned"].text == "+0.1000"
+    assert found["gain over uniform held-out"].text == "+0.0700"
+    assert found["gain over uniform verdict"].text == "helped 1"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "says"),
+    [
+        (0.88, "tuning helped (+0.070, standard error 0.009)"),
+        (0.82, "tuning is not shown to help (+0.010, standard error 0.009)"),
+        (0.75, "tuning harmed (-0.060, standard error 0.009); keep the uniform weights"),
+    ],
+)
+def test_the_answer_holds_the_verdict(held_out: float, says: str, tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(held_out=held_out)
+    (answer,) = make_report(collect(tmp_path)).answer
+    assert f"The untuned (uniform) weights reach 0.810 there: {says}." in answer.text
+    assert "the two are of different pairs and do not compare" in answer.text
+
+
 def test_few_cases_are_not_tested(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(searcher="random")
     write_run(searcher="ax", srcc=0.91)

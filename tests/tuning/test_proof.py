@@ -78,6 +78,15 @@ FORGED: dict[str, tuple[Callable[[Any], object], set[str]]] = {
         lambda c: c["held_out"]["per_fold"][1]["parameters"].update(alpha_0=0.5, beta_2=0.1),
         {"held_out.optimism"},
     ),
+    "the optimism of older records": (
+        lambda c: c["held_out"].update(optimism=c["best"]["srcc"] - c["held_out"]["srcc_mean"]),
+        {"held_out.optimism"},
+    ),
+    "the verdict": (lambda c: c["held_out"].update(verdict="helped"), {"held_out.verdict"}),
+    "a fold's figure of the weights tuned on all": (
+        lambda c: c["held_out"]["per_fold"][0].update(tuned_on_all_srcc=0.9),
+        {"held_out.per_fold[0].tuned_on_all_srcc"},
+    ),
     "how samples were chosen": (
         lambda c: c["strategy"].update(random=0, model=5),
         {"strategy.random", "strategy.model"},
@@ -126,7 +135,7 @@ def test_parameters_of_a_fold_that_fit_their_figures_are_searched_for(
 
     def fit(content: Any) -> None:
         held_out = content["held_out"]
-        for name in ("srcc_mean", "srcc_std", "optimism"):
+        for name in ("srcc_mean", "srcc_std", "optimism", "gain_error"):
             held_out[name] = figures[f"held_out.{name}"]
         for name in ("tuned_srcc", "srcc"):
             held_out["per_fold"][1][name] = figures[f"held_out.per_fold[1].{name}"]

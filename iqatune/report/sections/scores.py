@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from operator import attrgetter
 
-from iqatune.report.collect import SettingRuns
+from iqatune.records.labels import search_note
+from iqatune.records.prior import CUBE
+from iqatune.report.collect import Setting, SettingRuns
 from iqatune.report.context import SIMULATED, Context, interval_of
-from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, spread, word
+from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import searches
 from iqatune.report.sections.published_table import published_table
@@ -16,10 +18,10 @@ FIGURES = ("SRCC", "95 %", "held-out", "KRCC")
 def scores_section(context: Context) -> Section:
     """The study's tables 1 to 6."""
     tables = []
-    for searcher, space, samples in sorted({_search(group) for group in context.found.groups}):
-        groups = [group for group in context.found.groups if _search(group) == (searcher, space, samples)]
+    for search in sorted({_search(group) for group in context.found.groups}):
+        groups = [group for group in context.found.groups if _search(group) == search]
         tables.append(_measured(context, groups))
-        published = _published(searcher, {group.setting.dataset for group in groups})
+        published = _published(search[0], {group.setting.dataset for group in groups})
         if published is not None:
             tables.append(published)
     return Section(
@@ -34,12 +36,18 @@ def scores_section(context: Context) -> Section:
     )
 
 
-def _search(group: SettingRuns) -> tuple[str, str, int]:
-    return group.setting.searcher, group.setting.space, group.setting.samples
+def _search(group: SettingRuns) -> tuple[str, str, str, str, int]:
+    setting = group.setting
+    return setting.searcher, setting.space, setting.prior, setting.objective, setting.samples
+
+
+def _name_of(setting: Setting) -> str:
+    others = [slug(part) for part, usual in ((setting.prior, CUBE), (setting.objective, "srcc")) if part != usual]
+    return "-".join(("scores", setting.searcher, setting.space, *others, str(setting.samples)))
 
 
 def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
-    searcher, space, samples = _search(groups[0])
+    setting = groups[0].setting
     datasets = sorted({group.setting.dataset for group in groups})
     deviation = {group.setting: context.usual.differences(group.setting.dataset, group.protocol) for group in groups}
     keys = sorted({(group.setting.backbone, deviation[group.setting]) for group in groups})
@@ -74,9 +82,10 @@ def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
         rows.append((word(backbone + mark), word("uniform"), *(column[place] for column in uniform_columns)))
     seeds = sorted({len(group.runs) for group in groups})
     simulated = [SIMULATED] if any(context.found.simulated(dataset) for dataset in datasets) else []
+    searched = f"{setting.searcher}, {setting.space} space{search_note(setting)}"
     return Table(
-        name=f"scores-{searcher}-{space}-{samples}",
-        title=f"{searcher}, {space} space, {samples} samples ({_count(seeds)})",
+        name=_name_of(setting),
+        title=f"{searched}, {setting.samples} samples ({_count(seeds)})",
         columns=(
             Column("backbone"),
             Column("weights"),

@@ -1,21 +1,24 @@
 """Which searcher is best: ranks over seeds, progress by samples, and how many random samples it is worth."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import rankdata
 
 from iqatune.evaluation.compare import compare_over_many
+from iqatune.evaluation.gain import Gain, gain_of
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Trial
+from iqatune.records.vocabulary import Verdict
 from iqatune.report import figures
 from iqatune.report.advice import mean
 from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
+from iqatune.search.loop import best_trial
 
 CHECKPOINTS = (10, 25, 50)
 
@@ -23,6 +26,12 @@ ENOUGH_BLOCKS = 6
 """Fewer cases cannot make a Wilcoxon signed-rank test significant at 5 %."""
 
 RANDOM = "random"
+
+OLDER = (
+    "Tuned less held-out (older): what records of older releases call optimism, the tuned SRCC over all pairs minus "
+    "the held-out one. It is of different pairs, and compares with no optimism; (k of n): of the k of n runs that have "
+    "it."
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ def searchers_section(context: Context) -> Section:
         text.append("One searcher was run: there is nothing to compare it with.")
     elif not whole:
         text.append(
-            "No case (data set, backbone, space, samples, seed) was run with every searcher: there are no ranks, and "
-            "the means below are over different cases, so they do not compare."
+            "No case (data set, backbone, space, prior, objective, samples, seed) was run with every searcher: there "
+            "are no ranks, and the means below are over different cases, so they do not compare."
         )
     else:
         drawings.insert(0, _rank_figure(names, whole))
@@ -66,17 +75,16 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            key = (setting.dataset, setting.backbone, setting.space, setting.samples, seed, setting.protocol)
+            numbers = (setting.space, setting.prior, setting.objective)
+            key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
 
 
 def best_so_far(trials: Sequence[Trial], samples: int) -> float | None:
-    """The best SRCC among the first `samples` samples, of evaluations on all references alone; None for none."""
-    values = [
-        trial.srcc for trial in trials if trial.sample < samples and trial.budget == 1 and trial.srcc == trial.srcc
-    ]
-    return max(values) if values else None
+    """SRCC of the best of the first `samples` samples, of evaluations on all references alone; None for none."""
+    best = best_trial([trial for trial in trials if trial.sample < samples])
+    return None if best is None else best.srcc
 
 
 def expected_best(values: Floats) -> Floats:
@@ -110,10 +118,10 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
     runs_of = [[case.runs[name] for case in cases if name in case.runs] for name in names]
     tuned = [spread([run.srcc for run in runs]) for runs in runs_of]
     tuned = ranked(tuned, _tied(names, cases)) if complete else tuned
+    has_older = any(_optimism(runs, older=True) for runs in runs_of)
     rows = []
     for place, (name, runs) in enumerate(zip(names, runs_of, strict=True)):
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
-        optimism = [run.result.held_out.optimism for run in runs if run.result.held_out is not None]
         counts = [run.result.strategy for run in runs]
         total = sum(count.random + count.initial + count.model + count.local for count in counts)
         chosen = sum(count.model + count.local for count in counts)
@@ -124,7 +132,11 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
                 number(float(ranks[:, place].mean()) if ranks is not None else None, 2),
                 tuned[place],
                 spread(held_out),
-                number(mean(optimism), 4, None if not optimism else f"{mean(optimism):+.4f}"),
+                _signed([run.srcc - run.result.baselines.uniform.srcc for run in runs]),
+                _signed([gain.mean for gain in _gains(runs)]),
+                _verdicts(runs),
+                _partial(_optimism(runs, older=False), len(held_out)),
+                *([_partial(_optimism(runs, older=True), len(held_out))] if has_older else []),
                 _equivalent(name, cases, blocks),
                 number(100 * chosen / total if total else None, 0),
             )
@@ -138,32 +150,75 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
             Cell(),
             spread([run.result.baselines.uniform.srcc for run in uniform]),
             spread(held_out),
-            Cell(),
-            Cell(),
-            Cell(),
+            *(Cell() for _ in range(7 if has_older else 6)),
         )
     )
-    columns = ("searcher", "runs", "mean rank", "tuned SRCC", "held-out", "optimism", "random samples", "not random %")
     return Table(
         name="searchers",
         title="Searchers compared",
-        columns=tuple(Column(name) for name in columns),
+        columns=(
+            *(Column(name) for name in ("searcher", "runs", "mean rank", "tuned SRCC", "held-out")),
+            *(Column(name, "gain over uniform") for name in ("tuned", "held-out", "verdict")),
+            Column("optimism"),
+            *([Column("tuned less held-out (older)")] if has_older else []),
+            Column("random samples"),
+            Column("not random %"),
+        ),
         rows=tuple(rows),
         card=card(context.usual, context.found.groups),
         notes=(
             *(_of_whole_cases(len(cases)) if complete else (f"Over {len(cases)} cases that differ by searcher.",)),
+            "Tuned figures are of all pairs, held-out ones the mean over folds of each fold's own: compare either with "
+            "the uniform weights' on the same pairs, as the gains do, and not with each other.",
+            "Verdict: in how many runs the folds show that tuning helped or harmed: the 95 % interval of the held-out "
+            "gain (standard error corrected after Nadeau and Bengio 2003) leaves 0 out.",
+            "Optimism: what the weights tuned on all pairs reach on a fold's pairs above those tuned without them, "
+            "averaged over folds.",
+            *((OLDER,) if has_older else ()),
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
-            "the same data set, backbone and space, averaged over cases; '>' where some need more than there are.",
+            "the same data set, backbone, space, prior and objective, averaged over cases; '>' where some need more "
+            "than there are.",
             "Not random %: samples that a model or a local step chose, of all.",
             *_simulated(context),
         ),
     )
 
 
+def _gains(runs: Sequence[FoundRun]) -> list[Gain]:
+    return [gain_of([run.result.held_out]) for run in runs if run.result.held_out is not None]
+
+
+def _verdicts(runs: Sequence[FoundRun]) -> Cell:
+    """How many runs tuning helped and harmed, and how many show neither; missing where nothing was held out."""
+    counts = Counter(gain.verdict for gain in _gains(runs))
+    said: dict[Verdict, str] = {"helped": "helped", "not shown to help": "not shown", "harmed": "harmed"}
+    found = [f"{words} {counts[verdict]}" for verdict, words in said.items() if counts[verdict]]
+    return word(", ".join(found)) if found else Cell()
+
+
+def _optimism(runs: Sequence[FoundRun], *, older: bool) -> list[float]:
+    """The optimism of today's records, or what older ones call so: one is of the same pairs, the other of different."""
+    folds = [run.result.held_out for run in runs if run.result.held_out is not None]
+    return [held_out.optimism for held_out in folds if held_out.is_older == older]
+
+
+def _signed(values: Sequence[float]) -> Cell:
+    average = mean(values)
+    return number(average, 4, None if average is None else f"{average:+z.4f}")
+
+
+def _partial(values: Sequence[float], runs: int) -> Cell:
+    """The mean, which says of how many runs it is where some have no such figure."""
+    cell = _signed(values)
+    if cell.missing or len(values) == runs:
+        return cell
+    return replace(cell, text=f"{cell.text} ({len(values)} of {runs})", more=(("runs", len(values)),))
+
+
 def _of_whole_cases(count: int) -> tuple[str, str]:
     return (
-        f"Over the {count} cases (data set, backbone, space, samples, seed) that every searcher has; mean rank of the "
-        "tuned SRCC, 1 is the best.",
+        f"Over the {count} cases (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
+        "mean rank of the tuned SRCC, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
     )
@@ -183,10 +238,10 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
     for block in blocks:
         if RANDOM in block.runs:
             pools[_pool(block)] += [
-                trial.srcc for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.srcc == trial.srcc
+                trial.merit for trial in block.runs[RANDOM].trials if trial.budget == 1 and trial.merit == trial.merit
             ]
     found = [
-        random_equivalent(case.runs[name].srcc, np.array(pools[_pool(case)]))
+        random_equivalent(case.runs[name].merit, np.array(pools[_pool(case)]))
         for case in cases
         if name in case.runs and pools.get(_pool(case))
     ]
@@ -199,8 +254,8 @@ def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> C
 
 
 def _pool(block: Block) -> tuple[object, ...]:
-    dataset, backbone, space, _samples, _seed, protocol = block.key
-    return dataset, backbone, space, protocol
+    dataset, backbone, numbers, _samples, _seed, protocol = block.key
+    return dataset, backbone, numbers, protocol
 
 
 def _ranks(names: Sequence[str], whole: Sequence[Block]) -> Floats:

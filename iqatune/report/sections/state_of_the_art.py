@@ -1,5 +1,6 @@
 """The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
 
+from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
@@ -29,7 +30,8 @@ def _measured(context: Context, dataset: str) -> Table:
     names, tied, figures = [], [], []
     for group, is_tied in zip(groups, ties[: len(groups)], strict=True):
         mark = marks.of(context.usual.differences(dataset, group.protocol))
-        names.append((f"{group.setting.backbone}{mark}", f"tuned, {group.setting.searcher} ({group.setting.space})"))
+        space = f"{group.setting.space}{search_note(group.setting)}"
+        names.append((f"{group.setting.backbone}{mark}", f"tuned, {group.setting.searcher} ({space})"))
         tied.append(is_tied)
         figures.append((spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)))
         uniform = uniforms.get(group.setting)
@@ -60,6 +62,8 @@ def _measured(context: Context, dataset: str) -> Table:
         notes=(
             context.tie_note(dataset),
             "A metric that is not tuned needs no held-out figure: it has seen none of these images.",
+            "Held-out figures are means over folds of a few references each: compare them with those of the uniform "
+            "weights, not with an SRCC over all pairs.",
             *((SIMULATED,) if context.found.simulated(dataset) else ()),
         ),
     )

@@ -101,7 +101,10 @@ class Searcher(ABC):
 
     @abstractmethod
     def observe(self, proposal: Proposal, srcc: float) -> None:
-        """Tell the SRCC of a proposal. An undefined one (NaN) counts as the worst SRCC seen so far, -1 if none was."""
+        """Tell the SRCC of a proposal, or what else the run maximises.
+
+        An undefined one (NaN) counts as the worst seen so far, -1 if none was.
+        """
 
     @classmethod
     def degenerate(cls, problem: Problem) -> str | None:
