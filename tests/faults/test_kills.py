@@ -27,7 +27,7 @@ BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
 UNLIKE = {"timing", "environment", "seconds", "seal", "trials_file", "check"}
 """Keys of records that differ between two runs of one command, for they hold or cover seconds."""
 
-USUAL = {"search", "sweep"}
+USUAL = {"search"}
 """What is killed whenever all tests run."""
 
 

@@ -33,7 +33,7 @@ def test_safetensors_in_one_process(finished: Callable[..., Path], tmp_path: Pat
     assert Metric.load(tmp_path / "0.safetensors").channels == metric.channels
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", ["safetensors", "pt2", "onnx"])
 def test_every_kind_in_processes_of_their_own(suffix: str, finished: Callable[..., Path], tmp_path: Path) -> None:
     if suffix == "onnx":
