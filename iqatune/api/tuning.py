@@ -13,7 +13,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Replay
 from iqatune.records.sweep import Sweep
-from iqatune.records.vocabulary import Structure
+from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics import prepare as statistics
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning import replay as replaying
@@ -48,6 +48,8 @@ def prepare(
     backbone: str,
     *,
     structure: Structure = "covariance",
+    c1: float = C1,
+    c2: float = C2,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     **options: Any,
@@ -57,6 +59,7 @@ def prepare(
     Args:
         dataset, backbone: names of `iqatune list datasets` and `iqatune list backbones`.
         structure: what s compares.
+        c1, c2: the constants of l and of s, above 0.
         cache_dir: where statistics are kept; by default the user's cache.
         progress: "bar", "none", or a function that takes a `Step`.
         options: of the data set and the backbone, as of `iqatune extract`: data_root, backbone_weights, resize, ...
@@ -77,7 +80,7 @@ def prepare(
     return statistics.prepare(
         DataOptions.parsed({"dataset": dataset, **given}),
         BackboneOptions.parsed({"backbone": backbone, **others}),
-        similarity=Similarity(structure),
+        similarity=Similarity(structure, c1, c2),
         cache=open_cache(cache_dir),
         progress=progress_of(progress),
     )

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 from click.core import ParameterSource
 
-from iqatune.datasets.numbers import whole_number
+from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
 from iqatune.runtime.files import expand_home
@@ -50,6 +50,8 @@ def option_of(model: type[Options], name: str, **settings: Any) -> Decorator[Any
         found["default"] = field.default
         if isinstance(field.default, int):
             found["type"] = Whole()
+        elif isinstance(field.default, float):
+            found["type"] = Decimal()
     return option(name, **{**found, **settings})
 
 
@@ -111,6 +113,19 @@ class Whole(click.ParamType[int]):
         if self._minimum is not None and number < self._minimum:
             self.fail(f"{number} is too small; give {self._minimum} or more", param, ctx)
         return number
+
+
+class Decimal(click.ParamType[float]):
+    """A number that is what it looks like, as `Whole` is."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; click tells the user where there is none."""
+        try:
+            return number(str(value))
+        except ValueError:
+            self.fail(f"'{value}' is no number", param, ctx)
 
 
 def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
@@ -306,6 +321,8 @@ run_options = handed_over(
     option_of(Run, "--seed", help="Of the searcher and of the folds."),
     option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
     option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),
+    option_of(Run, "--c1", help="Constant of l, above 0; larger ones make it tolerant where maps are weak."),
+    option_of(Run, "--c2", help="Constant of s, likewise."),
     option_of(Run, "--engine", help="In this process, or under Ray Tune."),
     option_of(
         Run,

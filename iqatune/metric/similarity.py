@@ -7,6 +7,7 @@ and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch
 from dataclasses import dataclass
 from typing import Any
 
+from iqatune.records.options import Run
 from iqatune.records.result import Protocol
 from iqatune.records.vocabulary import C1, C2, Structure
 
@@ -28,9 +29,9 @@ class Similarity:
     c2: float = C2
 
     @classmethod
-    def of(cls, protocol: Protocol) -> "Similarity":
-        """The similarity of a protocol."""
-        return cls(protocol.structure, protocol.c1, protocol.c2)
+    def of(cls, said: Protocol | Run) -> "Similarity":
+        """The similarity of a protocol, or the one that a search is asked for."""
+        return cls(said.structure, said.c1, said.c2)
 
     def of_means(self, mean_x: Array, mean_y: Array) -> Array:
         """l, of spatial means of any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""

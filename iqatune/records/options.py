@@ -1,7 +1,7 @@
 """What is asked for: the options of a search, in the parts that other work takes as well."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
@@ -9,13 +9,15 @@ from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.prior import CUBE, canonical
-from iqatune.records.vocabulary import Better, Engine, ObjectiveName, Pooling, Precision, Structure
+from iqatune.records.vocabulary import C1, C2, Better, Engine, ObjectiveName, Pooling, Precision, Structure
+
+Number = TypeVar("Number", int, float)
 
 
-def _whole_number(fits: Callable[[int], bool], otherwise: str) -> AfterValidator:
+def _number(fits: Callable[[Number], bool], otherwise: str) -> AfterValidator:
     """A bound of an option, and what is said beyond it."""
 
-    def checked(value: int) -> int:
+    def checked(value: Number) -> Number:
         if not fits(value):
             raise ValueError(otherwise)
         return value
@@ -89,13 +91,15 @@ class Run(DataOptions, BackboneOptions):
     model_config = ConfigDict(json_schema_extra={"description": "One search: every option as given."})
 
     searcher: str
-    samples: Annotated[int, _whole_number(lambda value: value >= 1, "a search needs at least one sample")] = 50
+    samples: Annotated[int, _number(lambda value: value >= 1, "a search needs at least one sample")] = 50
     space: str = "stage"
     prior: Annotated[str, AfterValidator(canonical)] = CUBE
     objective: ObjectiveName = "srcc"
-    seed: Annotated[int, _whole_number(lambda value: value >= 0, "must be 0 or more")] = 0
-    folds: Annotated[int, _whole_number(lambda value: value == 0 or value > 1, "give 0 for none, or 2 and more")] = 5
+    seed: Annotated[int, _number(lambda value: value >= 0, "must be 0 or more")] = 0
+    folds: Annotated[int, _number(lambda value: value == 0 or value > 1, "give 0 for none, or 2 and more")] = 5
     structure: Structure = "covariance"
+    c1: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C1
+    c2: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C2
     engine: Engine = "local"
     address: str | None = None
-    concurrency: Annotated[int, _whole_number(lambda value: value >= 1, "must be 1 or more")] = 1
+    concurrency: Annotated[int, _number(lambda value: value >= 1, "must be 1 or more")] = 1

@@ -32,8 +32,9 @@ class RunFolder:
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
         backbone = run.backbone.replace(":", "_").replace("/", "_")
-        given = ((name, getattr(run, name)) for name in ("prior", "objective"))
-        others = [value.replace(":", "") for name, value in given if value != Run.model_fields[name].default]
+        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
+        given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
+        others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
 
     @property

@@ -108,7 +108,8 @@ def interval_of(group: SettingRuns) -> Cell:
 
 def _key(file: str, protocol: Protocol) -> tuple[object, ...]:
     """What tells metrics that were scored on the same pairs apart."""
-    return file, protocol.backbone_sha256, protocol.resize, protocol.pooling, protocol.structure, protocol.precision
+    similarity = protocol.structure, protocol.c1, protocol.c2
+    return file, protocol.backbone_sha256, protocol.resize, protocol.pooling, similarity, protocol.precision
 
 
 def is_of(evaluated: Evaluated, run: FoundRun) -> bool:

@@ -4,14 +4,14 @@ import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from iqatune.datasets.numbers import whole_number
+from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.options import Run
@@ -25,10 +25,13 @@ OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 REQUIRED = ("dataset", "backbone", "searcher")
 LISTS = ("exclude",)
 """Options whose one value is itself a list."""
-WHOLE = tuple(
-    name for name, field in Run.model_fields.items() if int in (field.annotation, *get_args(field.annotation))
-)
-"""Options that are whole numbers."""
+NUMBERS: Mapping[str, Callable[[str], float]] = {
+    name: read
+    for name, field in Run.model_fields.items()
+    for kind, read in ((int, whole_number), (float, number))
+    if kind in (field.annotation, *get_args(field.annotation))
+}
+"""Options that are numbers, with what reads them."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,10 @@ def _value(source: str, option: str, value: Any) -> Any:
     if value == "none":
         return None
     try:
-        return whole_number(value) if option in WHOLE else expand_home(value)
+        return NUMBERS[option](value) if option in NUMBERS else expand_home(value)
     except ValueError as error:
-        raise InputError(f"{source}: {option} '{value}': no whole number; correct it") from error
+        kind = "whole number" if NUMBERS[option] is whole_number else "number"
+        raise InputError(f"{source}: {option} '{value}': no {kind}; correct it") from error
 
 
 def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:

@@ -50,7 +50,7 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     opened = open_result(file)
     result = opened.result
     run = result.run.model_copy(update=where)
-    similarity = Similarity(run.structure)
+    similarity = Similarity.of(run)
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     proving = replace(cache, hashes_anew=True)
     prepared = prepare(data, backbone, similarity=similarity, cache=proving, progress=progress)

@@ -108,7 +108,7 @@ def run_search(
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     table = load_table(data, cache, progress)
     check_objective(run, table)
-    similarity = Similarity(run.structure)
+    similarity = Similarity.of(run)
     prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
     result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
     if result.best is None:

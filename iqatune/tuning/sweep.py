@@ -214,7 +214,7 @@ def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: 
 
 
 def _subject(run: Run) -> Subject:
-    return DataOptions.of(run), BackboneOptions.of(run), Similarity(run.structure)
+    return DataOptions.of(run), BackboneOptions.of(run), Similarity.of(run)
 
 
 def _protocol(subject: Subject, work: _Work) -> Protocol:

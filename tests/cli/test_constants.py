@@ -1,0 +1,108 @@
+"""`--c1` and `--c2`: the constants of l and s, from the command line to the export."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+C1, C2 = 0.01, 0.2
+RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
+
+
+@pytest.fixture
+def record(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> dict[str, Any]:
+    """A search with other constants, in the folder `runs`."""
+    search = ("search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "random", "--samples", 5, "--folds", 2)
+    ran = iqatune(*search, "--c1", C1, "--c2", C2, "--cache-dir", small_cache, "--output", "runs", "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+FOLDER = Path("runs/csv/squeezenet/random-stage-c1=0.01-c2=0.2-s0")
+
+
+def test_the_figures_are_those_of_the_formulas(record: dict[str, Any], small_set: Any, small_cache: Path) -> None:
+    import iqatune
+
+    assert (
+        (record["run"]["c1"], record["run"]["c2"]) == (record["protocol"]["c1"], record["protocol"]["c2"]) == (C1, C2)
+    )
+    prepared = iqatune.prepare(
+        "csv",
+        "squeezenet",
+        backbone_weights="random",
+        pairs=small_set.labels,
+        better="higher",
+        cache_dir=small_cache,
+        progress="none",
+    )
+    mean_x, mean_y, var_x, var_y, cov = np.moveaxis(prepared.moments.astype(np.float64), 1, 0)
+    texture = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    structure = (2 * cov + C2) / (var_x + var_y + C2)
+    channels = record["channels"]
+    share = np.repeat(1 / (2 * len(channels) * np.array(channels)), channels)
+    distance = 1 - (texture + structure) @ share
+    srcc = spearmanr(prepared.table.quality, -distance).statistic
+    assert record["baselines"]["uniform"]["srcc"] == pytest.approx(srcc, abs=1e-9)
+    with_dists_own = 1 - ((2 * cov + 1e-6) / (var_x + var_y + 1e-6)) @ share
+    assert not np.allclose(distance, with_dists_own)
+
+
+def test_it_replays_and_goes_on(
+    record: dict[str, Any], iqatune: Callable[..., Any], small_set: Any, small_cache: Path
+) -> None:
+    replayed = iqatune("replay", FOLDER / "result.json", "--cache-dir", small_cache)
+    assert (replayed.code, record["status"]) == (0, "complete"), replayed.out
+    search = ("search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "random", "--samples", 5, "--folds", 2)
+    again = iqatune(*search, "--c1", "1e-2", "--c2", C2, "--cache-dir", small_cache, "--output", "runs")
+    assert "this run is complete" in again.err
+    own = iqatune(*search, "--cache-dir", small_cache, "--output", "runs", "--json")
+    assert json.loads(own.out)["baselines"] != record["baselines"]
+    assert FOLDER.is_dir()
+    assert Path("runs/csv/squeezenet/random-stage-s0").is_dir()
+
+
+def test_the_export_holds_them(record: dict[str, Any], iqatune: Callable[..., Any], small_set: Any) -> None:
+    export = ("export", FOLDER / "result.json", "--output", "metric.safetensors", "--include-backbone")
+    assert iqatune(*export).code == 0
+    pair = (small_set.folder / "ref0.png", small_set.folder / "noise0_3.png")
+    scores = [
+        json.loads(iqatune("score", metric, *pair, "--json").out)["pairs"][0]["distance"]
+        for metric in (FOLDER / "result.json", "metric.safetensors")
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    assert record["best"] is not None
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1_0", "much"])
+def test_what_is_no_constant_is_refused(value: str, iqatune: Callable[..., Any], small_set: Any) -> None:
+    ran = iqatune("search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "random", "--c1", value)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--c1" in ran.last_line
+    assert value in ran.last_line
+    assert not Path("runs").exists()
+
+
+def test_a_grid_has_them(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> None:
+    grid = {
+        "datasets": [{"dataset": "csv", "pairs": str(small_set.labels), "better": "higher"}],
+        "backbones": [{"backbone": "squeezenet", "backbone_weights": "random"}],
+        "searchers": ["random"],
+        "samples": 3,
+        "folds": 0,
+        "c1": [1e-6, "1e-2"],
+        "c2": 0.01,
+    }
+    Path("grid.yaml").write_text(json.dumps(grid))
+    ran = iqatune("sweep", "grid.yaml", "--jobs", 1, "--output", "out", "--cache-dir", small_cache, "--json")
+    assert ran.code == 0, ran.err
+    folders = sorted(cell["folder"] for cell in json.loads(ran.out)["cells"])
+    assert folders == ["csv/squeezenet/random-stage-c1=0.01-c2=0.01-s0", "csv/squeezenet/random-stage-c2=0.01-s0"]
+    Path("grid.yaml").write_text(json.dumps({**grid, "c1": "1_0"}))
+    refused = iqatune("sweep", "grid.yaml", "--output", "other")
+    assert "c1 '1_0': no number" in refused.last_line
