@@ -26,6 +26,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "MPLBACKEND": "agg", "IPYTHONDIR": str(home)}
 
 
+@pytest.mark.thorough
 def test_the_page_runs_as_a_script(tmp_path: Path, environment: dict[str, str]) -> None:
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks()))

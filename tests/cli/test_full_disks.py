@@ -276,7 +276,7 @@ def test_a_file_that_may_not_grow(name: str, command_of: Callable[[str, Path], C
     assert _written(full) == _content(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_table_that_may_not_grow_to_its_size(command_of: Callable[[str, Path], Command], tmp_path: Path) -> None:
     command = command_of(TO_STDOUT, tmp_path)
     _succeeds(command)

@@ -228,6 +228,7 @@ def test_interrupt_keeps_a_valid_record_and_exits_130(
     )
 
 
+@pytest.mark.thorough
 def test_an_interrupt_that_meets_a_destructor_is_not_lost() -> None:
     code = """
 import os, signal, sys, time

@@ -113,7 +113,12 @@ def _of_the_web() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("listens", "auto"), [(_closed, True), (_closed, False), (_silent, True), (_of_the_web, False)]
+    ("listens", "auto"),
+    [
+        (_closed, True),
+        (_silent, True),
+        *(pytest.param(listens, False, marks=pytest.mark.thorough) for listens in (_closed, _of_the_web)),
+    ],
 )
 def test_an_address_without_a_ray_is_one_line_within_seconds(listens: Any, auto: bool, start: Start) -> None:
     with listens() as address:
@@ -152,7 +157,10 @@ def test_a_killed_worker_costs_nothing_even_below_a_folder_too_long_for_ray(star
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds Ray's processes in /proc")
-@pytest.mark.parametrize("server", ["gcs_server", "raylet", "ray::DashboardA"])
+@pytest.mark.parametrize(
+    "server",
+    ["gcs_server", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("raylet", "ray::DashboardA"))],
+)
 def test_a_ray_that_is_killed_is_one_line_and_the_search_goes_on_later(
     server: str, start: Start, tmp_path: Path
 ) -> None:

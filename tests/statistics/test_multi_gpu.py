@@ -75,6 +75,7 @@ def test_shards_fill_the_store_with_what_one_device_computes(
     assert fill_store(looked_up("cache"), FEATURES, gpus=2, progress=Progress(), device="cpu").missing_pairs == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("two_gpus")
 def test_a_parameter_file_is_found_from_the_folder_of_the_command(
     table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +90,7 @@ def test_a_parameter_file_is_found_from_the_folder_of_the_command(
     assert fill_store(lookup, features, gpus=2, progress=Progress(), device="cpu").missing_pairs == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("two_gpus")
 def test_an_image_that_cannot_be_read_is_named(table: PairTable, backbone: Backbone, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
