@@ -34,9 +34,9 @@ USUAL = {"search"}
 class Bench:
     """A folder in which commands run as processes of their own."""
 
-    def __init__(self, folder: Path, small_set: Any) -> None:
+    def __init__(self, folder: Path, data: tuple[str, ...]) -> None:
         self.folder = folder
-        self.data = small_set.options
+        self.data = data
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
@@ -103,7 +103,7 @@ def _under_ray(bench: Bench) -> Case:
 
 def _extract(bench: Bench) -> Case:
     def found(folder: Path) -> Any:
-        Bench(folder, None).run(
+        Bench(folder, bench.data).run(
             "search", *bench.data, *BACKBONE, "--cache-dir", "cache", "--searcher", "random", "--output", "after"
         )
         return _records(folder / "after")
@@ -204,14 +204,14 @@ def _temporary(folder: Path) -> list[str]:
 )
 def test_killed_and_run_again(name: str, small_set: Any, tmp_path: Path, left_over: Callable[[], list[str]]) -> None:
     chance = random.Random(name)
-    whole = Bench(tmp_path / "whole", small_set)
+    whole = Bench(tmp_path / "whole", small_set.options)
     arguments, found = CASES[name](whole)
     started = time.monotonic()
     said = whole.run(*arguments)
     lasted = time.monotonic() - started
     wanted = found(whole.folder)
     for kill in range(KILLS):
-        disturbed = Bench(tmp_path / f"killed{kill}", small_set)
+        disturbed = Bench(tmp_path / f"killed{kill}", small_set.options)
         arguments, found = CASES[name](disturbed)
         process = disturbed.start(*arguments)
         time.sleep(lasted * chance.uniform(0.1, 1.0))
@@ -229,15 +229,15 @@ def test_killed_and_run_again(name: str, small_set: Any, tmp_path: Path, left_ov
 @pytest.mark.parametrize("name", ["sweep", "search-ray"])
 def test_a_worker_is_killed(name: str, small_set: Any, tmp_path: Path, left_over: Callable[[], list[str]]) -> None:
     chance = random.Random(name)
-    whole = Bench(tmp_path / "whole", small_set)
+    whole = Bench(tmp_path / "whole", small_set.options)
     arguments, found = CASES[name](whole)
     whole.run(*arguments)
     wanted = found(whole.folder)
     for kill in range(KILLS):
-        disturbed = Bench(tmp_path / f"killed{kill}", small_set)
+        disturbed = Bench(tmp_path / f"killed{kill}", small_set.options)
         arguments, found = CASES[name](disturbed)
         process = disturbed.start(*arguments)
-        worker = _worker_of(process, "ray::" if name == "search-ray" else "python")
+        worker = _worker_of(process, "ray::_Evaluatio" if name == "search-ray" else "python")
         time.sleep(chance.uniform(0.0, 4.0))
         if worker is not None and worker.is_running():
             worker.kill()
