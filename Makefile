@@ -4,7 +4,7 @@ PYTHON ?= .venv/bin/python
 TEST_COMMAND ?= $(PYTHON) -m pytest -q -n 2
 
 .DEFAULT_GOAL := check
-.PHONY: check format install lint schemas test types
+.PHONY: check format install lint schemas test thorough types
 .NOTPARALLEL:
 .SILENT:
 
@@ -25,6 +25,10 @@ test:
 		$(PYTHON) -c 'import json; print(*json.load(open(".pytest_cache/v/cache/lastfailed")), sep="\n")' > $(REPEATED); \
 		$(PYTHON) -m pytest -q --last-failed --last-failed-no-failures none -n 0; \
 	fi
+
+# What takes minutes and rarely finds anything: for changes of how files are written or processes are started.
+thorough:
+	$(PYTHON) -m pytest -q -n 2 -m thorough
 
 lint:
 	$(PYTHON) -m ruff check .

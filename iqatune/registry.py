@@ -159,7 +159,7 @@ def held_to_contract(
         yield
     except allowed:
         raise
-    except Exception as error:  # foreign code fails in ways that nobody can list; here it becomes one that names it
+    except Exception as error:  # a plug-in may raise any class: it is raised again, as a line that names its package
         raise broken(kind, name, plugin, f"{type(error).__name__}: {error}") from error
 
 

@@ -24,14 +24,6 @@ from scipy.io import savemat
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes and rarely finds anything, unless it is asked for."""
-    if not os.environ.get("IQATUNE_TEST_THOROUGH"):
-        for item in items:
-            if item.get_closest_marker("thorough"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes; IQATUNE_TEST_THOROUGH=1 runs it"))
-
-
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real data beside the project: ../shared/data, or $IQATUNE_TEST_DATA."""

@@ -135,7 +135,7 @@ def connect(settings: Mapping[str, Any]) -> None:
             _check_network(str(ray.util.get_node_ip_address()))  # type: ignore[no-untyped-call]
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
-        except Exception as error:  # Ray raises whatever class it likes, Exception itself among them
+        except Exception as error:  # a start that times out is a bare Exception of Ray's: no narrower class would do
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if own:
                 raise InputError(f"Ray cannot start: {last_words(Path(settings['_temp_dir'])) or why}") from error

@@ -224,7 +224,7 @@ def _drive(link: Connection, folder: Path, settings: dict[str, Any]) -> None:
             link.send(("done", work(desk, *arguments, **named)))
     except ray.exceptions.RayError as error:
         link.send(("error", InputError(f"Ray failed: {error}")))
-    except Exception as error:  # noqa: BLE001 of whatever kind: the process that waits raises it
+    except Exception as error:  # noqa: BLE001 nothing is swallowed: it crosses to the process that waits, and is raised there
         link.send(("error", error))
     finally:
         if settings["address"] != "local":
