@@ -5,10 +5,12 @@ import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,22 @@ from scipy.io import savemat
 
 # before anything imports Ray: it must neither read nor write a token in the home folder
 os.environ["RAY_AUTH_MODE"] = "disabled"
+
+
+@contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # Python ignores the signal, and gets an error
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture(scope="session")
+def files_of_at_most() -> Callable[[int], AbstractContextManager[None]]:
+    """A context in which the system refuses what would make a file larger than so many bytes."""
+    return _files_of_at_most
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,10 @@ room, what there would have been without all this.
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,17 +221,6 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "--lazy", str(made.folder)], check=True)
 
 
-@contextmanager
-def _files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses what would make a file larger."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def _refused(command: Command, folder: Path) -> None:
     """It ends with 2, names a file in the folder, and leaves the old ones, no half ones and nothing temporary."""
     before = _content(folder)
@@ -263,13 +250,15 @@ def _written(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", [name for name in VERBS if name not in SLOW])
-def test_a_file_that_may_not_grow(name: str, command_of: Callable[[str, Path], Command], tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow(
+    name: str, command_of: Callable[[str, Path], Command], tmp_path: Path, files_of_at_most: Callable[..., Any]
+) -> None:
     full, whole = tmp_path / "full", tmp_path / "whole"
     full.mkdir()
     whole.mkdir()
     command = command_of(name, full)
     command.put_old_files()
-    with _files_of_at_most(100 if name == TO_STDOUT else 700):  # where the rest of what is printed has room
+    with files_of_at_most(100 if name == TO_STDOUT else 700):  # where the rest of what is printed has room
         _refused(command, full)
     _succeeds(command)
     _succeeds(command_of(name, whole))
@@ -277,12 +266,14 @@ def test_a_file_that_may_not_grow(name: str, command_of: Callable[[str, Path], C
 
 
 @pytest.mark.thorough
-def test_a_table_that_may_not_grow_to_its_size(command_of: Callable[[str, Path], Command], tmp_path: Path) -> None:
+def test_a_table_that_may_not_grow_to_its_size(
+    command_of: Callable[[str, Path], Command], tmp_path: Path, files_of_at_most: Callable[..., Any]
+) -> None:
     command = command_of(TO_STDOUT, tmp_path)
     _succeeds(command)
     whole = _content(tmp_path)
     for eighths in range(SIZES):
-        with _files_of_at_most(len(whole[command.verb.place]) * eighths // SIZES):
+        with files_of_at_most(len(whole[command.verb.place]) * eighths // SIZES):
             _refused(command, tmp_path)
     _succeeds(command)
     assert _content(tmp_path) == whole

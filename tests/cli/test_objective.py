@@ -17,19 +17,6 @@ OTHERS = ("krcc", "plcc", "reference-srcc", "worst-distortion")
 Command = Callable[..., Any]
 
 
-@pytest.fixture
-def search(iqatune: Command, small_set: Any, small_cache: Path) -> Command:
-    """`iqatune search` over the small set with two folds."""
-
-    def run(*options: object, code: int = 0) -> Any:
-        settings = (*small_set.options, *BACKBONE, "--cache-dir", small_cache, "--samples", 8, "--folds", 2)
-        ran = iqatune("search", *settings, *options)
-        assert ran.code == code, ran.err
-        return ran
-
-    return run
-
-
 def _record(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return record

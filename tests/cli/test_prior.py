@@ -17,19 +17,6 @@ FOLDER = Path("runs", "csv", "squeezenet")
 Command = Callable[..., Any]
 
 
-@pytest.fixture
-def search(iqatune: Command, small_set: Any, small_cache: Path) -> Command:
-    """`iqatune search` over the small set with two folds; ends with exit code 0."""
-
-    def run(*options: object, code: int = 0) -> Any:
-        settings = (*small_set.options, *BACKBONE, "--cache-dir", small_cache, "--samples", 8, "--folds", 2)
-        ran = iqatune("search", *settings, *options)
-        assert ran.code == code, ran.err
-        return ran
-
-    return run
-
-
 def _record(folder: str, output: str = "runs") -> dict[str, Any]:
     record: dict[str, Any] = json.loads(Path(output, "csv", "squeezenet", folder, "result.json").read_text())
     return record

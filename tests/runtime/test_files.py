@@ -2,12 +2,11 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,17 +20,6 @@ from iqatune.runtime.files import (
     write_text,
     write_together,
 )
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """The system refuses what would make a file larger."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _replace(path: Path) -> None:
@@ -48,7 +36,9 @@ def _replace(path: Path) -> None:
         _replace,
     ],
 )
-def test_what_there_is_no_room_for_leaves_the_file_as_it_was(write: Callable[[Path], None], tmp_path: Path) -> None:
+def test_what_there_is_no_room_for_leaves_the_file_as_it_was(
+    write: Callable[[Path], None], tmp_path: Path, files_of_at_most: Callable[..., Any]
+) -> None:
     path = tmp_path / "result.json"
     path.write_text("old")
     with files_of_at_most(4000), pytest.raises(UnwritableError) as refused:
@@ -61,7 +51,9 @@ def test_what_there_is_no_room_for_leaves_the_file_as_it_was(write: Callable[[Pa
     assert path.stat().st_size >= 5000
 
 
-def test_of_several_files_none_is_replaced_unless_all_are_written(tmp_path: Path) -> None:
+def test_of_several_files_none_is_replaced_unless_all_are_written(
+    tmp_path: Path, files_of_at_most: Callable[..., Any]
+) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "a.csv").write_text("old")
     (tmp_path / "tables" / "mine.csv").write_text("mine")

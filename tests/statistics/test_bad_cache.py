@@ -9,7 +9,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import stat
 import subprocess
@@ -383,18 +382,19 @@ def test_a_read_only_cache_may_lack_what_only_saves_time(
 
 @pytest.mark.parametrize(("largest", "name"), [(1_000, "digests.json"), (40_000, "statistics/squeezenet-")])
 def test_a_full_cache_is_named_and_keeps_what_it_has(
-    largest: int, name: str, tried: Tried, iqatune: Callable[..., Any], tmp_path: Path
+    largest: int,
+    name: str,
+    tried: Tried,
+    iqatune: Callable[..., Any],
+    files_of_at_most: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     cache = shutil.copytree(tried.cache, tmp_path / "full")
     for damaged in [cache / "digests.json", *(cache / "statistics").rglob("*.safetensors")]:
         damaged.write_bytes(b"damaged")
     before = _state(cache)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))  # Python ignores the signal, and gets an error
-    try:
+    with files_of_at_most(largest):
         ran = iqatune("extract", *tried.options, *BACKBONE, "--cache-dir", cache, "--quiet")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (ran.code, ran.out) == (2, ""), ran.err
     assert ran.last_line.startswith(f"iqatune: {cache}/{name}")
     assert "cannot be written (File too large)" in ran.last_line
