@@ -92,7 +92,7 @@ def planted(searcher: str, *, samples: int, pairs: int) -> Task:
         samples=samples,
         seed=0,
         space=space,
-        features=features,
+        tables=(features,),
         quality=quality,
         reference_ids=references,
     )

@@ -18,7 +18,6 @@ import numpy as np
 from iqatune.cli.progress import Console
 from iqatune.cli.terminal import print_table
 from iqatune.evaluation.correlation import srcc
-from iqatune.metric.weights import tuned_weights
 from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Result, read_result
@@ -45,7 +44,7 @@ def change(result: Result, precision: Precision, cache_dir: Path) -> tuple[float
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     exact = statistics(data, backbone, "fp32", cache_dir)
     rounded = statistics(data, backbone, precision, cache_dir)
-    before, after = exact.distances(tuned_weights(result)), rounded.distances(tuned_weights(result))
+    before, after = exact.tuned_distances(result), rounded.tuned_distances(result)
     relative = (after / before - 1)[before > 0]
     quality = exact.table.quality
     return srcc(quality, -after) - srcc(quality, -before), float(np.sqrt(np.mean(relative**2)))

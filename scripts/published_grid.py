@@ -66,7 +66,7 @@ def cell_seconds(
             samples=samples,
             seed=0,
             space=space,
-            features=features,
+            tables=(features,),
             quality=quality,
             reference_ids=ids,
         )

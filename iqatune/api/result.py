@@ -151,7 +151,7 @@ class Result(records.Result):
         draw_scatter(
             axes,
             [pair.score for pair in table.pairs],
-            prepared.distances(self.weights),
+            prepared.tuned_distances(self),
             distortions=[pair.distortion for pair in table.pairs],
             better=table.better,
         )

@@ -36,7 +36,7 @@ def bench_objective(name: str, *, rounds: int, pairs: int | None = None, samples
 
     space = make_space(name, CHANNELS)
     features, quality, _ = planted(space, pairs=pairs or SIZES[name], references=25)
-    objective = Objective(space, features, quality)
+    objective = Objective(space, (features,), quality)
     parameters = np.random.default_rng(1).uniform(size=(samples, len(space.names)))
     few = parameters[:32]
 
@@ -75,7 +75,7 @@ def bench_ray(*, samples: int = 50) -> RayBench:
         samples=samples,
         seed=0,
         space=space,
-        features=features,
+        tables=(features,),
         quality=quality,
         reference_ids=references,
     )

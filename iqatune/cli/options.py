@@ -305,7 +305,12 @@ run_options = handed_over(
     *_backbone_options,
     option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
     option_of(Run, "--samples", help="Configurations to try."),
-    option_of(Run, "--space", metavar="stage|channel|stage+K", help="What the searcher's numbers stand for."),
+    option_of(
+        Run,
+        "--space",
+        metavar="stage|stage+K|channel, each with +c",
+        help="What the searcher's numbers stand for; +c: the constant c1 = c2 too.",
+    ),
     option_of(
         Run,
         "--prior",

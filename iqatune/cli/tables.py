@@ -12,7 +12,7 @@ from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
 from iqatune.records.labels import search_note
 from iqatune.records.replay import Replay
-from iqatune.records.result import HeldOut, Result
+from iqatune.records.result import HeldOut, Protocol, Result
 from iqatune.records.run_folder import RunFolder
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
@@ -49,6 +49,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
         stages = [str(stage) for stage in range(len(result.channels))]
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
         print_table("where the weight sits, by stage", ("", *stages), shares)
+        if best.c is not None:
+            print_line(f"Constants c1 = c2 = {best.c:g} were chosen; the uniform weights have {_constants(protocol)}.")
     for line in _gains(result):
         print_line(line)
     if best is not None and best.value is not None:
@@ -57,6 +59,12 @@ def print_search(result: Result, folder: RunFolder) -> None:
     if protocol.simulated:
         print_line(SIMULATED)
     print_line(f"Record: {folder.result_file}")
+
+
+def _constants(protocol: Protocol) -> str:
+    if protocol.c1 == protocol.c2:
+        return f"c1 = c2 = {protocol.c1:g}"
+    return f"c1 = {protocol.c1:g} and c2 = {protocol.c2:g}"
 
 
 def _gains(result: Result) -> list[str]:

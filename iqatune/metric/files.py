@@ -132,7 +132,7 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
     return StoredMetric(
         backbone=backbone,
         weights=weights,
-        similarity=Similarity.of(protocol),
+        similarity=Similarity.tuned(result),
         short_side=protocol.resize,
         origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
     )

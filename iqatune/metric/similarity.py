@@ -4,11 +4,11 @@ Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Tex
 and 6. Plain arithmetic, so the same code serves NumPy arrays (tuning) and torch tensors (scoring, training).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iqatune.records.options import Run
-from iqatune.records.result import Protocol
+from iqatune.records.result import Protocol, Result
 from iqatune.records.vocabulary import C1, C2, Structure
 
 Array = Any
@@ -32,6 +32,14 @@ class Similarity:
     def of(cls, said: Protocol | Run) -> "Similarity":
         """The similarity of a protocol, or the one that a search is asked for."""
         return cls(said.structure, said.c1, said.c2)
+
+    @classmethod
+    def tuned(cls, result: Result) -> "Similarity":
+        """The similarity of a record's best configuration: its protocol's, with the constant that was chosen if any."""
+        protocol = cls.of(result.protocol)
+        if result.best is None or result.best.c is None:
+            return protocol
+        return replace(protocol, c1=result.best.c, c2=result.best.c)
 
     def of_means(self, mean_x: Array, mean_y: Array) -> Array:
         """l, of spatial means of any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""

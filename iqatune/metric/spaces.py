@@ -4,18 +4,23 @@ In every space the score of a pair is linear in coefficients that the parameters
 D = features @ coefficients. A space names its parameters, reduces the losses 1 - l and 1 - s to its features once, and
 turns parameters into coefficients (for the objective) or into full weights (for the record and the metric). Losses
 rather than similarities, because a small D computed as 1 minus nearly 1 has few digits left.
+
+D is not linear in the constants c1 and c2 of l and s. A space that tunes them too has a table of features for each
+constant that it offers, and one more parameter, which chooses among them: a sample costs what it costs without.
 """
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.errors import InputError
 from iqatune.metric.priors import CUBE, Prior
+from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, spread
 
 MAX_TILTED_PARAMETERS = 40
@@ -25,10 +30,16 @@ TILT = 2.0
 """At its ends a tilt multiplies the weight of a channel one standard deviation off by e^2 or e^-2."""
 
 
+CONSTANTS: Final = tuple(float(f"{10 ** (step / 2):.6g}") for step in range(-12, 1))
+"""What `+c` chooses c1 = c2 from: half decades from 1e-6, which DISTS has, to 1."""
+
+WITH_CONSTANT: Final = "+c"
+
 SPACES = {
     "stage": "two numbers a stage: its share of alpha and of beta, spread evenly over its channels",
     "stage+K": "those, and for each of K channel descriptors a tilt a stage, which moves weight between channels",
     "channel": "two numbers a channel: its alpha and its beta",
+    "SPACE+c": "any of those, as stage+c, and one number more: the constant c1 = c2 of l and s, from 1e-6 to 1",
 }
 """The spaces by name, with what their numbers stand for."""
 
@@ -55,6 +66,18 @@ class Space(ABC):
     @abstractmethod
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         """(N, C) losses 1 - l and 1 - s to the (N, F) features that the score is linear in."""
+
+    def similarities(self, protocol: Similarity) -> tuple[Similarity, ...]:
+        """How l and s compare in each table of features: as the protocol says, unless the space tunes that too."""
+        return (protocol,)
+
+    def table(self, parameters: Floats) -> NDArray[np.intp]:
+        """(...) which table of features (..., P) parameters choose: the index of one of `similarities`."""
+        return np.zeros(parameters.shape[:-1], dtype=np.intp)
+
+    def constant(self, parameters: Floats) -> float | None:
+        """The constant c1 = c2 that (P,) parameters choose; None where the protocol's hold."""
+        return None
 
     @abstractmethod
     def coefficients(self, parameters: Floats) -> Floats:
@@ -163,17 +186,54 @@ class TiltedStageSpace(Space):
         return inside
 
 
+class ConstantSpace(Space):
+    """Another space, and one number more: which of CONSTANTS c1 and c2 both are, log-uniform.
+
+    Args:
+        inner: the other space.
+    """
+
+    def __init__(self, inner: Space) -> None:
+        super().__init__(inner.channels, inner.prior)
+        self.inner = inner
+        self.name = inner.name + WITH_CONSTANT
+        self.names = (*inner.names, "c")
+        self.feature_type = inner.feature_type
+
+    def similarities(self, protocol: Similarity) -> tuple[Similarity, ...]:
+        return tuple(replace(protocol, c1=constant, c2=constant) for constant in CONSTANTS)
+
+    def table(self, parameters: Floats) -> NDArray[np.intp]:
+        last = len(CONSTANTS) - 1
+        return np.minimum((parameters[..., -1] * len(CONSTANTS)).astype(np.intp), last)
+
+    def constant(self, parameters: Floats) -> float | None:
+        return CONSTANTS[int(self.table(parameters))]
+
+    def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
+        return self.inner.features(l_losses, s_losses)
+
+    def coefficients(self, parameters: Floats) -> Floats:
+        return self.inner.coefficients(parameters[..., :-1])
+
+    def weights(self, parameters: Floats) -> Weights:
+        return self.inner.weights(parameters[:-1])
+
+
 def tilts_of(name: str) -> int:
-    """K of the space `stage+K`, 0 of the spaces `stage` and `channel`.
+    """K of the space `stage+K`, with or without `+c`; 0 of the spaces `stage` and `channel`.
 
     Raises:
         InputError: when `name` is no space.
     """
-    if name in (StageSpace.name, ChannelSpace.name):
+    inner = name.removesuffix(WITH_CONSTANT)
+    if inner in (StageSpace.name, ChannelSpace.name):
         return 0
-    match = re.fullmatch(r"stage\+([1-9]\d?)", name)
+    match = re.fullmatch(r"stage\+([1-9]\d?)", inner)
     if match is None:
-        raise InputError(f"`space` {name}: unknown space; known: stage, channel, stage+K (K descriptors, as stage+2)")
+        raise InputError(
+            f"`space` {name}: unknown space; known: stage, channel, stage+K (K descriptors, as stage+2), each with +c"
+        )
     return int(match.group(1))
 
 
@@ -188,6 +248,8 @@ def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = 
         InputError: when `name` is no space, or `stage+K` asks for more descriptors or numbers than there can be.
     """
     tilts = tilts_of(name)
+    if name.endswith(WITH_CONSTANT):
+        return ConstantSpace(make_space(name.removesuffix(WITH_CONSTANT), channels, descriptors, prior))
     if not tilts:
         return StageSpace(channels, prior) if name == StageSpace.name else ChannelSpace(channels, prior)
     if descriptors is None or len(descriptors) < tilts:

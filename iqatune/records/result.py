@@ -83,6 +83,9 @@ class Best(Correlation):
     value: Coefficient | None = Field(default=None, description="of the objective; null where that is the SRCC")
     sample: Count
     parameters: dict[str, Share]
+    c: Constant | None = Field(
+        default=None, description="the constant c1 = c2 chosen with the weights; null where the protocol's hold"
+    )
     alpha: tuple[Annotated[float, Field(ge=0)], ...]
     beta: tuple[Annotated[float, Field(ge=0)], ...]
 

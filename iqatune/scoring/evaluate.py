@@ -115,7 +115,7 @@ def score(
         )
         for row in rows:
             _check_backbone(files[row], results[row], prepared)
-            distances = prepared.distances(weights[row])
+            distances = prepared.distances(weights[row], Similarity.tuned(results[row]))
             tuned[row] = ScoredMetric(
                 file=str(files[row]),
                 kind="tuned",

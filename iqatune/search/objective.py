@@ -46,26 +46,25 @@ class Objective:
 
     Args:
         space: what turns parameters into coefficients.
-        features: (N, F) features of the pairs in that space.
+        tables: (N, F) features of the pairs in that space, one for each way to compare that it offers.
         quality: (N,) human scores, higher is better.
         subsets: rows that each budget looks at, the last one all that there are; by default one budget, every row.
     """
 
     def __init__(
-        self, space: Space, features: Floats, quality: Floats, subsets: Sequence[NDArray[np.intp]] | None = None
+        self, space: Space, tables: Sequence[Floats], quality: Floats, subsets: Sequence[NDArray[np.intp]] | None = None
     ) -> None:
         self.space = space
         rows = subsets if subsets is not None else [np.arange(len(quality))]
-        everything = len(rows[-1]) == len(quality)
-        # the last budget reads the features in place; smaller ones keep their own copy of a few rows
-        tables = [features[subset] for subset in rows[:-1]] + [features if everything else features[rows[-1]]]
-        self._budgets = [_Ranking(table, quality[subset]) for table, subset in zip(tables, rows, strict=True)]
+        self._budgets = [
+            tuple(_Ranking(_rows_of(table, subset), quality[subset]) for table in tables) for subset in rows
+        ]
         self._idle: list[_Workspace] = []
         self._pools = ThreadPools()
 
     def __call__(self, parameters: Floats, budget: int = -1) -> float:
         """SRCC of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where D is constant."""
-        ranking = self._budgets[budget]
+        ranking = self._budgets[budget][int(self.space.table(parameters))]
         coefficients = self.space.coefficients(parameters)
         distances = ranking.features @ coefficients.astype(ranking.features.dtype)
         return float(ranking.correlations(coefficients[None], distances[None], ranking.workspace(1))[0])
@@ -76,30 +75,33 @@ class Objective:
         Every thread takes some configurations at a time through matrix product and ranking, in memory that it has
         taken before: fresh pages for every step would cost more than the steps do.
         """
-        ranking = self._budgets[-1]
+        rankings, chosen = self._budgets[-1], self.space.table(parameters)
         coefficients = self.space.coefficients(parameters)
-        factors = coefficients.astype(ranking.features.dtype)
+        factors = coefficients.astype(rankings[0].features.dtype)
 
         threads = processors()
         together = max(1, min(TOGETHER, -(-len(parameters) // threads)))
+        alike = [np.flatnonzero(chosen == table) for table in range(len(rankings))]
+        parts = [rows[start : start + together] for rows in alike for start in range(0, len(rows), together)]
+        found = np.empty(len(parameters))
 
-        def correlations(start: int) -> Floats:
-            rows = slice(start, start + together)
+        def correlate(rows: NDArray[np.intp]) -> None:
+            ranking = rankings[chosen[rows[0]]]
             with self._workspace() as workspace:
-                distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(factors[rows])])
-                return ranking.correlations(coefficients[rows], distances, workspace)
+                distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(rows)])
+                found[rows] = ranking.correlations(coefficients[rows], distances, workspace)
 
         # a thread of BLAS for each of these; more of its own would spin where these want to work
         with self._pools.limit(1), ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(correlations, range(0, len(parameters), together)))
-        return np.concatenate(found) if found else np.empty(0)
+            list(pool.map(correlate, parts))
+        return found
 
     @contextmanager
     def _workspace(self) -> Iterator["_Workspace"]:
         try:
             workspace = self._idle.pop()
         except IndexError:
-            workspace = self._budgets[-1].workspace(TOGETHER)
+            workspace = self._budgets[-1][0].workspace(TOGETHER)
         try:
             yield workspace
         finally:
@@ -114,7 +116,7 @@ class OtherObjective:
 
     Args:
         by_srcc: the SRCC, of the same pairs and budgets.
-        features: (N, F) features of all pairs.
+        tables: (N, F) features of all pairs, one for each way to compare that the space offers.
         measures: of each budget's rows.
         subsets: the rows.
     """
@@ -122,25 +124,34 @@ class OtherObjective:
     def __init__(
         self,
         by_srcc: Objective,
-        features: Floats,
+        tables: Sequence[Floats],
         measures: Sequence[Measure],
         subsets: Sequence[NDArray[np.intp]],
     ) -> None:
         self._by_srcc = by_srcc
         self._measures = tuple(measures)
-        # the last budget reads the features in place
-        self._features = [features if len(rows) == len(features) else features[rows] for rows in subsets]
+        self._tables = [tuple(_rows_of(table, rows) for table in tables) for rows in subsets]
 
     def __call__(self, parameters: Floats, budget: int = -1) -> Figures:
         """Both figures of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where undefined."""
-        distances = distances_of(self._features[budget], self._by_srcc.space.coefficients(parameters))
+        distances = distances_of(self._by_srcc.space, self._tables[budget], parameters)
         return Figures(self._by_srcc(parameters, budget), self._measures[budget](distances))
 
 
-def distances_of(features: Floats, coefficients: Floats) -> Floats:
-    """(N,) distances of (N, F) features: each row summed by itself, so that identical images tie."""
-    distances: Floats = np.vecdot(features, coefficients.astype(features.dtype)).astype(np.float64)
+def distances_of(space: Space, tables: Sequence[Floats], parameters: Floats) -> Floats:
+    """(N,) distances of (P,) parameters: each row of features summed by itself, so that identical images tie.
+
+    Args:
+        tables: (N, F) features, one for each way to compare that the space offers.
+    """
+    features = tables[int(space.table(parameters))]
+    distances: Floats = np.vecdot(features, space.coefficients(parameters).astype(features.dtype)).astype(np.float64)
     return distances
+
+
+def _rows_of(table: Floats, rows: NDArray[np.intp]) -> Floats:
+    """All rows are read in place; a few are copied."""
+    return table if len(rows) == len(table) else table[rows]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Task:
         samples: configurations to try.
         seed: of the searcher and of the subsets of references.
         space: what turns parameters into weights.
-        features: (N, F) features of the pairs in that space.
+        tables: (N, F) features of the pairs in that space, one for each way to compare that it offers.
         quality: (N,) human scores, higher is better.
         reference_ids: (N) which reference each pair is of.
         objective_name: what is maximised.
@@ -40,7 +40,7 @@ class Task:
     samples: int
     seed: int
     space: Space
-    features: Floats
+    tables: tuple[Floats, ...]
     quality: Floats
     reference_ids: tuple[str, ...]
     objective_name: ObjectiveName = "srcc"
@@ -55,7 +55,7 @@ class Task:
             samples=run.samples,
             seed=run.seed,
             space=space,
-            features=prepared.features(space),
+            tables=prepared.tables(space),
             quality=table.quality,
             reference_ids=table.reference_ids,
             objective_name=run.objective,
@@ -68,26 +68,26 @@ class Task:
 
     def objective(self) -> Objective:
         """The SRCC, which is maximised unless `objective_name` says otherwise."""
-        return Objective(self.space, self.features, self.quality, self.subsets())
+        return Objective(self.space, self.tables, self.quality, self.subsets())
 
     def maximised(self) -> Objective | OtherObjective:
         """What a search in this process maximises."""
         if self.objective_name == "srcc":
             return self.objective()
         subsets = self.subsets()
-        return OtherObjective(self.objective(), self.features, [self.measure(rows) for rows in subsets], subsets)
+        return OtherObjective(self.objective(), self.tables, [self.measure(rows) for rows in subsets], subsets)
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
         """The objective as a figure of distances, of all pairs or of some rows."""
         rows = np.arange(len(self.quality)) if rows is None else rows
         labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
-        return Measure.of(self.objective_name, self.quality[rows], self.features[rows], labels)
+        return Measure.of(self.objective_name, self.quality[rows], self.tables[0][rows], labels)
 
     def value(self, parameters: Floats | None) -> float:
         """The objective's figure of (P,) parameters on all pairs; NaN of None."""
         if parameters is None:
             return float("nan")
-        return self.measure()(distances_of(self.features, self.space.coefficients(parameters)))
+        return self.measure()(distances_of(self.space, self.tables, parameters))
 
     def problem(self) -> Problem:
         """What the searcher is told."""
@@ -102,9 +102,8 @@ class Task:
             if self.distortions
             else ()
         )
-        return replace(
-            self, features=self.features[rows], quality=self.quality[rows], reference_ids=ids, distortions=kinds
-        )
+        tables = tuple(table[rows] for table in self.tables)
+        return replace(self, tables=tables, quality=self.quality[rows], reference_ids=ids, distortions=kinds)
 
     def run(
         self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None

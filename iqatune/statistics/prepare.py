@@ -16,11 +16,11 @@ from iqatune.images import INTERPOLATION
 from iqatune.metric.priors import Prior
 from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.spaces import Space, make_space, tilts_of
-from iqatune.metric.weights import Floats, Weights
+from iqatune.metric.weights import Floats, Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.prior import CUBE
-from iqatune.records.result import Protocol
+from iqatune.records.result import Protocol, Result
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
 from iqatune.statistics.cache import Cache, settings_of
@@ -67,13 +67,26 @@ class Prepared:
             descriptors = measured.channel_descriptors(self.moments, sorted(row_of_reference.values()))
         return make_space(name, self.channels, descriptors, Prior.of(prior))
 
-    def features(self, space: Space) -> Floats:
-        """(N, F) features of the pairs in a space."""
-        return measured.feature_table(self.moments, space, self.similarity)
+    def tables(self, space: Space) -> tuple[Floats, ...]:
+        """(N, F) features of the pairs in a space, a table for each way to compare that it offers; mostly one."""
+        offered = space.similarities(self.similarity)
+        return tuple(measured.feature_table(self.moments, space, similarity) for similarity in offered)
 
-    def distances(self, weights: Weights) -> Floats:
-        """(N,) distances D of the pairs under given weights."""
-        return measured.distances(self.moments, weights, self.similarity)
+    def distances(self, weights: Weights, similarity: Similarity | None = None) -> Floats:
+        """(N,) distances D of the pairs under given weights.
+
+        Args:
+            similarity: how l and s compare; by default as the protocol says.
+        """
+        return measured.distances(self.moments, weights, similarity or self.similarity)
+
+    def tuned_distances(self, result: Result) -> Floats:
+        """(N,) distances of the pairs under the best configuration of a record.
+
+        Raises:
+            InputError: when it has none.
+        """
+        return self.distances(tuned_weights(result), Similarity.tuned(result))
 
 
 def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:

@@ -146,7 +146,7 @@ def _mean_objective(folds: Sequence[Fold]) -> HeldOutObjective | None:
 def _srcc(task: Task, parameters: Floats | None) -> float:
     if parameters is None:
         return float("nan")
-    return Objective(task.space, task.features, task.quality)(parameters)
+    return Objective(task.space, task.tables, task.quality)(parameters)
 
 
 def _best(task: Task) -> Trial | None:

@@ -122,8 +122,9 @@ def _weights(subject: Subject) -> Findings:
         return Findings()
     if set(best.parameters) != set(space.names):
         return _changed("best.parameters", f"{len(best.parameters)} numbers", f"those of the space {space.name}")
-    weights = space.weights(np.array([best.parameters[name] for name in space.names]))
-    found = Findings()
+    parameters = np.array([best.parameters[name] for name in space.names])
+    weights, constant = space.weights(parameters), space.constant(parameters)
+    found = _compared("best.c", best.c, constant)
     for name, recorded, now in (("alpha", best.alpha, weights.alpha), ("beta", best.beta, weights.beta)):
         # a machine may round otherwise, and a descriptor of `stage+K` comes from float32 moments
         if not np.allclose(recorded, now, rtol=1e-6, atol=1e-12):

@@ -10,7 +10,7 @@ import numpy as np
 
 from iqatune.evaluation.agreement import confidence, correlation
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
+from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Changed, Replay, Replayed
@@ -140,7 +140,7 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
     task = Task.of(run, prepared)
     best, intervals = None, None
     if result.best is not None:
-        distances = prepared.distances(tuned_weights(result))
+        distances = prepared.tuned_distances(result)
         agreement = correlation(quality, distances)
         best = Best(**{**result.best.model_dump(), **agreement.model_dump(), "value": value_of(task, distances)})
         intervals = confidence(quality, distances, references)

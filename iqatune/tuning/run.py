@@ -20,7 +20,7 @@ from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import against_the_scores, confidence, correlation
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.spaces import tilts_of
-from iqatune.metric.weights import Floats, tuned_weights, uniform_weights
+from iqatune.metric.weights import Floats, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions, Run
@@ -322,11 +322,11 @@ def undefined_reason(task: Task) -> str:
     """Why no sample of a search has a defined SRCC, from what its objective is made of; and what to look at."""
     if np.ptp(task.quality) == 0:
         return "every pair has the same human score; check the score column"
-    if not np.isfinite(task.features).all():
+    if not all(np.isfinite(table).all() for table in task.tables):
         return "D is not a finite number for some pair; check the images and the backbone's parameters"
-    if not task.features.any():
+    if not any(table.any() for table in task.tables):
         return "D is 0 for every pair, whatever the weights: every distorted image equals its reference"
-    if (task.features == task.features[0]).all():
+    if all((table == table[0]).all() for table in task.tables):
         return "D is the same for every pair, whatever the weights; check that the pairs are of different images"
     if task.objective_name != "srcc":
         return f"{task.objective_name} is undefined under each of them; take more samples, or another objective"
@@ -359,13 +359,16 @@ def _best(work: _Work, trials: Sequence[Trial]) -> Best | None:
     trial = best_trial(trials)
     if trial is None:
         return None
-    weights = work.task.space.weights(trial.parameters)
-    distances = work.prepared.distances(weights)
+    space = work.task.space
+    weights = space.weights(trial.parameters)
+    similarity = space.similarities(work.prepared.similarity)[int(space.table(trial.parameters))]
+    distances = work.prepared.distances(weights, similarity)
     return Best(
         **correlation(work.task.quality, distances).model_dump(),
         value=value_of(work.task, distances),
         sample=trial.sample,
-        parameters=dict(zip(work.task.space.names, trial.parameters.tolist(), strict=True)),
+        parameters=dict(zip(space.names, trial.parameters.tolist(), strict=True)),
+        c=space.constant(trial.parameters),
         alpha=tuple(weights.alpha.tolist()),
         beta=tuple(weights.beta.tolist()),
     )
@@ -383,8 +386,8 @@ def _held_out(
 def _confidence(work: _Work, best: Best | None) -> Confidence | None:
     if best is None:
         return None
-    weights = tuned_weights(work.draft.model_copy(update={"best": best}))
-    return confidence(work.task.quality, work.prepared.distances(weights), work.task.reference_ids)
+    distances = work.prepared.tuned_distances(work.draft.model_copy(update={"best": best}))
+    return confidence(work.task.quality, distances, work.task.reference_ids)
 
 
 def _strategy(searcher: Searcher | Conduct, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:

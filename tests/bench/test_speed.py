@@ -50,7 +50,7 @@ def _objective(space_name: str, pairs: int) -> tuple[Objective, np.ndarray, np.n
     space = make_space(space_name, CHANNELS)
     features, quality, _ = planted(space, pairs=pairs, references=25)
     parameters = np.random.default_rng(0).uniform(size=(64, len(space.names)))
-    return Objective(space, features, quality), parameters, features, quality
+    return Objective(space, (features,), quality), parameters, features, quality
 
 
 def test_a_sample_costs_less_than_scipys_ranks() -> None:

@@ -1,4 +1,4 @@
-"""`--c1` and `--c2`: the constants of l and s, from the command line to the export."""
+"""`--c1`, `--c2`, and spaces with `+c`: the constants of l and s, from the command line to the export."""
 
 import json
 from collections.abc import Callable
@@ -106,3 +106,91 @@ def test_a_grid_has_them(iqatune: Callable[..., Any], small_set: Any, small_cach
     Path("grid.yaml").write_text(json.dumps({**grid, "c1": "1_0"}))
     refused = iqatune("sweep", "grid.yaml", "--output", "other")
     assert "c1 '1_0': no number" in refused.last_line
+
+
+@pytest.fixture
+def chosen(search: Callable[..., Any]) -> dict[str, Any]:
+    """A search that chooses the constant, in the folder `runs`."""
+    ran = search("--searcher", "random", "--space", "stage+c", "--output", "runs", "--json")
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+WITH_C = Path("runs/csv/squeezenet/random-stage+c-s0")
+
+
+def test_the_constant_that_is_chosen_is_that_of_its_number(
+    chosen: dict[str, Any], small_set: Any, small_cache: Path
+) -> None:
+    import iqatune
+
+    best = chosen["best"]
+    place = min(int(best["parameters"]["c"] * 13), 12)
+    assert best["c"] == pytest.approx(10 ** (-6 + place / 2), rel=1e-5)
+    prepared = iqatune.prepare(
+        "csv",
+        "squeezenet",
+        backbone_weights="random",
+        pairs=small_set.labels,
+        better="higher",
+        cache_dir=small_cache,
+        progress="none",
+    )
+    alpha, beta = np.array(best["alpha"]), np.array(best["beta"])
+    for trial in map(json.loads, (WITH_C / "trials.jsonl").read_text().splitlines()):
+        numbers = trial["parameters"]
+        constant = 10 ** (-6 + min(int(numbers["c"] * 13), 12) / 2)
+        mean_x, mean_y, var_x, var_y, cov = np.moveaxis(prepared.moments.astype(np.float64), 1, 0)
+        texture = (2 * mean_x * mean_y + constant) / (mean_x**2 + mean_y**2 + constant)
+        structure = (2 * cov + constant) / (var_x + var_y + constant)
+        shares = np.array([numbers[name] for name in numbers if name != "c"])
+        even = np.repeat((shares / shares.sum()).reshape(2, -1) / chosen["channels"], chosen["channels"], axis=1)
+        distance = (1 - texture) @ even[0] + (1 - structure) @ even[1]
+        assert trial["srcc"] == pytest.approx(spearmanr(prepared.table.quality, -distance).statistic, abs=1e-5)
+        if trial["sample"] == best["sample"]:
+            assert np.allclose([alpha, beta], even, rtol=1e-6)
+            assert best["srcc"] == pytest.approx(trial["srcc"], abs=1e-5)
+
+
+def test_a_chosen_constant_replays_evaluates_and_is_exported(
+    chosen: dict[str, Any], iqatune: Callable[..., Any], small_set: Any, small_cache: Path
+) -> None:
+    record = WITH_C / "result.json"
+    replayed = iqatune("replay", record, "--cache-dir", small_cache, "--json")
+    assert replayed.code == 0, replayed.out
+    evaluated = iqatune("evaluate", record, *small_set.options, "--cache-dir", small_cache, "--format", "json")
+    assert evaluated.code == 0, evaluated.err
+    assert json.loads(evaluated.out)["results"][0]["srcc"] == chosen["best"]["srcc"]
+    assert iqatune("export", record, "--output", "metric.safetensors", "--include-backbone").code == 0
+    pair = (small_set.folder / "ref0.png", small_set.folder / "noise0_3.png")
+    scores = [
+        json.loads(iqatune("score", metric, *pair, "--json").out)["pairs"][0]["distance"]
+        for metric in (record, "metric.safetensors")
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def test_a_constant_that_was_not_chosen_is_found(
+    chosen: dict[str, Any], iqatune: Callable[..., Any], small_cache: Path, forge: Callable[..., Any]
+) -> None:
+    other = 1e-6 if chosen["best"]["c"] != 1e-6 else 1.0
+
+    def change(content: dict[str, Any]) -> None:
+        content["best"]["c"] = other
+
+    forge(WITH_C / "result.json", change)
+    replayed = iqatune("replay", WITH_C / "result.json", "--cache-dir", small_cache, "--json")
+    assert replayed.code == 1
+    assert "best.c" in {changed["name"] for changed in json.loads(replayed.out)["changed"]}
+
+
+@pytest.mark.parametrize("space", ["stage+1+c", "channel+c"])
+def test_every_space_may_choose_it(space: str, search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "random", "--space", space, "--output", "runs", "--json")
+    assert json.loads(ran.out)["best"]["c"] is not None
+
+
+@pytest.mark.parametrize("space", ["+c", "stage+c+c", "c", "stage+c+2", "channel+1+c"])
+def test_what_is_no_space_is_refused(space: str, search: Callable[..., Any]) -> None:
+    ran = search("--searcher", "random", "--space", space, code=2)
+    assert "unknown space" in ran.last_line

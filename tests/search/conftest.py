@@ -27,7 +27,7 @@ def make_task() -> Callable[..., Task]:
             samples=samples,
             seed=seed,
             space=space,
-            features=features,
+            tables=(features,),
             quality=quality,
             reference_ids=references,
         )

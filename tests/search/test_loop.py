@@ -85,7 +85,7 @@ class TestSearch:
         space = ChannelSpace((3, 40))
         features: np.ndarray = rng.normal(0.3, 0.02, (500, 86)).astype(np.float32)
         features[7] = features[400]  # identical images tie, whatever the kernel does
-        objective = Objective(space, features, rng.normal(size=500).round(1))
+        objective = Objective(space, (features,), rng.normal(size=500).round(1))
         problem = Problem(space.names, 150)
         one_by_one = search(make_searcher("random", problem), lambda parameters, budget: objective(parameters, budget))
         kept: list[Trial] = []

@@ -21,7 +21,7 @@ CHANNELS = (3, 2)
 )
 def test_ties_and_sign_are_those_of_scipy(distances: np.ndarray, quality: np.ndarray) -> None:
     space = StageSpace((3,))
-    objective = Objective(space, np.stack((distances, distances), axis=1), quality)
+    objective = Objective(space, (np.stack((distances, distances), axis=1),), quality)
     found = objective(np.array([0.5, 0.25]))
     if np.ptp(distances) == 0 or np.ptp(quality) == 0:
         assert np.isnan(found)
@@ -34,7 +34,7 @@ def test_a_batch_is_its_samples_and_each_is_spearmans(space: Space) -> None:
     rng = np.random.default_rng(0)
     features = rng.uniform(size=(200, len(space.names))).astype(space.feature_type)
     quality = rng.normal(size=200)
-    objective = Objective(space, features, quality)
+    objective = Objective(space, (features,), quality)
     parameters = rng.uniform(size=(9, len(space.names)))
     one_by_one = np.array([objective(row) for row in parameters])
     np.testing.assert_array_equal(objective.batch(parameters), one_by_one)
@@ -48,9 +48,9 @@ def test_a_budget_looks_at_its_rows_only() -> None:
     space = StageSpace(CHANNELS)
     features, quality = rng.uniform(size=(60, 4)), rng.normal(size=60)
     rows = (np.arange(0, 60, 3), np.arange(60))
-    objective = Objective(space, features, quality, rows)
+    objective = Objective(space, (features,), quality, rows)
     parameters = rng.uniform(size=4)
-    small = Objective(space, features[rows[0]], quality[rows[0]])
+    small = Objective(space, (features[rows[0]],), quality[rows[0]])
     assert objective(parameters, 0) == small(parameters)
     assert objective(parameters, 1) == objective(parameters) != objective(parameters, 0)
 
@@ -59,7 +59,7 @@ def test_a_budget_looks_at_its_rows_only() -> None:
 def test_what_cannot_be_ranked_is_undefined(bad: float) -> None:
     features = np.random.default_rng(2).uniform(size=(20, 2))
     features[7, 0] = bad
-    objective = Objective(StageSpace((3,)), features, np.arange(20.0))
+    objective = Objective(StageSpace((3,)), (features,), np.arange(20.0))
     assert np.isnan(objective(np.array([0.5, 0.5])))
 
 
@@ -70,7 +70,7 @@ def test_rows_that_are_equal_tie_wherever_they_stand() -> None:
     features[11] *= np.float32(1.01)
     space = ChannelSpace((3, 64, 128, 256, 512, 512))
     quality = rng.normal(size=37)
-    objective = Objective(space, features, quality)
+    objective = Objective(space, (features,), quality)
     parameters = rng.uniform(size=(5, 2950))
     expected = -spearmanr(quality, np.arange(37) == 11).statistic
     np.testing.assert_allclose(objective.batch(parameters), expected, atol=1e-12)
@@ -83,7 +83,7 @@ def test_float32_features_are_ranked_as_if_in_float64() -> None:
     space = ChannelSpace((3, 64, 128))
     quality = rng.uniform(size=3000)
     features: np.ndarray = (0.5 + 1e-4 * rng.uniform(size=(3000, 390))).astype(np.float32)
-    objective = Objective(space, features, quality)
+    objective = Objective(space, (features,), quality)
     parameters = rng.uniform(size=(3, 390))
     coefficients = space.coefficients(parameters)
     exact = [-spearmanr(quality, np.vecdot(features.astype(np.float64), row)).statistic for row in coefficients]
@@ -95,19 +95,19 @@ def test_float32_features_are_ranked_as_if_in_float64() -> None:
 
 def test_a_copy_finds_the_same() -> None:
     rng = np.random.default_rng(7)
-    objective = Objective(StageSpace(CHANNELS), rng.uniform(size=(300, 4)), rng.normal(size=300))
+    objective = Objective(StageSpace(CHANNELS), (rng.uniform(size=(300, 4)),), rng.normal(size=300))
     parameters = rng.uniform(size=(40, 4))
     found = objective.batch(parameters)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(objective)).batch(parameters), found)
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert Objective(StageSpace((3,)), np.ones((4, 2)), np.arange(4.0)).batch(np.empty((0, 2))).shape == (0,)
+    assert Objective(StageSpace((3,)), (np.ones((4, 2)),), np.arange(4.0)).batch(np.empty((0, 2))).shape == (0,)
 
 
 def test_one_pair_has_no_correlation() -> None:
     space = make_space("stage", (3, 4))
     features = np.random.default_rng(0).random((1, len(space.names)))
-    objective = Objective(space, features, np.ones(1))
+    objective = Objective(space, (features,), np.ones(1))
     assert np.isnan(objective(np.full(len(space.names), 0.5)))
     assert np.isnan(objective.batch(np.full((3, len(space.names)), 0.5))).all()

@@ -28,7 +28,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Task:
         samples=14,
         seed=3,
         space=make_space("stage", (3, 4)),
-        features=features,
+        tables=(features,),
         quality=-features @ (0.5, 0.1, 0.3, 0.1) + rng.normal(0, 0.1, 90),
         reference_ids=tuple(f"reference {pair // 10}" for pair in range(90)),
     )

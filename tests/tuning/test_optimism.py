@@ -39,7 +39,7 @@ def planted_task(rng: np.random.Generator, *, samples: int, seed: int = 0) -> Ta
         samples=samples,
         seed=seed,
         space=make_space("stage", (3, 4, 5)),
-        features=features,
+        tables=(features,),
         quality=quality,
         reference_ids=references,
     )
@@ -51,7 +51,7 @@ def searched(task: Task, folds: int) -> tuple[HeldOut, NDArray[np.float64], floa
     best, *of_folds = [best_trial(part.run()[1]) for part in (task, *(task.of_rows(~mask) for mask in masks))]
     assert best is not None
     parameters = [None if trial is None else trial.parameters for trial in of_folds]
-    uniform = task.features.mean(axis=1)
+    uniform = task.tables[0].mean(axis=1)
     return held_out_of(task, masks, parameters, tuned=best.parameters, uniform=uniform), best.parameters, best.srcc
 
 
@@ -59,11 +59,11 @@ def test_uniform_weights_have_none() -> None:
     task = planted_task(np.random.default_rng(1), samples=1)
     masks = fold_masks(task, 5)
     uniform = np.full(len(task.space.names), 0.5)
-    found = held_out_of(task, masks, [uniform] * 5, tuned=uniform, uniform=task.features.mean(axis=1))
+    found = held_out_of(task, masks, [uniform] * 5, tuned=uniform, uniform=task.tables[0].mean(axis=1))
     assert found.optimism == 0.0
     assert found.verdict == "not shown to help"
     # over all pairs they reach another SRCC than within the folds: the difference of the two is no optimism
-    over_all = spearmanr(task.quality, -task.features.mean(axis=1)).statistic
+    over_all = spearmanr(task.quality, -task.tables[0].mean(axis=1)).statistic
     assert abs(over_all - found.srcc_mean) > 0.05
 
 
@@ -87,7 +87,7 @@ def test_it_is_the_difference_on_each_folds_own_pairs() -> None:
     for fold, mask in zip(found.per_fold, fold_masks(task, 5), strict=True):
         without = np.array([fold.parameters[name] for name in task.space.names])
         high, low = (
-            spearmanr(task.quality[mask], -task.features[mask] @ parameters).statistic
+            spearmanr(task.quality[mask], -task.tables[0][mask] @ parameters).statistic
             for parameters in (tuned, without)
         )
         assert fold.tuned_on_all_srcc == pytest.approx(high, abs=1e-12)
