@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.errors import InputError
+from iqatune.evaluation.agreement import FEWEST_PAIRS
 
 
 def reference_folds(reference_ids: Sequence[str], folds: int, seed: int) -> tuple[NDArray[np.bool_], ...]:
@@ -44,3 +45,18 @@ def reference_folds(reference_ids: Sequence[str], folds: int, seed: int) -> tupl
     for reference in largest_first.tolist():
         min(parts, key=lambda part: (len(part), pairs[part].sum())).append(reference)
     return tuple(np.isin(reference_of_pair, part) for part in parts)
+
+
+def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
+    """The largest number of folds up to `wanted` that leaves 2 references to tune on, and 3 pairs on either side.
+
+    0 where there is none.
+    """
+    references = len(set(reference_ids))
+    for folds in range(min(wanted, references), 1, -1):
+        if references - -(-references // folds) < 2:
+            continue
+        held_out = [int(mask.sum()) for mask in reference_folds(reference_ids, folds, seed)]
+        if min(held_out) >= FEWEST_PAIRS and len(reference_ids) - max(held_out) >= FEWEST_PAIRS:
+            return folds
+    return 0

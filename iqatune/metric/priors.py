@@ -48,6 +48,16 @@ class Prior:
         equal = np.full_like(amounts, 1 / amounts.shape[-1])
         return np.where(sums > 0, amounts / np.where(sums > 0, sums, 1), equal)
 
+    def numbers(self, shares: Floats) -> Floats:
+        """(P,) numbers in [0, 1] that stand for (P,) shares, at least one above 0, up to their sum: `shares` undone."""
+        amounts = shares / shares.max()
+        if self.concentration is None:
+            return np.asarray(amounts)
+        from scipy.special import gammainc
+
+        numbers: Floats = gammainc(self.concentration, amounts)
+        return numbers
+
     def _amounts(self, parameters: Floats) -> Floats:
         if self.concentration is None:
             return parameters

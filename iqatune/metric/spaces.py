@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from iqatune.errors import InputError
 from iqatune.metric.priors import CUBE, Prior
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Floats, Weights, spread
+from iqatune.metric.weights import Floats, Weights, spread, uniform_weights
 
 MAX_TILTED_PARAMETERS = 40
 """Above this many numbers, 50 samples are too few for a model-based searcher to be one."""
@@ -47,21 +47,31 @@ SPACES = {
 class Space(ABC):
     """How P parameters in [0, 1] become weights over C channels, through F coefficients.
 
+    The first parameters stand for M shares, by the prior; the others, where there are any, are numbers of the space's
+    own, which say how the shares are spread.
+
     Attributes:
         name: as on the command line.
         channels: number of channels of every stage, the image's 3 first.
         names: the P parameters' names.
         prior: how the parameters that stand for shares become them.
+        uniform: (M,) shares of the uniform weights, which sum to 1.
         feature_type: the floating point type in which features are kept.
     """
 
     name: str
     names: tuple[str, ...]
+    uniform: Floats
     feature_type: type[np.floating[Any]]
 
     def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
         self.channels = tuple(channels)
         self.prior = prior
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of the numbers of the space's own, but for the choice of a constant."""
+        return self.names[len(self.uniform) :]
 
     @abstractmethod
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
@@ -79,12 +89,25 @@ class Space(ABC):
         """The constant c1 = c2 that (P,) parameters choose; None where the protocol's hold."""
         return None
 
-    @abstractmethod
     def coefficients(self, parameters: Floats) -> Floats:
         """(..., P) parameters to (..., F) coefficients that sum to 1 over every weight they stand for.
 
         Parameters that are all 0 have no direction; they stand for equal parameters.
         """
+        count = len(self.uniform)
+        return self.spread(self.prior.shares(parameters[..., :count]), parameters[..., count:])
+
+    def spread(self, shares: Floats, own: Floats) -> Floats:
+        """(..., M) shares, and the (..., P - M) numbers of the space's own, to (..., F) coefficients."""
+        return shares
+
+    def pull_back(self, shares: Floats, own: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+        """(F,) derivatives by the coefficients to those by the (M,) shares and by the numbers of the space's own."""
+        return gradient, np.empty(0)
+
+    def parameters(self, shares: Floats, own: Floats, table: int = 0) -> Floats:
+        """(P,) parameters that stand for (M,) shares, up to their sum, the numbers of the space's own and a table."""
+        return np.concatenate((self.prior.numbers(shares), own))
 
     @abstractmethod
     def weights(self, parameters: Floats) -> Weights:
@@ -101,6 +124,7 @@ class StageSpace(Space):
         super().__init__(channels, prior)
         stages = range(len(self.channels))
         self.names = tuple(f"{kind}_{stage}" for kind in ("alpha", "beta") for stage in stages)
+        self.uniform = np.full(len(self.names), 1 / len(self.names))
 
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         counts = np.asarray(self.channels)
@@ -108,11 +132,8 @@ class StageSpace(Space):
         means = [np.add.reduceat(values, starts, axis=1) / counts for values in (l_losses, s_losses)]
         return np.concatenate(means, axis=1)
 
-    def coefficients(self, parameters: Floats) -> Floats:
-        return self.prior.shares(parameters)
-
     def weights(self, parameters: Floats) -> Weights:
-        alpha, beta = np.split(self.prior.shares(parameters), 2)
+        alpha, beta = np.split(self.coefficients(parameters), 2)
         return Weights(self.channels, spread(alpha, self.channels), spread(beta, self.channels))
 
 
@@ -127,15 +148,14 @@ class ChannelSpace(Space):
         super().__init__(channels, prior)
         count = range(sum(self.channels))
         self.names = tuple(f"{kind}_{channel}" for kind in ("alpha", "beta") for channel in count)
+        even = uniform_weights(self.channels)
+        self.uniform = np.concatenate((even.alpha, even.beta))
 
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return np.concatenate((l_losses, s_losses), axis=1)
 
-    def coefficients(self, parameters: Floats) -> Floats:
-        return self.prior.shares(parameters)
-
     def weights(self, parameters: Floats) -> Weights:
-        alpha, beta = np.split(self.prior.shares(parameters), 2)
+        alpha, beta = np.split(self.coefficients(parameters), 2)
         return Weights(self.channels, alpha, beta)
 
 
@@ -157,33 +177,44 @@ class TiltedStageSpace(Space):
         stages = len(self.channels)
         self.name = f"stage+{len(descriptors)}"
         self.descriptors = _standardised(np.asarray(descriptors, dtype=np.float64), self.channels)
-        self.names = StageSpace(channels).names + tuple(
+        stage = StageSpace(channels)
+        self.uniform = stage.uniform
+        self.names = stage.names + tuple(
             f"tilt{k + 1}_{stage}" for k in range(len(descriptors)) for stage in range(stages)
         )
 
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return np.concatenate((l_losses, s_losses), axis=1)
 
-    def coefficients(self, parameters: Floats) -> Floats:
-        stages = len(self.channels)
-        shares, tilts = parameters[..., : 2 * stages], parameters[..., 2 * stages :]
-        inside = self._inside(tilts.reshape(*tilts.shape[:-1], len(self.descriptors), stages))
-        alpha, beta = np.split(self.prior.shares(shares), 2, axis=-1)
-        counts = np.asarray(self.channels)
+    def spread(self, shares: Floats, own: Floats) -> Floats:
+        counts, inside = np.asarray(self.channels), self._inside(own)
+        alpha, beta = np.split(shares, 2, axis=-1)
         return np.concatenate([np.repeat(share, counts, axis=-1) * inside for share in (alpha, beta)], axis=-1)
+
+    def pull_back(self, shares: Floats, own: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+        counts, inside = np.asarray(self.channels), self._inside(own)
+        by_kind = gradient.reshape(2, -1)
+        by_channel = (np.repeat(shares.reshape(2, -1), counts, axis=1) * by_kind).sum(axis=0)
+        # of a softmax, stage by stage: inside_j (g_j - sum of inside g)
+        by_slope = inside * (by_channel - np.repeat(self._sums(inside * by_channel), counts))
+        return self._sums(inside * by_kind).ravel(), 2 * TILT * self._sums(by_slope * self.descriptors).ravel()
 
     def weights(self, parameters: Floats) -> Weights:
         alpha, beta = np.split(self.coefficients(parameters), 2)
         return Weights(self.channels, alpha, beta)
 
-    def _inside(self, tilts: Floats) -> Floats:
-        """(..., K, S) tilts to (..., C) weights that sum to 1 within each stage."""
+    def _inside(self, own: Floats) -> Floats:
+        """(..., K S) tilts to (..., C) weights that sum to 1 within each stage."""
         counts = np.asarray(self.channels)
+        tilts = own.reshape(*own.shape[:-1], len(self.descriptors), len(self.channels))
         slopes = np.repeat(TILT * (2 * tilts - 1), counts, axis=-1)
         raw = np.exp((slopes * self.descriptors).sum(axis=-2))
-        sums = np.add.reduceat(raw, np.cumsum((0, *self.channels[:-1])), axis=-1)
-        inside: Floats = raw / np.repeat(sums, counts, axis=-1)
+        inside: Floats = raw / np.repeat(self._sums(raw), counts, axis=-1)
         return inside
+
+    def _sums(self, values: Floats) -> Floats:
+        """(..., C) to the (..., S) sums over each stage's channels."""
+        return np.add.reduceat(values, np.cumsum((0, *self.channels[:-1])), axis=-1)
 
 
 class ConstantSpace(Space):
@@ -198,6 +229,7 @@ class ConstantSpace(Space):
         self.inner = inner
         self.name = inner.name + WITH_CONSTANT
         self.names = (*inner.names, "c")
+        self.uniform = inner.uniform
         self.feature_type = inner.feature_type
 
     def similarities(self, protocol: Similarity) -> tuple[Similarity, ...]:
@@ -210,11 +242,24 @@ class ConstantSpace(Space):
     def constant(self, parameters: Floats) -> float | None:
         return CONSTANTS[int(self.table(parameters))]
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return self.inner.own
+
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return self.inner.features(l_losses, s_losses)
 
     def coefficients(self, parameters: Floats) -> Floats:
         return self.inner.coefficients(parameters[..., :-1])
+
+    def spread(self, shares: Floats, own: Floats) -> Floats:
+        return self.inner.spread(shares, own)
+
+    def pull_back(self, shares: Floats, own: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+        return self.inner.pull_back(shares, own, gradient)
+
+    def parameters(self, shares: Floats, own: Floats, table: int = 0) -> Floats:
+        return np.append(self.inner.parameters(shares, own), (table + 0.5) / len(CONSTANTS))
 
     def weights(self, parameters: Floats) -> Weights:
         return self.inner.weights(parameters[:-1])

@@ -225,6 +225,7 @@ class Strategy(Model):
     initial: Count = 0
     model: Count = 0
     local: Count = 0
+    fitted: Count = 0
     samples_since_first_model: Count | None = Field(
         default=None, description="samples from the first model's choice on"
     )

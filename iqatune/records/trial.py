@@ -9,6 +9,21 @@ from iqatune.records.vocabulary import ChosenBy
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inner:
+    """What folds inside the pairs say of a configuration that was fitted, which is chosen by that.
+
+    Attributes:
+        shrinkage: towards the uniform weights; None for these themselves.
+        mean: of the run's objective on references left out, over the folds; NaN where undefined.
+        error: corrected standard error of the mean's gain over the uniform weights; NaN where undefined.
+    """
+
+    shrinkage: float | None
+    mean: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One evaluated configuration.
 
@@ -21,6 +36,7 @@ class Trial:
         budget: the fraction of the references it was computed on; 1.0 is all.
         chosen_by: how the searcher came to the configuration.
         seconds: of the searcher and the objective together.
+        inner: of a fit, else None.
     """
 
     sample: int
@@ -31,6 +47,7 @@ class Trial:
     chosen_by: ChosenBy
     seconds: float
     value: float | None = None
+    inner: Inner | None = None
 
     @property
     def merit(self) -> float:

@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from iqatune.errors import InputError
-from iqatune.records.base import Coefficient, Count, Model, Seconds, Sha256, Share
+from iqatune.records.base import Coefficient, Count, Deviation, Model, Seconds, Sha256, Share
 from iqatune.records.documents import validated
-from iqatune.records.trial import Trial
+from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.runtime.files import append_bytes, write_bytes, writing
 
@@ -32,6 +32,18 @@ _START: Final = "0" * 64
 """The chain before the first line."""
 
 _CHECKED = re.compile(rb'(.*), "check": "([0-9a-f]{%d})"\}' % CHECK)
+
+
+class InnerLine(Model):
+    """What folds inside the pairs say of a configuration that was fitted."""
+
+    shrinkage: Annotated[float, Field(ge=0)] | None = Field(
+        description="towards the uniform weights; null for these themselves"
+    )
+    mean: Coefficient | None = Field(description="of the run's objective on references left out; null where undefined")
+    error: Deviation | None = Field(
+        description="corrected standard error of the mean's gain over the uniform weights; null where undefined"
+    )
 
 
 class TrialLine(Model):
@@ -47,6 +59,7 @@ class TrialLine(Model):
     value: Coefficient | None = Field(
         default=None, description="of the run's objective; absent where that is the SRCC, null where undefined"
     )
+    inner: InnerLine | None = Field(default=None, description="of a fit, which is chosen by it; absent elsewhere")
     check: str | None = Field(
         default=None, description="first digits of SHA-256 over this line's other keys and the lines before it"
     )
@@ -179,16 +192,34 @@ def _line(trial: Trial, names: Sequence[str], chain: str) -> tuple[bytes, str]:
         sample=trial.sample,
         trial_id=trial.trial_id,
         parameters=dict(zip(names, trial.parameters.tolist(), strict=True)),
-        srcc=None if math.isnan(trial.srcc) else trial.srcc,
+        srcc=_defined(trial.srcc),
         budget=trial.budget,
         chosen_by=trial.chosen_by,
         seconds=trial.seconds,
-        value=None if trial.value is None or math.isnan(trial.value) else trial.value,
+        value=_defined(trial.value),
+        inner=None if trial.inner is None else _inner_line(trial.inner),
     )
-    unwritten = {"check"} if trial.value is not None else {"check", "value"}
-    text = json.dumps(line.model_dump(exclude=unwritten)).encode().removesuffix(b"}")
+    absent = {name for name in ("value", "inner") if getattr(trial, name) is None}
+    text = json.dumps(line.model_dump(exclude={"check", *absent})).encode().removesuffix(b"}")
     chain = _linked(chain, text)
     return text + f', "check": "{chain[:CHECK]}"}}\n'.encode(), chain
+
+
+def _inner_line(inner: Inner) -> InnerLine:
+    return InnerLine(shrinkage=inner.shrinkage, mean=_defined(inner.mean), error=_defined(inner.error))
+
+
+def _inner(line: InnerLine) -> Inner:
+    return Inner(shrinkage=line.shrinkage, mean=_or_nan(line.mean), error=_or_nan(line.error))
+
+
+def _defined(figure: float | None) -> float | None:
+    """JSON has no NaN."""
+    return None if figure is None or math.isnan(figure) else figure
+
+
+def _or_nan(figure: float | None) -> float:
+    return math.nan if figure is None else figure
 
 
 def _content(path: Path) -> tuple[bytes, bytes]:
@@ -245,9 +276,10 @@ def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:
         sample=line.sample,
         trial_id=line.trial_id,
         parameters=parameters,
-        srcc=math.nan if line.srcc is None else line.srcc,
+        srcc=_or_nan(line.srcc),
         budget=line.budget,
         chosen_by=line.chosen_by,
         seconds=line.seconds,
-        value=math.nan if line.value is None and "value" in line.model_fields_set else line.value,
+        value=_or_nan(line.value) if "value" in line.model_fields_set else None,
+        inner=None if line.inner is None else _inner(line.inner),
     )

@@ -24,9 +24,9 @@ C2: Final = 1e-6
 Engine = Literal["local", "ray"]
 """Where samples are evaluated: in this process, or under Ray Tune."""
 
-ChosenBy = Literal["random", "initial", "model", "local"]
-"""Where a configuration came from: drawn blindly; a fixed start point or design (Sobol); a model of all results so
-far; a step from the best results so far."""
+ChosenBy = Literal["random", "initial", "model", "local", "fit"]
+"""Where a configuration came from: drawn blindly; a fixed start point or design (Sobol, the uniform weights); a model
+of all results so far; a step from the best results so far; fitted to the pairs."""
 
 ObjectiveName = Literal["srcc", "krcc", "plcc", "reference-srcc", "worst-distortion"]
 """What a search maximises: SRCC, KRCC or PLCC over all pairs, the mean SRCC within references, or the lowest SRCC among

@@ -150,6 +150,7 @@ class Conversation:
             budget=self.searcher.problem.budgets[proposal.budget],
             chosen_by=proposal.chosen_by,
             seconds=time.perf_counter() - asked.started,
+            inner=proposal.inner,
         )
         self._observe(asked, trial)
         self._keep(trial)

@@ -92,7 +92,8 @@ class Task:
     def problem(self) -> Problem:
         """What the searcher is told."""
         budgets = _budgets(self.reference_ids, self.subsets())
-        return Problem(self.space.names, self.samples, self.seed, budgets)
+        pairs = self if find(self.searcher).fits else None
+        return Problem(self.space.names, self.samples, self.seed, budgets, pairs)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iqatune.errors import InputError
-from iqatune.evaluation.agreement import FEWEST_PAIRS
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.evaluation.gain import gain_of
@@ -29,21 +28,6 @@ IN_PROCESS_S = 5.0
 
 FoldTrials = Callable[[], list[Trial | None]]
 """Waits for the folds' searches: the best trial of each."""
-
-
-def possible_folds(reference_ids: Sequence[str], wanted: int, seed: int) -> int:
-    """The largest number of folds up to `wanted` that leaves 2 references to tune on, and 3 pairs on either side.
-
-    0 where there is none.
-    """
-    references = len(set(reference_ids))
-    for folds in range(min(wanted, references), 1, -1):
-        if references - -(-references // folds) < 2:
-            continue
-        held_out = [int(mask.sum()) for mask in reference_folds(reference_ids, folds, seed)]
-        if min(held_out) >= FEWEST_PAIRS and len(reference_ids) - max(held_out) >= FEWEST_PAIRS:
-            return folds
-    return 0
 
 
 def fold_masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:

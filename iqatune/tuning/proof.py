@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from iqatune.errors import InputError
+from iqatune.evaluation.folds import possible_folds
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed
@@ -21,7 +22,7 @@ from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, S
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.task import Task
 from iqatune.statistics.prepare import Prepared
-from iqatune.tuning.folds import fold_masks, possible_folds
+from iqatune.tuning.folds import fold_masks
 from iqatune.tuning.run import counts
 from iqatune.version import package_version
 

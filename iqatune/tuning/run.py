@@ -18,6 +18,7 @@ from iqatune.datasets.registry import DATASETS
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import against_the_scores, confidence, correlation
+from iqatune.evaluation.folds import possible_folds
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.spaces import tilts_of
 from iqatune.metric.weights import Floats, uniform_weights
@@ -46,7 +47,7 @@ from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, load_table, prepare
-from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of, possible_folds
+from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of
 from iqatune.tuning.resume import earlier_result
 
 
@@ -402,6 +403,7 @@ def counts(trials: Sequence[Trial]) -> dict[str, Any]:
     budgets = Counter(trial.budget for trial in trials)
     return {
         **{kind: counts[kind] for kind in ("random", "initial", "model", "local")},
+        "fitted": counts["fit"],
         "samples_since_first_model": None if first_model is None else len(chosen) - first_model,
         "evaluations": {f"{budget:.6g}": budgets[budget] for budget in sorted(budgets)},
     }

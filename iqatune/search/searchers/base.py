@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.isolation import Isolation
 from iqatune.search.searchers.quiet import quiet
 
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
+
+    from iqatune.search.task import Task
 
 METRIC = "srcc"
 MODE = "max"
@@ -41,12 +44,14 @@ class Problem:
         samples: configurations to propose, at least 1.
         seed: any integer >= 0; the same problem gives the same configurations, bit for bit.
         budgets: ascending fractions of the reference images an SRCC may be computed on; the last is 1.0.
+        task: the pairs themselves, for a searcher that `fits` them; None for the others.
     """
 
     names: tuple[str, ...]
     samples: int
     seed: int = 0
     budgets: tuple[float, ...] = (1.0,)
+    task: "Task | None" = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Proposal:
         parameters: (P,) float64 in [0, 1], in the order of Problem.names.
         chosen_by: how the configuration came about.
         budget: index into Problem.budgets.
+        inner: what folds inside the pairs say of it, where the searcher `fits`.
     """
 
     trial_id: str
@@ -67,6 +73,7 @@ class Proposal:
     chosen_by: ChosenBy
     _: KW_ONLY
     budget: int
+    inner: Inner | None = None
 
 
 class Searcher(ABC):
@@ -82,6 +89,9 @@ class Searcher(ABC):
     """Whether it makes use of budgets below 1.0."""
     needs_no_results: ClassVar[bool] = False
     """Whether its proposals, all on the last budget, follow from nothing observed, so that they may be asked ahead."""
+
+    fits: ClassVar[bool] = False
+    """Whether it fits its configurations to the pairs, which the problem then holds, and says what to choose by."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

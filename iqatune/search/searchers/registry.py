@@ -54,6 +54,11 @@ _BUILTINS = {
         "NGOpt, which picks an algorithm by dimension and number of samples",
         "ray.tune NevergradSearch",
     ),
+    "fit": (
+        f"{_ROOM}.fit:DirectFit",
+        "a convex fit to couples of pairs, shrunk to the uniform weights as far as inner folds say",
+        "scipy L-BFGS-B",
+    ),
 }
 
 

@@ -1,0 +1,217 @@
+"""fit: no samples, but a convex fit whose strength of shrinkage folds inside the pairs decide."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from iqatune.evaluation.folds import possible_folds, reference_folds
+from iqatune.evaluation.gain import corrected_error
+from iqatune.metric.weights import Floats
+from iqatune.records.trial import Inner
+from iqatune.runtime.threads import ThreadPools
+from iqatune.search.fitting import Couples, Fit, Fitted
+from iqatune.search.searchers.base import Problem, Proposal, Searcher, SearchExhausted
+
+if TYPE_CHECKING:
+    from iqatune.search.task import Task
+
+SHRINKAGES: Final = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5)
+"""The path, from next to the uniform weights to hardly any shrinkage; it ends where more freedom has not helped
+PATIENCE times."""
+
+PATIENCE: Final = 3
+
+LOOK: Final = 0.03
+"""Shrinkage at which constants are compared."""
+
+INNER_FOLDS: Final = 5
+
+QUICK: Final = 5.0
+"""Seconds below which a search is not worth saying how long it takes."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One configuration of the path.
+
+    Attributes:
+        shrinkage: None for the uniform weights.
+        table: which table of features.
+        figures: of each inner fold's held-out references.
+    """
+
+    shrinkage: float | None
+    table: int
+    figures: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """What is to be expected on references left out; NaN where a fold has no figure."""
+        return float(np.mean(self.figures)) if self.figures else float("nan")
+
+
+class DirectFit(Searcher):
+    """Weights by a convex loss on couples of pairs (`iqatune.search.fitting`), on a path of shrinkages.
+
+    Folds by reference inside the pairs say how well each strength of shrinkage, and each constant of a space with
+    `+c`, does on references left out. The best of them is chosen, and the uniform weights are kept unless it beats
+    them there by more than a standard error. Every configuration of the path is a sample, fitted to all pairs.
+    """
+
+    name = "fit"
+    description = "a convex fit to couples of pairs, shrunk to the uniform weights as far as inner folds say"
+    drives = "scipy L-BFGS-B"
+    needs_no_results = True
+    fits = True
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._proposals: Iterator[Proposal] | None = None
+
+    def propose(self) -> Proposal:
+        if self._proposals is None:
+            self._proposals = self._path()
+        proposal = next(self._proposals, None)
+        if proposal is None:
+            raise SearchExhausted("the whole path is proposed")
+        return proposal
+
+    def observe(self, proposal: Proposal, srcc: float) -> None:
+        """Nothing: inner folds choose, not the figure on the pairs that were fitted."""
+
+    @classmethod
+    def expected_seconds(cls, problem: Problem) -> float | None:
+        task = problem.task
+        if task is None:
+            return None
+        pairs, features = task.tables[0].shape
+        constants = 3 if len(task.tables) > 1 else 1
+        steps = 150 * (INNER_FOLDS + 1) * constants
+        seconds = steps * (6e-4 + 7e-10 * pairs * features)
+        return seconds if seconds > QUICK else None
+
+    def _path(self) -> Iterator[Proposal]:
+        task = self.problem.task
+        if task is None:
+            raise ValueError("a fit needs the pairs themselves, not a problem alone")
+        # one thread: sums are then the same on every machine of a kind, and folds run side by side
+        with ThreadPools().limit(1):
+            candidates = _candidates(task)
+            uniform = max((one for one in candidates if one.shrinkage is None), key=_rank)
+            self.details["inner_folds"] = str(len(uniform.figures))
+            found = _fitted(task, candidates)
+        for sample, (candidate, fitted) in enumerate(zip(candidates, found, strict=True)):
+            yield Proposal(
+                f"{sample:05d}",
+                sample,
+                task.space.parameters(fitted.shares, fitted.own, candidate.table),
+                "initial" if candidate.shrinkage is None else "fit",
+                budget=len(self.problem.budgets) - 1,
+                inner=Inner(
+                    shrinkage=candidate.shrinkage, mean=candidate.mean, error=_error_of_gain(candidate, uniform)
+                ),
+            )
+
+
+def _candidates(task: "Task") -> list[_Candidate]:
+    """What inner folds say of the uniform weights, of every constant at one shrinkage, and of the path at the best."""
+    folds = _InnerFolds(task)
+    tables = range(len(task.tables))
+    found = [folds.uniform(table) for table in tables]
+    if not folds.tasks:
+        return found
+    best = 0
+    if len(tables) > 1:
+        # decades first, then the half decades beside the best: the figure changes slowly with the constant
+        looked = {table: folds.at(LOOK, table) for table in tables[::2]}
+        best = max(looked, key=lambda table: _rank(looked[table]))
+        looked |= {table: folds.at(LOOK, table) for table in (best - 1, best + 1) if table in tables}
+        best = max(looked, key=lambda table: _rank(looked[table]))
+        found += [looked[table] for table in sorted(looked) if table != best]
+    return found + folds.path(best)
+
+
+class _InnerFolds:
+    """The pairs' references in folds, and fits to all but one of them at a time.
+
+    Attributes:
+        tasks: for every fold what is fitted and what is left out; none where there are too few references.
+    """
+
+    def __init__(self, task: "Task") -> None:
+        self._space = task.space
+        count = possible_folds(task.reference_ids, INNER_FOLDS, task.seed)
+        masks = reference_folds(task.reference_ids, count, task.seed) if count else ()
+        self.tasks = [(task.of_rows(~mask), task.of_rows(mask)) for mask in masks]
+        self._couples = [_couples(tuned) for tuned, _ in self.tasks]
+
+    def uniform(self, table: int) -> _Candidate:
+        """The uniform weights, which nothing is fitted for."""
+        even = Fitted(self._space.uniform, np.full(len(self._space.own), 0.5))
+        return _Candidate(None, table, self._figures([even] * len(self.tasks), table))
+
+    def at(self, shrinkage: float, table: int) -> _Candidate:
+        """One shrinkage, from the uniform weights."""
+        return _Candidate(
+            shrinkage, table, self._figures([fit.solve(shrinkage, fit.uniform) for fit in self._fits(table)], table)
+        )
+
+    def path(self, table: int) -> list[_Candidate]:
+        """The shrinkages, each from the solution of the one before, until more freedom helps no longer."""
+        fits = self._fits(table)
+        stands = [fit.uniform for fit in fits]
+        found: list[_Candidate] = []
+        for shrinkage in SHRINKAGES:
+            stands = [fit.solve(shrinkage, stand) for fit, stand in zip(fits, stands, strict=True)]
+            found.append(_Candidate(shrinkage, table, self._figures(stands, table)))
+            best = max(range(len(found)), key=lambda place: _rank(found[place]))
+            if len(found) - 1 - best >= PATIENCE:
+                break
+        return found
+
+    def _fits(self, table: int) -> list[Fit]:
+        return [
+            Fit(tuned.space, tuned.tables[table], couples)
+            for (tuned, _), couples in zip(self.tasks, self._couples, strict=True)
+        ]
+
+    def _figures(self, stands: Sequence[Fitted], table: int) -> tuple[float, ...]:
+        return tuple(
+            left_out.value(self._space.parameters(stand.shares, stand.own, table))
+            for (_, left_out), stand in zip(self.tasks, stands, strict=True)
+        )
+
+
+def _fitted(task: "Task", candidates: Sequence[_Candidate]) -> list[Fitted]:
+    """Every candidate, fitted to all pairs: along the path each from the solution before."""
+    couples = _couples(task)
+    fits = {table: Fit(task.space, task.tables[table], couples) for table in {one.table for one in candidates}}
+    found: list[Fitted] = []
+    stands: dict[int, Fitted] = {}
+    for candidate in candidates:
+        fit = fits[candidate.table]
+        start = stands.get(candidate.table, fit.uniform)
+        stand = fit.uniform if candidate.shrinkage is None else fit.solve(candidate.shrinkage, start)
+        found.append(stand)
+        stands[candidate.table] = stand
+    return found
+
+
+def _couples(task: "Task") -> Couples:
+    return Couples.of(task.quality, ("",) * len(task.quality), task.seed)
+
+
+def _rank(candidate: _Candidate) -> tuple[bool, float]:
+    """Undefined below everything."""
+    return not np.isnan(candidate.mean), candidate.mean
+
+
+def _error_of_gain(candidate: _Candidate, uniform: _Candidate) -> float:
+    """Corrected standard error of what a candidate's figures are above the uniform weights'."""
+    folds = len(uniform.figures)
+    if folds < 2:
+        return float("nan")
+    gains: Floats = np.subtract(candidate.figures, uniform.figures)
+    return corrected_error(gains, 1 / (folds - 1))
