@@ -42,7 +42,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         rows.insert(0, tuned)
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}{search_note(run)}, {run.samples} samples"
+    title = f"{data}, {run.backbone}{search_note(run)}, {_configurations(result)} samples"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
@@ -220,9 +220,15 @@ def _objective(result: Result, tuned: float) -> str:
     return f"{line}; held-out {figure(held_out.mean)} (uniform {figure(held_out.uniform_mean)})."
 
 
+def _configurations(result: Result) -> int:
+    """How many there are, whatever was asked for."""
+    strategy = result.strategy
+    return strategy.random + strategy.initial + strategy.model + strategy.local + strategy.fitted
+
+
 def _how(result: Result) -> str:
     strategy = result.strategy
-    kinds = ("random", "initial", "model", "local")
+    kinds = ("random", "initial", "model", "local", "fitted")
     counts = [f"{getattr(strategy, kind)} {kind}" for kind in kinds if getattr(strategy, kind)]
     details = [f"{name} {value}" for name, value in strategy.details.items()]
     return ", ".join(counts + details) or "none"

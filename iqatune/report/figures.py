@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from iqatune.escape import visible
 from iqatune.evaluation.correlation import logistic_fit
 from iqatune.metric.weights import Floats
-from iqatune.records.trial import Trial
+from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import Better, ChosenBy
+from iqatune.search.choice import chosen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ COLOUR_OF: Final[Mapping[ChosenBy, str]] = {
     "initial": COLOURS[4],
     "model": COLOURS[1],
     "local": COLOURS[2],
+    "fit": COLOURS[1],
 }
 """The same in every drawing of a search, whichever kinds of samples it has."""
 
@@ -202,7 +204,10 @@ def draw_search(axes: "Axes", trials: Sequence[Trial], *, uniform: float | None,
         if of_kind:
             samples, values = [trial.sample for trial in of_kind], [trial.merit for trial in of_kind]
             axes.plot(samples, values, "o", color=colour, markersize=4, label=kind)
-    if whole:
+    fitted = [(trial.sample, trial.inner) for trial in whole if trial.inner is not None]
+    if fitted:
+        _draw_inner(axes, fitted)
+    elif whole:
         best = np.maximum.accumulate([trial.merit for trial in whole])
         samples = [trial.sample for trial in whole]
         axes.plot(samples, best, color=COLOURS[6], linewidth=1.4, drawstyle="steps-post", label="best so far")
@@ -212,6 +217,23 @@ def draw_search(axes: "Axes", trials: Sequence[Trial], *, uniform: float | None,
     axes.set_ylabel(objective)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     _legend(axes)
+
+
+def _draw_inner(axes: "Axes", path: Sequence[tuple[int, Inner]]) -> None:
+    """What inner folds say of a fit's samples, and which of them it takes for that."""
+    samples, figures = [sample for sample, _ in path], [inner for _, inner in path]
+    axes.errorbar(
+        samples,
+        [inner.mean for inner in figures],
+        [0.0 if np.isnan(inner.error) else inner.error for inner in figures],
+        color=COLOURS[6],
+        linewidth=1.4,
+        elinewidth=0.8,
+        capsize=2,
+        label="left out in inner folds (bar: error of the gain)",
+    )
+    place = chosen(figures)
+    axes.axvline(samples[place], color=COLOURS[6], linewidth=0.8, linestyle=":", label="chosen")
 
 
 @_style()

@@ -132,6 +132,8 @@ class Fit:
         found = minimize(
             self._value, unknowns, args=(shrinkage,), jac=True, method="L-BFGS-B", bounds=bounds, options=options
         ).x
+        if not found[:count].any():
+            return self.uniform  # no weights tell better from worse, so that none are better than these
         return Fitted(self._temperature * self._root * found[:count], found[count:] / self._tilt)
 
     @property

@@ -1,6 +1,5 @@
 """The search itself: ask a searcher, evaluate, tell it; and replay what an interrupted search had done."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from iqatune.records.trial import Inner, Trial
+from iqatune.records.trial import Trial
 from iqatune.search.objective import Figures
 from iqatune.search.searchers.base import Proposal, Searcher, SearchExhausted
 
@@ -94,28 +93,6 @@ def search(
             )
             trials.append(trial)
             keep(trial)
-
-
-def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """The trial of most merit on all references, the first of equals; None where no trial has a defined one.
-
-    Of a fit's trials the one that its inner folds choose: the best there, unless it is not above the uniform weights by
-    more than the standard error of that gain. Their merit on all pairs, which they were fitted to, says nothing.
-    """
-    complete = [trial for trial in trials if trial.budget == 1.0 and not math.isnan(trial.merit)]
-    fitted = [(trial, trial.inner) for trial in complete if trial.inner is not None]
-    if not fitted:
-        return max(complete, key=lambda trial: trial.merit, default=None)
-    best, expected = max(fitted, key=_expected)
-    even = max((one for one in fitted if one[1].shrinkage is None), key=_expected, default=None)
-    # NaN is above nothing
-    return best if even is None or expected.mean - even[1].mean > expected.error else even[0]
-
-
-def _expected(fitted: tuple[Trial, Inner]) -> tuple[bool, float]:
-    """Undefined below everything."""
-    mean = fitted[1].mean
-    return not math.isnan(mean), mean
 
 
 def _proposed(searcher: Searcher, count: int) -> list[Proposal]:

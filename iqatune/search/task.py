@@ -93,7 +93,7 @@ class Task:
         """What the searcher is told."""
         budgets = _budgets(self.reference_ids, self.subsets())
         pairs = self if find(self.searcher).fits else None
-        return Problem(self.space.names, self.samples, self.seed, budgets, pairs)
+        return Problem(self.space.names, self.samples, self.seed, budgets, task=pairs)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""

@@ -18,7 +18,7 @@ from iqatune.metric.weights import Floats
 from iqatune.records.result import Fold, FoldObjective, HeldOut, HeldOutObjective
 from iqatune.records.trial import Trial
 from iqatune.runtime.worker import Processes
-from iqatune.search.loop import best_trial
+from iqatune.search.choice import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task

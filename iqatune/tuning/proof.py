@@ -16,7 +16,7 @@ from iqatune.records.replay import Changed
 from iqatune.records.result import Fold, HeldOut, Result, trials_beside, without_weights
 from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialsRead, read_trials
-from iqatune.search.loop import best_trial
+from iqatune.search.choice import best_trial
 from iqatune.search.objective import Figures
 from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import find, make_searcher
@@ -31,6 +31,9 @@ SECONDS: Final = 20.0
 
 SHOWN: Final = 5
 """Trials that are named one by one, where more differ."""
+
+NEAR: Final = 1e-2
+"""How far a fit's numbers and inner figures may be off on another processor."""
 
 BLIND: Final = ("random", "initial")
 """How configurations are chosen that rest on no arithmetic with earlier results."""
@@ -231,6 +234,8 @@ def _proposed(subject: Subject, trials: Sequence[Trial]) -> Findings:
         what = f"trial {trial.trial_id}"
         if other:
             return _not_proven(f"that {task.searcher} proposes {what} and those after it: {other}")
+        if kind.fits and (proposal is None or not _is_near(trial, proposal)):
+            return _changed(what, "recorded", f"{task.searcher} comes to others, or to none")
         # the first rests on no results, whatever it is called
         if place > 0 and proposal is not None and proposal.chosen_by not in BLIND:
             return _not_proven(
@@ -288,6 +293,19 @@ def _is_same(trial: Trial, proposal: Proposal, searcher: Searcher) -> bool:
         (proposal.trial_id, proposal.sample, proposal.chosen_by) == (trial.trial_id, trial.sample, trial.chosen_by)
         and searcher.problem.budgets[proposal.budget] == trial.budget
         and np.array_equal(proposal.parameters, trial.parameters)
+        and proposal.inner == trial.inner
+    )
+
+
+def _is_near(trial: Trial, proposal: Proposal) -> bool:
+    """Whether a fit came to the same, but for what another processor may round."""
+    then, now = trial.inner, proposal.inner
+    return (
+        then is not None
+        and now is not None
+        and then.shrinkage == now.shrinkage
+        and np.allclose(trial.parameters, proposal.parameters, rtol=0, atol=NEAR)
+        and np.allclose((then.mean, then.error), (now.mean, now.error), rtol=0, atol=NEAR, equal_nan=True)
     )
 
 

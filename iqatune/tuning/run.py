@@ -39,7 +39,8 @@ from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
 from iqatune.runtime.files import UnwritableError, check_writable
 from iqatune.runtime.threads import processors
-from iqatune.search.loop import OtherSearch, best_trial
+from iqatune.search.choice import best_trial
+from iqatune.search.loop import OtherSearch
 from iqatune.search.on_ray import search_on_ray
 from iqatune.search.searchers.base import Conduct, Searcher
 from iqatune.search.searchers.registry import SEARCHERS
@@ -252,7 +253,8 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
         warnings.append(left_out)
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
-        progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
+        most = searcher.most_samples(problem)
+        progress.say(f"{run.searcher}: about {_duration(seconds)} for {most} samples, and as long for each fold")
     return (*warnings, caution) if caution is not None else tuple(warnings)
 
 
@@ -284,7 +286,8 @@ def _searched(work: _Work, progress: Progress) -> Result:
     with _recording_interrupts(work, log.trials), fold_searches(task, held_out, work.processes) as fold_trials:
         before = time.perf_counter()
         seen = {trial.sample for trial in recorded}
-        with progress.track(f"searching ({run.searcher})", run.samples, "samples", done=len(seen)) as advance:
+        most = find_searcher(run.searcher).most_samples(task.problem())
+        with progress.track(f"searching ({run.searcher})", most, "samples", done=len(seen)) as advance:
 
             def keep(trial: Trial) -> None:
                 log.append(trial)

@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_info
 
 from iqatune.metric.spaces import ChannelSpace
 from iqatune.records.trial import Trial
+from iqatune.search.choice import best_trial
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.isolation import Isolation
-from iqatune.search.loop import best_trial, search
+from iqatune.search.loop import search
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import Problem, WorstSeen
 from iqatune.search.searchers.hyperband import brackets, promoted

@@ -12,7 +12,7 @@ import pytest
 
 from iqatune.errors import InputError
 from iqatune.metric.spaces import make_space
-from iqatune.search.loop import best_trial
+from iqatune.search.choice import best_trial
 from iqatune.search.task import Task
 from iqatune.tuning.folds import fold_masks, fold_searches
 

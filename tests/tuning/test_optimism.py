@@ -13,7 +13,7 @@ from scipy.stats import rankdata, spearmanr
 from iqatune.errors import InputError
 from iqatune.metric.spaces import make_space
 from iqatune.records.result import HeldOut, Result, read_result, write_result
-from iqatune.search.loop import best_trial
+from iqatune.search.choice import best_trial
 from iqatune.search.task import Task
 from iqatune.tuning.folds import fold_masks, held_out_of
 

@@ -18,7 +18,7 @@ from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
-from iqatune.search.loop import best_trial
+from iqatune.search.choice import best_trial
 
 CHECKPOINTS = (10, 25, 50)
 

@@ -4,11 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.metric.spaces import Space
+from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.isolation import Isolation
@@ -16,8 +18,6 @@ from iqatune.search.searchers.quiet import quiet
 
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
-
-    from iqatune.search.task import Task
 
 METRIC = "srcc"
 MODE = "max"
@@ -33,6 +33,36 @@ class SearchExhausted(Exception):
 
 class AwaitingResults(Exception):
     """The next configuration depends on results that are still out; observe one and ask again."""
+
+
+class Pairs(Protocol):
+    """The pairs of a search, as `iqatune.search.task.Task` has them: what a searcher that fits looks at."""
+
+    @property
+    def space(self) -> Space:
+        """What turns parameters into weights."""
+
+    @property
+    def tables(self) -> tuple[Floats, ...]:
+        """(N, F) features, one table for each way to compare that the space offers."""
+
+    @property
+    def quality(self) -> Floats:
+        """(N,) human scores, higher is better."""
+
+    @property
+    def reference_ids(self) -> tuple[str, ...]:
+        """(N,) the reference of each pair."""
+
+    @property
+    def seed(self) -> int:
+        """Of all that is drawn."""
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> "Pairs":
+        """Some of the pairs."""
+
+    def value(self, parameters: Floats | None) -> float:
+        """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +81,8 @@ class Problem:
     samples: int
     seed: int = 0
     budgets: tuple[float, ...] = (1.0,)
-    task: "Task | None" = None
+    _: KW_ONLY
+    task: "Pairs | None" = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +156,11 @@ class Searcher(ABC):
     def caution(cls, problem: Problem) -> str | None:
         """One line of what else there is to know before this search is started."""
         return None
+
+    @classmethod
+    def most_samples(cls, problem: Problem) -> int:
+        """How many samples it proposes at most."""
+        return problem.samples
 
     @classmethod
     def expected_seconds(cls, problem: Problem) -> float | None:

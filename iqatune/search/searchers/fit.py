@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from iqatune.evaluation.gain import corrected_error
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
 from iqatune.runtime.threads import ThreadPools
+from iqatune.search.choice import chosen
 from iqatune.search.fitting import Couples, Fit, Fitted
-from iqatune.search.searchers.base import Problem, Proposal, Searcher, SearchExhausted
-
-if TYPE_CHECKING:
-    from iqatune.search.task import Task
+from iqatune.search.searchers.base import Pairs, Problem, Proposal, Searcher, SearchExhausted
 
 SHRINKAGES: Final = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5)
 """The path, from next to the uniform weights to hardly any shrinkage; it ends where more freedom has not helped
@@ -23,7 +21,7 @@ PATIENCE times."""
 
 PATIENCE: Final = 3
 
-LOOK: Final = 0.03
+LOOK: Final = 0.01
 """Shrinkage at which constants are compared."""
 
 INNER_FOLDS: Final = 5
@@ -82,6 +80,12 @@ class DirectFit(Searcher):
         """Nothing: inner folds choose, not the figure on the pairs that were fitted."""
 
     @classmethod
+    def most_samples(cls, problem: Problem) -> int:
+        tables = 1 if problem.task is None else len(problem.task.tables)
+        looked = tables // 2 + 2 if tables > 1 else 0
+        return tables + looked + len(SHRINKAGES)
+
+    @classmethod
     def expected_seconds(cls, problem: Problem) -> float | None:
         task = problem.task
         if task is None:
@@ -102,20 +106,21 @@ class DirectFit(Searcher):
             uniform = max((one for one in candidates if one.shrinkage is None), key=_rank)
             self.details["inner_folds"] = str(len(uniform.figures))
             found = _fitted(task, candidates)
-        for sample, (candidate, fitted) in enumerate(zip(candidates, found, strict=True)):
+        path = [Inner(shrinkage=one.shrinkage, mean=one.mean, error=_error_of_gain(one, uniform)) for one in candidates]
+        shrinkage = path[chosen(path)].shrinkage
+        self.details["shrinkage"] = "to the uniform weights" if shrinkage is None else f"{shrinkage:g}"
+        for sample, (candidate, fitted, inner) in enumerate(zip(candidates, found, path, strict=True)):
             yield Proposal(
                 f"{sample:05d}",
                 sample,
                 task.space.parameters(fitted.shares, fitted.own, candidate.table),
                 "initial" if candidate.shrinkage is None else "fit",
                 budget=len(self.problem.budgets) - 1,
-                inner=Inner(
-                    shrinkage=candidate.shrinkage, mean=candidate.mean, error=_error_of_gain(candidate, uniform)
-                ),
+                inner=inner,
             )
 
 
-def _candidates(task: "Task") -> list[_Candidate]:
+def _candidates(task: Pairs) -> list[_Candidate]:
     """What inner folds say of the uniform weights, of every constant at one shrinkage, and of the path at the best."""
     folds = _InnerFolds(task)
     tables = range(len(task.tables))
@@ -140,7 +145,7 @@ class _InnerFolds:
         tasks: for every fold what is fitted and what is left out; none where there are too few references.
     """
 
-    def __init__(self, task: "Task") -> None:
+    def __init__(self, task: Pairs) -> None:
         self._space = task.space
         count = possible_folds(task.reference_ids, INNER_FOLDS, task.seed)
         masks = reference_folds(task.reference_ids, count, task.seed) if count else ()
@@ -184,7 +189,7 @@ class _InnerFolds:
         )
 
 
-def _fitted(task: "Task", candidates: Sequence[_Candidate]) -> list[Fitted]:
+def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
     """Every candidate, fitted to all pairs: along the path each from the solution before."""
     couples = _couples(task)
     fits = {table: Fit(task.space, task.tables[table], couples) for table in {one.table for one in candidates}}
@@ -199,7 +204,7 @@ def _fitted(task: "Task", candidates: Sequence[_Candidate]) -> list[Fitted]:
     return found
 
 
-def _couples(task: "Task") -> Couples:
+def _couples(task: Pairs) -> Couples:
     return Couples.of(task.quality, ("",) * len(task.quality), task.seed)
 
 
