@@ -1,9 +1,10 @@
-"""Spaces: how the numbers in [0, 1] that a searcher proposes become alpha and beta.
+"""Spaces: how the numbers in [0, 1] that a searcher proposes become alpha and beta, or shares of a file's columns.
 
 In every space the score of a pair is linear in coefficients that the parameters decide:
-D = features @ coefficients. A space names its parameters, reduces the losses 1 - l and 1 - s to its features once, and
-turns parameters into coefficients (for the objective) or into full weights (for the record and the metric). Losses
-rather than similarities, because a small D computed as 1 minus nearly 1 has few digits left.
+D = features @ coefficients. A space names its parameters and turns them into coefficients (for the objective). One of a
+backbone also reduces the losses 1 - l and 1 - s to its features once, and turns parameters into full weights (for the
+record and the metric). Losses rather than similarities, because a small D computed as 1 minus nearly 1 has few digits
+left.
 """
 
 import re
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from iqatune.errors import InputError
 from iqatune.metric.priors import CUBE, Prior
 from iqatune.metric.weights import Floats, Weights, spread
+from iqatune.records.vocabulary import COLUMNS
 
 MAX_TILTED_PARAMETERS = 40
 """Above this many numbers, 50 samples are too few for a model-based searcher to be one."""
@@ -29,23 +31,60 @@ SPACES = {
     "stage": "two numbers a stage: its share of alpha and of beta, spread evenly over its channels",
     "stage+K": "those, and for each of K channel descriptors a tilt a stage, which moves weight between channels",
     "channel": "two numbers a channel: its alpha and its beta",
+    COLUMNS: "one number a column of a features file: its share",
 }
 """The spaces by name, with what their numbers stand for."""
 
+SHARE = "share_"
+"""What the name of a column's parameter begins with."""
+
 
 class Space(ABC):
-    """How P parameters in [0, 1] become weights over C channels, through F coefficients.
+    """How P parameters in [0, 1] become F coefficients.
 
     Attributes:
         name: as on the command line.
-        channels: number of channels of every stage, the image's 3 first.
         names: the P parameters' names.
         prior: how the parameters that stand for shares become them.
-        feature_type: the floating point type in which features are kept.
     """
 
     name: str
     names: tuple[str, ...]
+    prior: Prior
+
+    @abstractmethod
+    def coefficients(self, parameters: Floats) -> Floats:
+        """(..., P) parameters to (..., F) coefficients that sum to 1 over every weight they stand for.
+
+        Parameters that are all 0 have no direction; they stand for equal parameters.
+        """
+
+
+class ColumnSpace(Space):
+    """One number a column of a features file: its share of D.
+
+    Args:
+        columns: their names.
+    """
+
+    name = COLUMNS
+
+    def __init__(self, columns: Sequence[str], prior: Prior = CUBE) -> None:
+        self.names = tuple(f"{SHARE}{column}" for column in columns)
+        self.prior = prior
+
+    def coefficients(self, parameters: Floats) -> Floats:
+        return self.prior.shares(parameters)
+
+
+class BackboneSpace(Space):
+    """How parameters become weights over C channels of a backbone.
+
+    Attributes:
+        channels: number of channels of every stage, the image's 3 first.
+        feature_type: the floating point type in which features are kept.
+    """
+
     feature_type: type[np.floating[Any]]
 
     def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
@@ -57,18 +96,11 @@ class Space(ABC):
         """(N, C) losses 1 - l and 1 - s to the (N, F) features that the score is linear in."""
 
     @abstractmethod
-    def coefficients(self, parameters: Floats) -> Floats:
-        """(..., P) parameters to (..., F) coefficients that sum to 1 over every weight they stand for.
-
-        Parameters that are all 0 have no direction; they stand for equal parameters.
-        """
-
-    @abstractmethod
     def weights(self, parameters: Floats) -> Weights:
         """(P,) parameters to the weights of every channel."""
 
 
-class StageSpace(Space):
+class StageSpace(BackboneSpace):
     """Two numbers a stage: its share of alpha and of beta, spread evenly over its channels (DISTS at stage level)."""
 
     name = "stage"
@@ -93,7 +125,7 @@ class StageSpace(Space):
         return Weights(self.channels, spread(alpha, self.channels), spread(beta, self.channels))
 
 
-class ChannelSpace(Space):
+class ChannelSpace(BackboneSpace):
     """Two numbers a channel: its alpha and its beta before normalisation."""
 
     name = "channel"
@@ -116,7 +148,7 @@ class ChannelSpace(Space):
         return Weights(self.channels, alpha, beta)
 
 
-class TiltedStageSpace(Space):
+class TiltedStageSpace(BackboneSpace):
     """The stage shares, and for each of K descriptors a tilt per stage that moves weight inside the stage.
 
     Inside stage i channel j weighs exp(sum_k TILT (2 t_ki - 1) z_kj), z being a descriptor standardised within the
@@ -171,13 +203,17 @@ def tilts_of(name: str) -> int:
     """
     if name in (StageSpace.name, ChannelSpace.name):
         return 0
+    if name == COLUMNS:
+        raise InputError("`space` columns: is of a features file; name one with `features`, or take stage")
     match = re.fullmatch(r"stage\+([1-9]\d?)", name)
     if match is None:
         raise InputError(f"`space` {name}: unknown space; known: stage, channel, stage+K (K descriptors, as stage+2)")
     return int(match.group(1))
 
 
-def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = None, prior: Prior = CUBE) -> Space:
+def make_space(
+    name: str, channels: Sequence[int], descriptors: Floats | None = None, prior: Prior = CUBE
+) -> BackboneSpace:
     """The space of that name over these channels.
 
     Args:
