@@ -35,9 +35,6 @@ SPACES = {
 }
 """The spaces by name, with what their numbers stand for."""
 
-SHARE = "share_"
-"""What the name of a column's parameter begins with."""
-
 
 class Space(ABC):
     """How P parameters in [0, 1] become F coefficients.
@@ -63,14 +60,15 @@ class Space(ABC):
 class ColumnSpace(Space):
     """One number a column of a features file: its share of D.
 
-    Args:
-        columns: their names.
+    Attributes:
+        columns: their names, of which those of the parameters are made.
     """
 
     name = COLUMNS
 
     def __init__(self, columns: Sequence[str], prior: Prior = CUBE) -> None:
-        self.names = tuple(f"{SHARE}{column}" for column in columns)
+        self.columns = tuple(columns)
+        self.names = _parameter_names(columns)
         self.prior = prior
 
     def coefficients(self, parameters: Floats) -> Floats:
@@ -233,6 +231,16 @@ def make_space(
     if numbers > MAX_TILTED_PARAMETERS:
         raise InputError(f"`space` {name}: {numbers} numbers are more than {MAX_TILTED_PARAMETERS}; take a smaller K")
     return TiltedStageSpace(channels, descriptors[:tilts], prior)
+
+
+def _parameter_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """A name for the share of each column, of letters that every search library takes (a slash, say, is none)."""
+    names: dict[str, None] = {}
+    for column in columns:
+        plain = "share_" + re.sub(r"[^A-Za-z0-9_]", "_", column)
+        alike = (f"{plain}{suffix}" for suffix in ("", *(f"_{number}" for number in range(2, len(columns) + 2))))
+        names[next(name for name in alike if name not in names)] = None
+    return tuple(names)
 
 
 def _standardised(descriptors: Floats, channels: Sequence[int]) -> Floats:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -81,7 +82,7 @@ class PreparedColumns:
     computed: int = 0
     channels: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def scaling(self) -> Scaling:
         """Directions and scales on all pairs."""
         return Scaling.of(self.columns, self.table.quality)

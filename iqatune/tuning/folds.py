@@ -15,7 +15,7 @@ from iqatune.evaluation.agreement import FEWEST_PAIRS
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.evaluation.gain import gain_of
-from iqatune.metric.spaces import SHARE
+from iqatune.metric.spaces import ColumnSpace
 from iqatune.metric.weights import Floats
 from iqatune.records.result import BestColumn, Fold, FoldObjective, HeldOut, HeldOutObjective
 from iqatune.records.trial import Trial
@@ -128,14 +128,16 @@ def _fold(
         uniform_srcc=srcc(fold.quality, -uniform),
         tuned_on_all_srcc=tuned_on_all_srcc,
         objective=_objective(tuned_on, fold, parameters, uniform),
-        best_column=None if task.columns is None else _best_column(tuned_on, fold),
+        best_column=_best_column(tuned_on, fold),
     )
 
 
-def _best_column(tuned_on: Task, held_out: Task) -> BestColumn:
-    """The column that is best on the pairs tuned on, and how it does on the held-out ones."""
+def _best_column(tuned_on: Task, held_out: Task) -> BestColumn | None:
+    """The column that is best on the pairs tuned on, and how it does on the held-out ones; None of a backbone."""
+    if not isinstance(tuned_on.space, ColumnSpace):
+        return None
     place, _ = best_column(tuned_on.features, tuned_on.quality)
-    name = tuned_on.space.names[place].removeprefix(SHARE)
+    name = tuned_on.space.columns[place]
     return BestColumn(name=name, srcc=srcc(held_out.quality, -held_out.features[:, place]))
 
 

@@ -246,7 +246,11 @@ def test_a_report_shows_the_columns_beside_a_backbone(
     ran = iqatune("report", "runs", "--output", "report", "--score", "--cache-dir", small_cache)
     assert ran.code == 0, ran.err
     text = Path("report", "report.md").read_text()
-    for words in ("share of each column", "Features of csv:metrics: psnr, lpips, noise.", "The best column alone"):
+    for words in (
+        "share of each column",
+        "Features of csv:metrics: psnr, lpips, noise.",
+        "The best column alone (lpips) reaches",
+    ):
         assert words in text
     assert "short side 256" in text
     assert "instead of" not in text, "a features file differs from no protocol of images"
@@ -321,6 +325,20 @@ def test_a_search_needs_a_backbone_or_features(iqatune: Command) -> None:
     )
     ran = iqatune("search", "--dataset", "demo", "--backbone", "vgg16", "--searcher", "random", "--space", "columns")
     assert (ran.code, "--space columns: is of a features file" in ran.last_line) == (2, True)
+
+
+@pytest.mark.parametrize("searcher", ["random", "nevergrad", "bohb"])
+def test_columns_may_have_any_names(searcher: str, iqatune: Command, metrics: Path) -> None:
+    odd = metrics.with_name("odd metrics.csv")
+    frame = pd.read_csv(metrics).rename(columns={"psnr": "x|y/<b>", "lpips": "=µ, metric", "noise": "x|y <b>"})
+    frame.drop(columns="flat").to_csv(odd)  # with pandas' index, a column without a name
+    given = ("search", "--features", odd, "--better", "higher", "--searcher", searcher, "--samples", 8, "--folds", 2)
+    ran = iqatune(*given, "--json")
+    assert ran.code == 0, ran.err
+    file = Path("runs", "csv", "odd_metrics", f"{searcher}-columns-s0", "result.json")
+    assert list(_record(file)["best"]["columns"]) == ["x|y/<b>", "=µ, metric", "x|y <b>"]
+    ran = iqatune("replay", file)
+    assert ran.code == 0, ran.out
 
 
 def test_rows_that_repeat_a_pair_are_told(fuse: Command, metrics: Path) -> None:

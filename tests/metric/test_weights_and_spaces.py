@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from iqatune.errors import InputError
-from iqatune.metric.spaces import BackboneSpace, ChannelSpace, StageSpace, TiltedStageSpace, make_space
+from iqatune.metric.spaces import BackboneSpace, ChannelSpace, ColumnSpace, StageSpace, TiltedStageSpace, make_space
 from iqatune.metric.weights import Weights, uniform_weights
 
 CHANNELS = (3, 4, 2)
@@ -54,6 +54,12 @@ def test_stage_space_spreads_a_share_over_its_channels() -> None:
     weights = space.weights(np.array([0.0, 1.0, 0, 0, 0, 0.6]))
     np.testing.assert_allclose(weights.alpha, [0, 0, 0, *[1 / 1.6 / 4] * 4, 0, 0])
     np.testing.assert_allclose(weights.beta, [0] * 7 + [0.6 / 1.6 / 2] * 2)
+
+
+def test_shares_of_columns_have_plain_names_of_their_own() -> None:
+    space = ColumnSpace(("psnr", "a b", "a/b", "a.b", "a_b_2", "µ"))
+    assert space.names == ("share_psnr", "share_a_b", "share_a_b_2", "share_a_b_3", "share_a_b_2_2", "share__")
+    np.testing.assert_allclose(space.coefficients(np.arange(6.0) / 5), np.arange(6) / 15)
 
 
 def test_equal_parameters_are_the_uniform_weights() -> None:
