@@ -213,8 +213,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:
-    """In what the protocols of metrics in one table differ from the first one's; the backbone is meant to differ."""
-    expected = {"backbone_weights", "backbone_sha256", "split_seed"}
+    """In what the protocols of metrics in one table differ from the first one's; backbone and columns are meant to differ."""
+    expected = {"backbone_weights", "backbone_sha256", "columns", "split_seed"}
     first = evaluation.results[0]
     lines = []
     for metric in evaluation.results[1:]:

@@ -259,10 +259,9 @@ def tuned_on(file: Path, *, force: bool = False) -> DataOptions:
 
 
 def _with_columns(data: DataOptions, results: Sequence[Result]) -> DataOptions:
-    """The columns that the records were tuned on, where none are named: others may have holes."""
-    if data.feature_columns:
-        return data
-    names = dict.fromkeys(name for result in results for name in result.protocol.columns)
+    """The columns that the records were tuned on, and those that were named: others may have holes."""
+    tuned_on_columns = [name for result in results for name in result.protocol.columns]
+    names = dict.fromkeys((*tuned_on_columns, *data.feature_columns))
     return data.model_copy(update={"feature_columns": tuple(names)})
 
 

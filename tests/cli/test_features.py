@@ -223,6 +223,19 @@ def test_a_record_is_scored_where_it_was_tuned_unless_told_otherwise(fuse: Comma
     assert {group["group"] for group in tuned["groups"]} == {"blur", "noise"}
 
 
+def test_records_of_different_columns_stand_side_by_side(fuse: Command, iqatune: Command) -> None:
+    fuse("--feature-columns", "noise")
+    fuse("--feature-columns", "psnr,lpips")
+    files = sorted(Path("runs", "csv", "metrics").glob("*/result.json"))
+    ran = iqatune("evaluate", *files, "--baseline", "uniform")
+    assert ran.code == 0, ran.err
+    assert "another protocol" not in ran.out
+    ran = iqatune("evaluate", *files, "--baseline", "uniform", "--format", "json")
+    found = json.loads(ran.out)["results"]
+    assert [metric["srcc"] for metric in found[:2]] == [_record(file)["best"]["srcc"] for file in files]
+    assert len({metric["file"] for metric in found}) == 4
+
+
 def test_a_sweep_takes_features_and_resumes(iqatune: Command, metrics: Path) -> None:
     grid = Path("grid.yaml")
     searches = "searchers: [random]\npriors: [cube, simplex]\nsamples: 6\nfolds: 2\n"
