@@ -213,7 +213,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:
-    """In what the protocols of metrics in one table differ from the first one's; backbone and columns are meant to differ."""
+    """In what the protocols of metrics in one table differ from the first one's, where they are not meant to."""
     expected = {"backbone_weights", "backbone_sha256", "columns", "split_seed"}
     first = evaluation.results[0]
     lines = []

@@ -57,9 +57,7 @@ def further_columns(options: DataOptions) -> tuple[str, ...]:
     Raises:
         InputError: when it cannot be read.
     """
-    path = _path(options)
-    rows = read_columns(path, COLUMNS)
-    return tuple(name for name in (rows[0][1] if rows else ()) if name and name not in COLUMNS)
+    return _further(read_columns(_path(options), COLUMNS))
 
 
 def taken_line(table: PairTable) -> str:
@@ -91,7 +89,7 @@ class _Names:
 
 def _columns(rows: Rows, asked: Sequence[str], path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the features, and the other columns with why they are none."""
-    further = [name for name in (rows[0][1] if rows else ()) if name and name not in COLUMNS]
+    further = _further(rows)
     for name in asked:
         if name in COLUMNS:
             raise InputError(f"`feature_columns` {name}: is no feature of a pair; name further columns of {path}")
@@ -106,6 +104,11 @@ def _columns(rows: Rows, asked: Sequence[str], path: Path) -> tuple[tuple[str, .
             f"{path}: no column of features beside {', '.join(COLUMNS)}; add numeric columns, the figures of metrics"
         )
     return names, tuple(f"{name} ({reason})" for name, reason in reasons.items() if reason is not None)
+
+
+def _further(rows: Rows) -> tuple[str, ...]:
+    """Names of the columns beside those of a pair; one without a name, such as the index of pandas, is none."""
+    return tuple(name for name in (rows[0][1] if rows else ()) if name and name not in COLUMNS)
 
 
 def _no_feature(rows: Rows, name: str) -> str | None:
