@@ -20,7 +20,7 @@ from iqatune.cli.terminal import print_table
 from iqatune.evaluation.correlation import srcc
 from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions
-from iqatune.records.result import Result, read_result
+from iqatune.records.result import Best, Result, read_result
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import write_text
 from iqatune.statistics.cache import Cache
@@ -38,13 +38,13 @@ def statistics(data: DataOptions, backbone: BackboneOptions, precision: Precisio
     return prepare(data, features, cache=Cache(cache_dir), progress=Console())
 
 
-def change(result: Result, precision: Precision, cache_dir: Path) -> tuple[float, float]:
+def change(result: Result, best: Best, precision: Precision, cache_dir: Path) -> tuple[float, float]:
     """By how much a record's SRCC changes, sign kept, and the root mean square of D's relative change."""
     run = result.run
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)
     exact = statistics(data, backbone, "fp32", cache_dir)
     rounded = statistics(data, backbone, precision, cache_dir)
-    before, after = exact.tuned_distances(result), rounded.tuned_distances(result)
+    before, after = exact.distances_of(best), rounded.distances_of(best)
     relative = (after / before - 1)[before > 0]
     quality = exact.table.quality
     return srcc(quality, -after) - srcc(quality, -before), float(np.sqrt(np.mean(relative**2)))
@@ -64,7 +64,7 @@ def main() -> None:
             continue
         for precision in sorted(set(PRECISIONS) - {"fp32"}):
             key = (result.run.backbone, result.protocol.backbone_weights, precision)
-            changes[key].append(change(result, precision, options.cache_dir))
+            changes[key].append(change(result, result.best, precision, options.cache_dir))
     if not changes:
         parser.error(f"{options.results}: holds no record of a finished fp32 run")
     measured: list[dict[str, Any]] = []

@@ -8,15 +8,13 @@ from pydantic import PrivateAttr
 from iqatune.api.cache import open_cache
 from iqatune.api.figure import subplots
 from iqatune.errors import InputError
-from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
-from iqatune.records.labels import search_note
-from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.labels import search_note, source_label
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.report.figures import draw_scatter, draw_search
-from iqatune.statistics.prepare import Prepared, prepare
+from iqatune.statistics.source import PreparedPairs, Source
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +44,8 @@ class Result(records.Result):
         """The tuned alpha and beta, of every channel.
 
         Raises:
-            InputError: when the run has no sample of a defined SRCC.
+            InputError: when the run has no sample of a defined SRCC, and of a run on a features file, whose weights are
+            `best.columns`.
         """
         return tuned_weights(self)
 
@@ -118,7 +117,8 @@ class Result(records.Result):
 
     def __repr__(self) -> str:
         run = self.run
-        parts = [f"{run.searcher} on {run.dataset} through {run.backbone}, {self.status}"]
+        through = f"through {run.backbone}" if run.features is None else f"over {source_label(run)}"
+        parts = [f"{run.searcher} on {run.dataset} {through}, {self.status}"]
         if self.best is not None:
             # every figure beside the uniform weights' on the same pairs
             parts.append(f"SRCC {self.best.srcc:.4f} (uniform {self.baselines.uniform.srcc:.4f})")
@@ -151,17 +151,21 @@ class Result(records.Result):
         draw_scatter(
             axes,
             [pair.score for pair in table.pairs],
-            prepared.tuned_distances(self),
+            prepared.distances_of(self._best),
             distortions=[pair.distortion for pair in table.pairs],
             better=table.better,
         )
         simulated = ", SIMULATED observers" if table.simulated else ""
-        axes.set_title(f"{self.run.backbone} on {table.dataset}{simulated}")
+        axes.set_title(f"{source_label(self.run)} on {table.dataset}{simulated}")
 
-    def _prepared(self, cache_dir: Path | str | None) -> Prepared:
-        data, backbone = DataOptions.of(self.run), BackboneOptions.of(self.run)
-        similarity = Similarity.of(self.protocol)
-        return prepare(data, backbone, similarity=similarity, cache=open_cache(cache_dir), progress=Progress())
+    @property
+    def _best(self) -> records.Best:
+        if self.best is None:
+            raise InputError(records.without_weights(self))
+        return self.best
+
+    def _prepared(self, cache_dir: Path | str | None) -> PreparedPairs:
+        return Source.of(self.run).prepare(open_cache(cache_dir), Progress())
 
 
 def read_result(path: Path | str, *, force: bool = False) -> Result:

@@ -61,7 +61,8 @@ def evaluate(
         cache_dir, progress: as of `tune`.
         force: take records whose seal is broken; the metric's `forced` says so.
         strict: refuse scores whose direction is probably wrong, in place of a warning.
-        options: of the data set: data_root, pairs, better, label, exclude, allow_missing, raters.
+        options: of the data set: data_root, pairs, better, label, exclude, allow_missing, raters; of a features file
+            features, better, feature_columns, by default the columns that the records were tuned on.
 
     Returns:
         the figures; `.to_frame()` gives them as a pandas DataFrame.
@@ -76,9 +77,10 @@ def evaluate(
     if not several:
         raise InputError("`results`: none; give at least one record")
     found = [result if isinstance(result, Result) else read_result(result, force=force) for result in several]
-    if dataset is None and options:
+    if dataset is None and options and "features" not in options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
-    data = DataOptions.of(found[0].run) if dataset is None else DataOptions.parsed({"dataset": dataset, **options})
+    given = {**options, **({} if dataset is None else {"dataset": dataset})}
+    data = DataOptions.parsed(given) if given else DataOptions.of(found[0].run)
     machine = evaluating.Machine(
         device=device,
         backbone_weights=None if backbone_weights is None else str(backbone_weights),

@@ -27,7 +27,8 @@ def load_pairs(dataset: str, **options: Any) -> PairTable:
 
     Args:
         dataset: a name of `iqatune list datasets`.
-        options: data_root, pairs and better (of "csv"), label, exclude, allow_missing, raters, as of the command line.
+        options: data_root, pairs and better (of "csv"), label, exclude, allow_missing, raters, features and
+            feature_columns (of "csv"), as of the command line.
 
     Returns:
         the pair table: `.pairs`, `.quality` (N,) with higher is better, `.references`, `.reference_ids`. References are
@@ -66,7 +67,7 @@ def prepare(
 
     Returns:
         `.table`, `.moments` (N, 5, C) in the order mean x, mean y, var x, var y, cov; `.distances(weights)` (N,),
-        `.space(name)` and `.features(space)`; `.protocol`.
+        `.space(name)` and `.tables(space)`, a tuple of (N, F) features; `.protocol`.
 
     Raises:
         InputError: in one line, for everything that is wrong with the options, the data or the parameters.
@@ -106,7 +107,7 @@ def tune(
         cache_dir: where statistics are kept; by default the user's cache.
         progress: "bar", "none", or a function that takes a `Step`. What is said goes to the logger `iqatune`.
         strict: refuse a run whose searcher could not act as its name says.
-        options: of the search: dataset, backbone, searcher, samples, space, seed, folds, data_root, ...
+        options: of the search: dataset, backbone (or features), searcher, samples, space, seed, folds, data_root, ...
 
     Returns:
         the record, with `.trials()` as a pandas DataFrame and `.plot()` as a matplotlib figure.
@@ -176,7 +177,7 @@ def replay(
     Args:
         result: a record, or its file.
         cache_dir, progress: as of `tune`.
-        where: data_root, pairs, backbone_weights or device, when they are not where the search had them.
+        where: data_root, pairs, features, backbone_weights or device, when they are not where the search had them.
 
     Returns:
         every figure as recorded and as recomputed; `.same` says whether all agree.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from iqatune.bench.timing import Work, rates, ratio, seconds, spread
-from iqatune.metric.spaces import Space, make_space
+from iqatune.metric.spaces import BackboneSpace, make_space
 from iqatune.metric.weights import Floats
 from iqatune.records.bench import ObjectiveBench, RayBench
 from iqatune.runtime.driver import Desk, connection
@@ -20,7 +20,9 @@ SIZES = {"stage": 10125, "channel": 3000}
 """Pairs of KADID-10k and TID2013."""
 
 
-def planted(space: Space, *, pairs: int, references: int, seed: int = 0) -> tuple[Floats, Floats, tuple[str, ...]]:
+def planted(
+    space: BackboneSpace, *, pairs: int, references: int, seed: int = 0
+) -> tuple[Floats, Floats, tuple[str, ...]]:
     """(N, F) features, (N,) quality and reference of made-up pairs whose features tell of their quality in part."""
     rng = np.random.default_rng(seed)
     quality = rng.uniform(size=pairs)

@@ -61,12 +61,12 @@ def command(
 
     Exit code 0 when there is no problem, 1 when there is one. Notes and warnings are no problems.
     """
-    for part, name, given in (("data", "--dataset", data), ("backbone", "--backbone", backbone)):
+    for part, name, given in (("data", "--dataset or --features", data), ("backbone", "--backbone", backbone)):
         if part in only and given is None:
             raise InputError(f"--only {part}: needs {name}")
 
     if data is None:
-        refuse_without("--dataset", (*WHERE_DATA, "full"))
+        refuse_without("--dataset or --features", (*WHERE_DATA, "full"))
     if backbone is None:
         refuse_without("--backbone", ("backbone_weights", "pooling"))
 

@@ -7,15 +7,17 @@ import click
 
 from iqatune.cli.emit import Form, emit
 from iqatune.cli.options import (
+    WHERE_DATA,
     cache_option,
     config_option,
-    data_options,
     debug_option,
     device_option,
     force_option,
     moved_weights_option,
     option,
+    optional_data_options,
     quiet_option,
+    refuse_without,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.records.options import DataOptions
@@ -26,12 +28,13 @@ Examples:
   iqatune evaluate runs/tid2013/vgg19/bohb-stage-s0/result.json --dataset csiq --data-root ~/data/csiq
   iqatune evaluate runs/*/*/*/result.json --dataset live --by distortion --format csv
   iqatune evaluate runs/live/*/*/result.json --dataset live --baseline uniform --baseline psnr --baseline fsim
+  iqatune evaluate runs/csv/metrics/bohb-columns-s0/result.json --features others.csv --better lower
 """
 
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json...")
-@data_options
+@optional_data_options("Score on this data set  [default: where the first was tuned].")
 @option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @option(
@@ -51,7 +54,7 @@ Examples:
 @debug_option
 def command(
     files: tuple[Path, ...],
-    data: DataOptions,
+    data: DataOptions | None,
     *,
     by: Grouping | None,
     form: Form,
@@ -69,8 +72,11 @@ def command(
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation
-    from iqatune.scoring.evaluate import Machine, as_csv, evaluate
+    from iqatune.scoring.evaluate import Machine, as_csv, evaluate, tuned_on
 
+    if data is None:
+        refuse_without("--dataset or --features", WHERE_DATA)
+        data = tuned_on(files[0], force=force)
     machine = Machine(
         device=device,
         backbone_weights=backbone_weights,

@@ -55,14 +55,21 @@ def option_of(model: type[Options], name: str, **settings: Any) -> Decorator[Any
     return option(name, **{**found, **settings})
 
 
-def handed_over(model: type[Options], keyword: str, *options: Decorator[Any]) -> Decorator[Any]:
-    """Options of which those that the model has come as that model, under `keyword`; others come by themselves."""
+def handed_over(
+    model: type[Options], keyword: str, *options: Decorator[Any], unless: Sequence[str] = ()
+) -> Decorator[Any]:
+    """Options of which those that the model has come as that model, under `keyword`; others come by themselves.
+
+    Args:
+        unless: None is handed over where none of these is given.
+    """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_model(*arguments: Any, **values: Any) -> Any:
             given = {name: values.pop(name) for name in model.model_fields}
-            return command(*arguments, **{keyword: _made(model, given)}, **values)
+            is_left_out = bool(unless) and all(given[name] is None for name in unless)
+            return command(*arguments, **{keyword: None if is_left_out else _made(model, given)}, **values)
 
         decorated: Command = together(*options)(with_model)
         return decorated
@@ -81,11 +88,10 @@ def together(*decorators: Decorator[Any]) -> Decorator[Any]:
     return decorate
 
 
-def _made(model: type[Options], given: dict[str, Any]) -> Options | None:
-    """The model of the options given; None where its one required option is not."""
-    if any(given[name] is None for name, field in model.model_fields.items() if field.is_required()):
-        return None
-    return model.parsed(given)
+def _made(model: type[Options], given: dict[str, Any]) -> Options:
+    """The model of the options given; it knows itself what goes without saying of those that it requires."""
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    return model.parsed({name: value for name, value in given.items() if value is not None or name not in required})
 
 
 def _choices(annotation: Any) -> list[str] | None:
@@ -234,9 +240,23 @@ _where_data_options = (
     option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
     option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
     option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
+    option_of(
+        DataOptions,
+        "--features",
+        metavar="FILE.csv",
+        help="Figures of other metrics in the place of images: columns reference, distorted, score and further ones.",
+    ),
+    option_of(
+        DataOptions,
+        "--feature-columns",
+        metavar="A,B,...",
+        help="Those columns of it alone  [default: all that are numeric throughout].",
+    ),
     max_pixels_option,
 )
-_dataset_option = option_of(DataOptions, "--dataset", help="Data set; see 'iqatune list datasets'.")
+_dataset_option = option_of(
+    DataOptions, "--dataset", required=False, help="Data set; see 'iqatune list datasets'  [with --features: csv]."
+)
 
 data_options = handed_over(DataOptions, "data", _dataset_option, *_where_data_options)
 
@@ -250,7 +270,7 @@ def optional_data_options(text: str) -> Decorator[Any]:
         text: what help says of `--dataset`.
     """
     dataset = option_of(DataOptions, "--dataset", required=False, help=text)
-    return handed_over(DataOptions, "data", dataset, *_where_data_options)
+    return handed_over(DataOptions, "data", dataset, *_where_data_options, unless=("dataset", "features"))
 
 
 weights_option = option_of(
@@ -302,13 +322,16 @@ run_options = handed_over(
     "run",
     _dataset_option,
     *_where_data_options,
-    *_backbone_options,
+    option_of(Run, "--backbone", show_default=False, help="CNN; see 'iqatune list backbones'. Or give --features."),
+    *_backbone_options[1:],
     option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
     option_of(Run, "--samples", help="Configurations to try."),
     option_of(
         Run,
         "--space",
-        metavar="stage|stage+K|channel, each with +c",
+        default=None,
+        show_default="stage; with --features columns",
+        metavar="stage|stage+K|channel, each with +c|columns",
         help="What the searcher's numbers stand for; +c: the constant c1 = c2 too.",
     ),
     option_of(

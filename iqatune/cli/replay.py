@@ -30,6 +30,7 @@ Examples:
 @click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json")
 @option("--data-root", help="Where the data set is now  [default: as in the search].")
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
+@option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
 @moved_weights_option
 @option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
@@ -43,6 +44,7 @@ def command(
     *,
     data_root: str | None,
     pairs: str | None,
+    features: str | None,
     backbone_weights: str | None,
     device: str | None,
     cache_dir: Path | None,
@@ -58,7 +60,8 @@ def command(
     from iqatune.cli.tables import print_replay
     from iqatune.tuning.replay import replay
 
-    given = {"data_root": data_root, "pairs": pairs, "backbone_weights": backbone_weights, "device": device}
+    given = {"data_root": data_root, "pairs": pairs, "features": features}
+    given |= {"backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value is not None}
     found = replay(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
     emit(found, form_of(as_json=as_json), table=print_replay)

@@ -74,7 +74,7 @@ def command(
     from iqatune.scoring.evaluate import Machine
 
     if data is None:
-        refuse_without("--dataset", WHERE_DATA)
+        refuse_without("--dataset or --features", WHERE_DATA)
     if data is None and not every:
         of_scoring = ("baselines", "images", "backbone_weights", "device")
         refuse_without("the data (--score, or --dataset NAME)", of_scoring)

@@ -23,6 +23,7 @@ Examples:
   iqatune search --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg19 --searcher bohb --samples 50
   iqatune search --dataset live --backbone squeezenet --searcher blendsearch --prior dirichlet:0.3
   iqatune search --dataset csv --pairs scores.csv --better lower --backbone alexnet --searcher bayesopt --json
+  iqatune search --features metrics.csv --better higher --feature-columns psnr,fsim,lpips --searcher bohb
 """
 
 
@@ -39,6 +40,7 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
 
     Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE]-sSEED/ with result.json (the best alpha and
     beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
+    With --features the weights are of a CSV file's columns, in the place of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search

@@ -10,9 +10,9 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
-from iqatune.records.labels import search_note
+from iqatune.records.labels import search_note, source_label
 from iqatune.records.replay import Replay
-from iqatune.records.result import HeldOut, Protocol, Result
+from iqatune.records.result import BestColumn, HeldOut, Protocol, Result
 from iqatune.records.run_folder import RunFolder
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
@@ -40,11 +40,21 @@ def print_search(result: Result, folder: RunFolder) -> None:
         bounds = result.confidence.srcc if result.confidence else None
         tuned = (run.searcher, figure(best.srcc), interval(bounds), figure(best.krcc), figure(best.plcc), mean)
         rows.insert(0, tuned)
+    if result.baselines.best_column is not None:
+        column = result.baselines.best_column
+        folds = figure(held_out.best_column_srcc_mean if held_out else None)
+        rows.append((f"best column ({column.name})", figure(column.srcc), "-", "-", "-", folds))
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}{search_note(run)}, {_configurations(result)} samples"
+    title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
     print_table(title, columns, rows)
-    if best is not None:
+    if best is not None and best.columns:
+        shares = [
+            [name, f"{weight.weight:.3f}", weight.direction, f"{weight.scale:.4g}"]
+            for name, weight in sorted(best.columns.items(), key=lambda item: -item[1].weight)
+        ]
+        print_table("where the weight sits", ("column", "share", "direction", "scale"), shares)
+    elif best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
         stages = [str(stage) for stage in range(len(result.channels))]
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
@@ -53,6 +63,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
             print_line(f"Constants c1 = c2 = {best.c:g} were chosen; the uniform weights have {_constants(protocol)}.")
     for line in _gains(result):
         print_line(line)
+    if best is not None and result.baselines.best_column is not None:
+        print_line(_over_best_column(result, best.srcc, result.baselines.best_column))
     if best is not None and best.value is not None:
         print_line(_objective(result, best.value))
     print_line(f"Samples: {_how(result)}.")
@@ -85,6 +97,19 @@ def _gains(result: Result) -> list[str]:
         _optimism(held_out),
         f"Verdict: {_verdict(gain, held_out)} Quote the held-out figure.",
     ]
+
+
+def _over_best_column(result: Result, tuned: float, column: BestColumn) -> str:
+    """What fusing brought over the best column alone."""
+    line = f"Gain over the best column, {column.name}: {_signed(tuned - column.srcc)} tuned"
+    held_out = result.held_out
+    if held_out is None or held_out.best_column_srcc_mean is None:
+        return f"{line}."
+    chosen = Counter(fold.best_column.name for fold in held_out.per_fold if fold.best_column is not None)
+    names = ", ".join(f"{name} in {count}" for name, count in chosen.most_common())
+    gain = held_out.srcc_mean - held_out.best_column_srcc_mean
+    alone = " That column alone does better on references that were not seen." if gain < 0 else ""
+    return f"{line}, {_signed(gain)} held out (each fold's best column is that of its training pairs: {names}).{alone}"
 
 
 def _signed(difference: float) -> str:
@@ -196,8 +221,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:
-    """In what the protocols of metrics in one table differ from the first one's; the backbone is meant to differ."""
-    expected = {"backbone_weights", "backbone_sha256", "split_seed"}
+    """In what the protocols of metrics in one table differ from the first one's, where they are not meant to."""
+    expected = {"backbone_weights", "backbone_sha256", "columns", "split_seed"}
     first = evaluation.results[0]
     lines = []
     for metric in evaluation.results[1:]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Protocol
 
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.numbers import number
@@ -74,6 +75,8 @@ class Entry:
     distortion: str
     level: int | None
     score: float
+    features: tuple[float, ...] = ()
+    """What a features file says of the pair, in the order of its columns."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,16 @@ def parse_score(value: object, path: Path, where: str) -> float:
     return score
 
 
-def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> PairTable:
+class Finder(Protocol):
+    """Says where the files are that labels name."""
+
+    root: Path
+
+    def find(self, name: str) -> Path | None:
+        """The absolute path of the file of that name; None where there is none."""
+
+
+def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> PairTable:
     """Find the images of every entry that is not excluded, orient the scores and check what is left.
 
     Raises:
@@ -224,6 +236,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
                     level=entry.level,
                     score=entry.score,
                     quality=quality,
+                    features=entry.features,
                 )
             )
     if absent and not options.allow_missing:

@@ -1,5 +1,6 @@
 """Any data set, from a CSV file with the columns reference, distorted, score and optionally distortion, level."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from iqatune.datasets.adapter import (
@@ -22,6 +23,9 @@ from iqatune.runtime.files import sha256_of_file
 
 UNNAMED = "unnamed"
 """The distortion of every pair where the file has no such column."""
+
+COLUMNS = ("reference", "distorted", "score")
+"""What such a file needs."""
 
 INFO = DatasetInfo(
     name="csv",
@@ -49,12 +53,17 @@ def load(options: DataOptions) -> PairTable:
     if not path.is_file():
         raise InputError(f"`pairs` {path}: no such file")
     root = find_root(options, INFO) if options.data_root else path.parent
-    entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
+    entries = [read_entry(cells, path, where) for where, cells in read_columns(path, COLUMNS)]
     labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
     return build_table(options, labels, FileFinder(root))
 
 
-def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
+def read_entry(cells: Mapping[str, str], path: Path, where: str) -> Entry:
+    """The pair of a row.
+
+    Raises:
+        InputError: naming file and row, for what is missing or wrong.
+    """
     for column in ("reference", "distorted"):
         if not cells[column]:
             raise InputError(f"{path}: {where} has no {column}; fill it in or remove the row")

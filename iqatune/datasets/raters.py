@@ -33,8 +33,8 @@ def averaged(table: PairTable) -> PairTable:
     pairs of their own: LIVE has such, with scores of their own.
 
     Raises:
-        InputError: when such rows name different distortions or levels, and for pairs of which no correlation can be
-            had.
+        InputError: when such rows name different distortions, levels or features, and for pairs of which no correlation
+            can be had.
     """
     sign = 1.0 if table.better == "higher" else -1.0
     pairs = tuple(_mean(rows, sign, table.label) for rows in _same(table.pairs))
@@ -90,6 +90,10 @@ def _mean(rows: Sequence[Pair], sign: float, source: str) -> Pair:
                 f"{source}: `raters` cannot average the rows of {first.distorted}, which name the {name}s "
                 f"'{values[0]}' and '{values[1]}'; correct them"
             )
+    if len({row.features for row in rows}) > 1:
+        raise InputError(
+            f"{source}: `raters` cannot average the rows of {first.distorted}, whose features differ; correct them"
+        )
     # rows that were averaged before keep their ratings: the mean is of ratings, not of means
     ratings = tuple(rating for row in rows for rating in row.ratings or (row.score,))
     score = float(np.mean(ratings))

@@ -7,13 +7,17 @@ from typing import Any, get_args
 
 import numpy as np
 
+from iqatune.datasets import features_csv
 from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
 from iqatune.datasets.raters import averaged
 from iqatune.datasets.table import Pair, PairTable
-from iqatune.errors import InputError
+from iqatune.errors import InputError, UsageError
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
 from iqatune.registry import Plugin, Registry, broken, held_to_contract
+
+CSV = "csv"
+"""The data set that is a file of the user's own."""
 
 
 def _fault(item: Any, name: str) -> str | None:
@@ -70,6 +74,12 @@ def load_pairs(options: DataOptions) -> PairTable:
 
 def _loaded(options: DataOptions) -> PairTable:
     adapter = DATASETS.find(options.dataset)
+    if options.features is not None and options.dataset != CSV:
+        raise UsageError(f"`features` {options.features}: holds pairs and scores of its own; leave out `dataset`")
+    if options.features is None and options.feature_columns:
+        raise UsageError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+    if options.features is not None:
+        return features_csv.load(options)
     if DATASETS.is_builtin(options.dataset):
         return adapter.load(options)
     plugin = DATASETS.plugin(options.dataset)

@@ -30,6 +30,8 @@ class Pair:
     """The score oriented so that higher is better: `score` or `-score`."""
     ratings: tuple[float, ...] = ()
     """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
+    features: tuple[float, ...] = ()
+    """What other metrics say of the pair, a number for each of the table's columns; empty without a features file."""
 
     @property
     def score_std(self) -> float | None:
@@ -57,6 +59,10 @@ class PairTable:
     """The first image that is absent, as the label file names it; empty where none is."""
     simulated: bool = False
     """True where the scores come from simulated observers, not from people."""
+    columns: tuple[str, ...] = ()
+    """Names of the pairs' features; empty without a features file, which needs no images."""
+    passed_over: tuple[str, ...] = ()
+    """Further columns of a features file that were not taken, each with the reason."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -70,6 +76,12 @@ class PairTable:
     def quality(self) -> NDArray[np.float64]:
         """Quality of every pair, shape (N,), higher is better, on the data set's own scale."""
         return np.array([pair.quality for pair in self.pairs], dtype=np.float64)
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """What other metrics say of every pair, shape (N, F), a column for each of `columns`, as in the file."""
+        values = [pair.features for pair in self.pairs]
+        return np.array(values, dtype=np.float64).reshape(len(self.pairs), len(self.columns))
 
     @property
     def reference_ids(self) -> tuple[str, ...]:

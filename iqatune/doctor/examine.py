@@ -9,7 +9,7 @@ from iqatune.datasets.registry import DATASETS, load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.doctor.findings import Outcome
 from iqatune.doctor.images import TrySizes, picture_outcomes, without_copies
-from iqatune.doctor.labels import label_outcomes
+from iqatune.doctor.labels import column_outcomes, label_outcomes
 from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
 from iqatune.records.diagnosis import Diagnosis, Finding
@@ -84,6 +84,10 @@ def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, tried: 
             table = load_pairs(data.model_copy(update={"allow_missing": True}))
         except InputError:
             return
+    if table.columns:
+        yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)
+        yield from column_outcomes(table)
+        return
     table, copies = without_copies(table, progress)
     yield copies
     yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iqatune.datasets.adapter import DatasetInfo, Published
+from iqatune.datasets.features_csv import taken_line
 from iqatune.datasets.raters import missing_line, repeated, repeated_line
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.doctor.findings import Outcome, some
+from iqatune.evaluation.correlation import srcc
 from iqatune.records.vocabulary import Severity
+from iqatune.statistics.columns import columns_of, usable_columns
 
 SLACK = 0.01
 """Of the span of the published scores: what rounding in a label file may change."""
@@ -36,7 +39,26 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
     yield _rows(table)
     if info.published is not None and info.published.names_tell_reference:
         yield _named_references(table.pairs)
-    yield from _case(table.pairs)
+    if not table.columns:  # the images of a features file need not be there
+        yield from _case(table.pairs)
+
+
+def column_outcomes(table: PairTable) -> Iterator[Outcome]:
+    """Which columns of a features file are taken, and how each agrees with the scores."""
+    yield "columns", "ok", taken_line(table)
+    usable = usable_columns(table)
+    constant = [name for name in table.columns if name not in usable]
+    if constant:
+        yield "constant", "problem" if not usable else "warning", f"the same for every pair: {', '.join(constant)}"
+    found = {
+        name: srcc(table.quality, column) for name, column in zip(usable, columns_of(table, usable).T, strict=True)
+    }
+    for kind, names in (
+        ("qualities", [name for name in usable if found[name] > 0]),
+        ("distances", [name for name in usable if not found[name] > 0]),
+    ):
+        if names:
+            yield kind, "ok", ", ".join(f"{name} (SRCC {found[name]:.3f})" for name in names)
 
 
 def _counts(

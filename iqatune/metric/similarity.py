@@ -36,10 +36,11 @@ class Similarity:
     @classmethod
     def tuned(cls, result: Result) -> "Similarity":
         """The similarity of a record's best configuration: its protocol's, with the constant that was chosen if any."""
-        protocol = cls.of(result.protocol)
-        if result.best is None or result.best.c is None:
-            return protocol
-        return replace(protocol, c1=result.best.c, c2=result.best.c)
+        return cls.of(result.protocol).with_constant(None if result.best is None else result.best.c)
+
+    def with_constant(self, constant: float | None) -> "Similarity":
+        """The same with another constant for both c1 and c2; itself for None."""
+        return self if constant is None else replace(self, c1=constant, c2=constant)
 
     def of_means(self, mean_x: Array, mean_y: Array) -> Array:
         """l, of spatial means of any matching shapes: (2 mx my + c1) / (mx^2 + my^2 + c1), in [-1, 1]."""

@@ -1,9 +1,10 @@
-"""Spaces: how the numbers in [0, 1] that a searcher proposes become alpha and beta.
+"""Spaces: how the numbers in [0, 1] that a searcher proposes become alpha and beta, or shares of a file's columns.
 
 In every space the score of a pair is linear in coefficients that the parameters decide:
-D = features @ coefficients. A space names its parameters, reduces the losses 1 - l and 1 - s to its features once, and
-turns parameters into coefficients (for the objective) or into full weights (for the record and the metric). Losses
-rather than similarities, because a small D computed as 1 minus nearly 1 has few digits left.
+D = features @ coefficients. A space names its parameters and turns them into coefficients (for the objective). One of a
+backbone also reduces the losses 1 - l and 1 - s to its features once, and turns parameters into full weights (for the
+record and the metric). Losses rather than similarities, because a small D computed as 1 minus nearly 1 has few digits
+left.
 
 D is not linear in the constants c1 and c2 of l and s. A space that tunes them too has a table of features for each
 constant that it offers, and one more parameter, which chooses among them: a sample costs what it costs without.
@@ -22,6 +23,7 @@ from iqatune.errors import InputError
 from iqatune.metric.priors import CUBE, Prior
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, spread, uniform_weights
+from iqatune.records.vocabulary import COLUMNS
 
 MAX_TILTED_PARAMETERS = 40
 """Above this many numbers, 50 samples are too few for a model-based searcher to be one."""
@@ -40,28 +42,87 @@ SPACES = {
     "stage+K": "those, and for each of K channel descriptors a tilt a stage, which moves weight between channels",
     "channel": "two numbers a channel: its alpha and its beta",
     "SPACE+c": "any of those, as stage+c, and one number more: the constant c1 = c2 of l and s, from 1e-6 to 1",
+    COLUMNS: "one number a column of a features file: its share",
 }
 """The spaces by name, with what their numbers stand for."""
 
 
 class Space(ABC):
-    """How P parameters in [0, 1] become weights over C channels, through F coefficients.
+    """How P parameters in [0, 1] become F coefficients.
 
     The first parameters stand for M shares, by the prior; the others, where there are any, are numbers of the space's
     own, which say how the shares are spread.
 
     Attributes:
         name: as on the command line.
-        channels: number of channels of every stage, the image's 3 first.
         names: the P parameters' names.
         prior: how the parameters that stand for shares become them.
         uniform: (M,) shares of the uniform weights, which sum to 1.
-        feature_type: the floating point type in which features are kept.
     """
 
     name: str
     names: tuple[str, ...]
     uniform: Floats
+    prior: Prior
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of the numbers of the space's own, but for the choice of a constant."""
+        return self.names[len(self.uniform) :]
+
+    def coefficients(self, parameters: Floats) -> Floats:
+        """(..., P) parameters to (..., F) coefficients that sum to 1 over every weight they stand for.
+
+        Parameters that are all 0 have no direction; they stand for equal parameters.
+        """
+        count = len(self.uniform)
+        return self.spread(self.prior.shares(parameters[..., :count]), parameters[..., count:])
+
+    def table(self, parameters: Floats) -> NDArray[np.intp]:
+        """(...) which table of features (..., P) parameters choose: 0 where there is one."""
+        return np.zeros(parameters.shape[:-1], dtype=np.intp)
+
+    def constant(self, parameters: Floats) -> float | None:
+        """The constant c1 = c2 that (P,) parameters choose; None where the protocol's hold."""
+        return None
+
+    def spread(self, shares: Floats, own: Floats) -> Floats:
+        """(..., M) shares, and the (..., P - M) numbers of the space's own, to (..., F) coefficients."""
+        return shares
+
+    def pull_back(self, shares: Floats, own: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+        """(F,) derivatives by the coefficients to those by the (M,) shares and by the numbers of the space's own."""
+        return gradient, np.empty(0)
+
+    def parameters(self, shares: Floats, own: Floats, table: int = 0) -> Floats:
+        """(P,) parameters that stand for (M,) shares, up to their sum, the numbers of the space's own and a table."""
+        return np.concatenate((self.prior.numbers(shares), own))
+
+
+class ColumnSpace(Space):
+    """One number a column of a features file: its share of D.
+
+    Attributes:
+        columns: their names, of which those of the parameters are made.
+    """
+
+    name = COLUMNS
+
+    def __init__(self, columns: Sequence[str], prior: Prior = CUBE) -> None:
+        self.columns = tuple(columns)
+        self.names = _parameter_names(columns)
+        self.uniform = np.full(len(self.names), 1 / len(self.names))
+        self.prior = prior
+
+
+class BackboneSpace(Space):
+    """How parameters become weights over C channels of a backbone.
+
+    Attributes:
+        channels: number of channels of every stage, the image's 3 first.
+        feature_type: the floating point type in which features are kept.
+    """
+
     feature_type: type[np.floating[Any]]
 
     def __init__(self, channels: Sequence[int], prior: Prior = CUBE) -> None:
@@ -81,40 +142,12 @@ class Space(ABC):
         """How l and s compare in each table of features: as the protocol says, unless the space tunes that too."""
         return (protocol,)
 
-    def table(self, parameters: Floats) -> NDArray[np.intp]:
-        """(...) which table of features (..., P) parameters choose: the index of one of `similarities`."""
-        return np.zeros(parameters.shape[:-1], dtype=np.intp)
-
-    def constant(self, parameters: Floats) -> float | None:
-        """The constant c1 = c2 that (P,) parameters choose; None where the protocol's hold."""
-        return None
-
-    def coefficients(self, parameters: Floats) -> Floats:
-        """(..., P) parameters to (..., F) coefficients that sum to 1 over every weight they stand for.
-
-        Parameters that are all 0 have no direction; they stand for equal parameters.
-        """
-        count = len(self.uniform)
-        return self.spread(self.prior.shares(parameters[..., :count]), parameters[..., count:])
-
-    def spread(self, shares: Floats, own: Floats) -> Floats:
-        """(..., M) shares, and the (..., P - M) numbers of the space's own, to (..., F) coefficients."""
-        return shares
-
-    def pull_back(self, shares: Floats, own: Floats, gradient: Floats) -> tuple[Floats, Floats]:
-        """(F,) derivatives by the coefficients to those by the (M,) shares and by the numbers of the space's own."""
-        return gradient, np.empty(0)
-
-    def parameters(self, shares: Floats, own: Floats, table: int = 0) -> Floats:
-        """(P,) parameters that stand for (M,) shares, up to their sum, the numbers of the space's own and a table."""
-        return np.concatenate((self.prior.numbers(shares), own))
-
     @abstractmethod
     def weights(self, parameters: Floats) -> Weights:
         """(P,) parameters to the weights of every channel."""
 
 
-class StageSpace(Space):
+class StageSpace(BackboneSpace):
     """Two numbers a stage: its share of alpha and of beta, spread evenly over its channels (DISTS at stage level)."""
 
     name = "stage"
@@ -137,7 +170,7 @@ class StageSpace(Space):
         return Weights(self.channels, spread(alpha, self.channels), spread(beta, self.channels))
 
 
-class ChannelSpace(Space):
+class ChannelSpace(BackboneSpace):
     """Two numbers a channel: its alpha and its beta before normalisation."""
 
     name = "channel"
@@ -159,7 +192,7 @@ class ChannelSpace(Space):
         return Weights(self.channels, alpha, beta)
 
 
-class TiltedStageSpace(Space):
+class TiltedStageSpace(BackboneSpace):
     """The stage shares, and for each of K descriptors a tilt per stage that moves weight inside the stage.
 
     Inside stage i channel j weighs exp(sum_k TILT (2 t_ki - 1) z_kj), z being a descriptor standardised within the
@@ -217,14 +250,14 @@ class TiltedStageSpace(Space):
         return np.add.reduceat(values, np.cumsum((0, *self.channels[:-1])), axis=-1)
 
 
-class ConstantSpace(Space):
+class ConstantSpace(BackboneSpace):
     """Another space, and one number more: which of CONSTANTS c1 and c2 both are, log-uniform.
 
     Args:
         inner: the other space.
     """
 
-    def __init__(self, inner: Space) -> None:
+    def __init__(self, inner: BackboneSpace) -> None:
         super().__init__(inner.channels, inner.prior)
         self.inner = inner
         self.name = inner.name + WITH_CONSTANT
@@ -274,6 +307,8 @@ def tilts_of(name: str) -> int:
     inner = name.removesuffix(WITH_CONSTANT)
     if inner in (StageSpace.name, ChannelSpace.name):
         return 0
+    if name == COLUMNS:
+        raise InputError("`space` columns: is of a features file; name one with `features`, or take stage")
     match = re.fullmatch(r"stage\+([1-9]\d?)", inner)
     if match is None:
         raise InputError(
@@ -282,7 +317,9 @@ def tilts_of(name: str) -> int:
     return int(match.group(1))
 
 
-def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = None, prior: Prior = CUBE) -> Space:
+def make_space(
+    name: str, channels: Sequence[int], descriptors: Floats | None = None, prior: Prior = CUBE
+) -> BackboneSpace:
     """The space of that name over these channels.
 
     Args:
@@ -304,6 +341,16 @@ def make_space(name: str, channels: Sequence[int], descriptors: Floats | None = 
     if numbers > MAX_TILTED_PARAMETERS:
         raise InputError(f"`space` {name}: {numbers} numbers are more than {MAX_TILTED_PARAMETERS}; take a smaller K")
     return TiltedStageSpace(channels, descriptors[:tilts], prior)
+
+
+def _parameter_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """A name for the share of each column, of letters that every search library takes (a slash, say, is none)."""
+    names: dict[str, None] = {}
+    for column in columns:
+        plain = "share_" + re.sub(r"[^A-Za-z0-9_]", "_", column)
+        alike = (f"{plain}{suffix}" for suffix in ("", *(f"_{number}" for number in range(2, len(columns) + 2))))
+        names[next(name for name in alike if name not in names)] = None
+    return tuple(names)
 
 
 def _standardised(descriptors: Floats, channels: Sequence[int]) -> Floats:

@@ -70,9 +70,14 @@ def tuned_weights(result: Result) -> Weights:
     """The weights that a run found.
 
     Raises:
-        InputError: when no sample of the run has a defined SRCC, or it has none yet.
+        InputError: when no sample of the run has a defined SRCC, or it has none yet; and of a run on a features file.
         ValueError: when they are no weights.
     """
     if result.best is None:
         raise InputError(without_weights(result))
+    if result.best.columns:
+        raise InputError(
+            f"this metric is made of figures of other metrics ({', '.join(result.best.columns)}) and not of images, so "
+            "that it has no alpha and beta; `iqatune evaluate` scores it on a features file"
+        )
     return Weights(result.channels, np.array(result.best.alpha), np.array(result.best.beta))

@@ -10,15 +10,37 @@ from iqatune.records.vocabulary import ObjectiveName
 
 
 def dataset_label(data: DataOptions) -> str:
-    """The data set's name; of pairs in a CSV file also the name of its folder, which tells such sets apart."""
+    """The data set's name; of pairs in a CSV file also its folder's, of a features file its own, to tell them apart."""
+    if data.features is not None:
+        return f"{data.dataset}:{Path(data.features).stem}"
     if data.pairs is None:
         return data.dataset
     pairs = Path(data.pairs)
     return f"{data.dataset}:{pairs.parent.name or pairs.stem}"
 
 
+FEATURES = "features"
+"""What stands in the place of a backbone where a features file does."""
+
+
+class Tuned(Protocol):
+    """What says what was tuned: the options of a run, a cell of a sweep."""
+
+    @property
+    def backbone(self) -> str: ...
+    @property
+    def features(self) -> str | None: ...
+
+
+def source_label(tuned: Tuned) -> str:
+    """The backbone; where a features file is in its place that file's name."""
+    return tuned.backbone if tuned.features is None else Path(tuned.features).name
+
+
 def backbone_label(result: Result) -> str:
     """The backbone, and where its parameters come from when they are not the downloaded ones."""
+    if result.run.features is not None:
+        return FEATURES
     weights = result.protocol.backbone_weights
     return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
 

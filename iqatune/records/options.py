@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.prior import CUBE, canonical
-from iqatune.records.vocabulary import C1, C2, Better, Engine, ObjectiveName, Pooling, Precision, Structure
+from iqatune.records.vocabulary import C1, C2, COLUMNS, Better, Engine, ObjectiveName, Pooling, Precision, Structure
 
 Number = TypeVar("Number", int, float)
 
@@ -55,6 +55,14 @@ class Options(Model):
             raise InputError(f"`{name}` {first['input']}: {what_is_wrong(first)}") from error
 
 
+def _names(value: Any) -> Any:
+    """Names, one by one or with commas between them: each stripped, in lower case as columns are read."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        return given
+    return tuple(dict.fromkeys(name.strip().lower() for names in given for name in names.split(",") if name.strip()))
+
+
 class DataOptions(Options):
     """Which pairs: the data set's options as given."""
 
@@ -66,6 +74,20 @@ class DataOptions(Options):
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
     raters: bool = False
+    features: PathText | None = None
+    feature_columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _goes_without_saying(cls, values: Any) -> Any:
+        """A features file is a CSV of pairs."""
+        if not isinstance(values, dict):
+            return values
+        # this validator hands the fields JSON's lists as Python's, of which no tuple could be made strictly
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        if given.get("features") is not None and given.get("dataset") is None:
+            given["dataset"] = "csv"
+        return given
 
 
 class BackboneOptions(Options):
@@ -80,7 +102,7 @@ class BackboneOptions(Options):
 
 
 class Run(DataOptions, BackboneOptions):
-    """One search: every option as given.
+    """One search: every option as given. Where `features` are in the place of a backbone, its name is empty.
 
     Example:
         >>> Run(dataset="demo", backbone="squeezenet", searcher="random").samples
@@ -90,6 +112,7 @@ class Run(DataOptions, BackboneOptions):
     # without the example, which is for Python
     model_config = ConfigDict(json_schema_extra={"description": "One search: every option as given."})
 
+    backbone: str = ""
     searcher: str
     samples: Annotated[int, _number(lambda value: value >= 1, "a search needs at least one sample")] = 50
     space: str = "stage"
@@ -103,3 +126,12 @@ class Run(DataOptions, BackboneOptions):
     engine: Engine = "local"
     address: str | None = None
     concurrency: Annotated[int, _number(lambda value: value >= 1, "must be 1 or more")] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_of_features(cls, values: Any) -> Any:
+        """The space that was not named: `columns` of features, else the usual one."""
+        if not isinstance(values, dict) or values.get("space") is not None:
+            return values
+        rest = {name: value for name, value in values.items() if name != "space"}
+        return rest if rest.get("features") is None else {**rest, "space": COLUMNS}

@@ -26,7 +26,7 @@ from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, val
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.trials import TrialsDigest, digest_of
-from iqatune.records.vocabulary import C1, C2, Better, Precision, ResolvedPooling, Structure, Verdict
+from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Structure, Verdict
 from iqatune.runtime.files import write_text
 
 RESULT_SCHEMA: Final = "iqatune.result/1"
@@ -61,7 +61,10 @@ class Protocol(Model):
     dataset_sha256: Sha256
     backbone_weights: str
     backbone_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
-        description="empty for a baseline, which has no backbone"
+        description="empty for a baseline and for a features file, which have no backbone"
+    )
+    columns: tuple[str, ...] = Field(
+        default=(), description="of a features file: those taken; what is said of images and of a CNN then says nothing"
     )
     split_seed: Count | None = None
 
@@ -74,10 +77,22 @@ class Correlation(Model):
     plcc: Coefficient
 
 
+class ColumnWeight(Model):
+    """What a column of a features file adds to D: weight * |x - origin| / scale, counted from the origin downwards.
+
+    Below its origin, that is where a pair is better than every pair that was tuned on, it is negative.
+    """
+
+    weight: Share
+    direction: Direction = Field(description="a distance rises as quality falls; as found on the pairs tuned on")
+    scale: Annotated[float, Field(gt=0)] = Field(description="its standard deviation on the pairs tuned on")
+    origin: float = Field(description="its best value on the pairs tuned on")
+
+
 class Best(Correlation):
     """The configuration with the highest SRCC, or other objective, on every pair.
 
-    alpha and beta are per channel and sum to 1 together.
+    alpha and beta are per channel and sum to 1 together; of a features file, which has no channels, columns do.
     """
 
     value: Coefficient | None = Field(default=None, description="of the objective; null where that is the SRCC")
@@ -88,6 +103,7 @@ class Best(Correlation):
     )
     alpha: tuple[Annotated[float, Field(ge=0)], ...]
     beta: tuple[Annotated[float, Field(ge=0)], ...]
+    columns: dict[str, ColumnWeight] = Field(default={}, description="of a features file, by name; else empty")
 
     @property
     def merit(self) -> float:
@@ -96,10 +112,21 @@ class Best(Correlation):
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
-        total = math.fsum(self.alpha) + math.fsum(self.beta)
+        if self.columns and (self.alpha or self.beta):
+            raise ValueError("holds weights of columns, and alpha and beta; a metric has one or the other")
+        names = "the weights of columns" if self.columns else "alpha and beta"
+        weights = [column.weight for column in self.columns.values()] if self.columns else [*self.alpha, *self.beta]
+        total = math.fsum(weights)
         if abs(total - 1) > SUM_TOLERANCE:
-            raise ValueError(f"alpha and beta must sum to 1 together, not to {total:.6g}")
+            raise ValueError(f"{names} must sum to 1 together, not to {total:.6g}")
         return self
+
+
+class BestColumn(Model):
+    """The column of a features file with the highest SRCC, taken in its direction."""
+
+    name: str
+    srcc: Coefficient
 
 
 class Baselines(Model):
@@ -108,6 +135,9 @@ class Baselines(Model):
     uniform: Correlation
     uniform_value: Coefficient | None = Field(
         default=None, description="the uniform weights' figure of the objective; null where that is the SRCC"
+    )
+    best_column: BestColumn | None = Field(
+        default=None, description="of a features file; directions and scales are of these pairs; else null"
     )
 
 
@@ -141,6 +171,10 @@ class Fold(Model):
     )
 
     objective: FoldObjective | None = Field(default=None, description="null where the objective is the SRCC")
+    best_column: BestColumn | None = Field(
+        default=None,
+        description="of a features file: the column that is best on the references tuned on, and its SRCC on these",
+    )
 
     @field_validator("tuned_on_all_srcc", mode="before")
     @classmethod
@@ -170,6 +204,9 @@ class HeldOut(Model):
     per_fold: tuple[Fold, ...]
     uniform_srcc_mean: Coefficient
     objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
+    best_column_srcc_mean: Coefficient | None = Field(
+        default=None, description="of a features file: the mean of the folds' best columns; else null"
+    )
     optimism: Number = Field(
         description="tuned_on_all_srcc minus srcc, averaged over the folds: both on a fold's own pairs. In older "
         "records best.srcc minus srcc_mean, which are of different pairs"
@@ -252,7 +289,7 @@ class Result(Model):
     status: Literal["running", "interrupted", "complete"]
     run: Run
     protocol: Protocol
-    channels: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    channels: tuple[Positive, ...] = Field(description="of every stage of the backbone; empty for a features file")
     best: Best | None = None
     undefined: str | None = Field(default=None, description="why no sample of a complete run has a defined SRCC")
     baselines: Baselines
@@ -268,6 +305,10 @@ class Result(Model):
 
     @model_validator(mode="after")
     def _every_channel(self) -> Self:
+        if bool(self.channels) == bool(self.protocol.columns):
+            raise ValueError("must have the channels of a backbone, or the columns of a features file")
+        if self.best is not None and tuple(self.best.columns) != self.protocol.columns:
+            raise ValueError("the weights are of other columns than the protocol's")
         size = sum(self.channels)
         if self.best is not None and not len(self.best.alpha) == len(self.best.beta) == size:
             raise ValueError(

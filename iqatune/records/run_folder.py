@@ -1,5 +1,7 @@
 """The folder of one run, and everything that happens to the files in it."""
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,9 @@ from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialLog, read_trials
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.locks import Hold, locked
+
+LONGEST = 60
+"""Characters of names of columns in a folder's name."""
 
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
@@ -32,9 +37,13 @@ class RunFolder:
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
         backbone = run.backbone.replace(":", "_").replace("/", "_")
+        if run.features is not None:
+            backbone = _file_name(Path(run.features).stem)
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
+        if run.feature_columns:
+            others = [_of_columns(run.feature_columns), *others]
         return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
 
     @property
@@ -125,6 +134,19 @@ class RunFolder:
     def _check(self) -> None:
         if self.hold is not None:
             self.hold.check()
+
+
+def _of_columns(names: Sequence[str]) -> str:
+    """Names of columns as a part of a file's name, the same for the same names."""
+    joined = "+".join(map(_file_name, names))
+    if len(joined) <= LONGEST and joined == "+".join(names):
+        return joined
+    digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{joined[:LONGEST]}-{digest}"
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", text)
 
 
 def _numbered(name: str, number: int) -> str:

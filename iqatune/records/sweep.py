@@ -17,7 +17,8 @@ class CellState(Model):
 
     folder: str
     dataset: str
-    backbone: str
+    backbone: str = Field(description="empty where `features` are in its place")
+    features: str | None = None
     searcher: str
     space: str
     prior: str = CUBE

@@ -21,6 +21,12 @@ C1: Final = 1e-6
 C2: Final = 1e-6
 """The constants of l and s, unless a protocol says otherwise."""
 
+COLUMNS: Final = "columns"
+"""The space of a features file: one number a column."""
+
+Direction = Literal["distance", "quality"]
+"""Which way a column of a features file runs: a distance rises as quality falls."""
+
 Engine = Literal["local", "ray"]
 """Where samples are evaluated: in this process, or under Ray Tune."""
 

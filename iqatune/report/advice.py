@@ -47,6 +47,7 @@ def _of_dataset(context: Context, dataset: str) -> Advice:
     sentences = (
         _figures(chosen),
         _gain(chosen),
+        _beside_best_column(chosen),
         _certainty(chosen, tied, groups),
         _beside_baselines(context, chosen),
         SIMULATED if context.found.simulated(dataset) else "",
@@ -54,6 +55,17 @@ def _of_dataset(context: Context, dataset: str) -> Advice:
     return Advice(
         f"On {dataset}, use {_name(context, chosen)}.", " ".join(sentence for sentence in sentences if sentence)
     )
+
+
+def _beside_best_column(chosen: SettingRuns) -> str:
+    """Of a features file, what the column that is best on each fold's training pairs does on the held-out ones."""
+    folds = [run.result.held_out for run in chosen.runs if run.result.held_out is not None]
+    alone = mean([fold.best_column_srcc_mean for fold in folds if fold.best_column_srcc_mean is not None])
+    if alone is None:
+        return ""
+    names = {part.best_column.name for fold in folds for part in fold.per_fold if part.best_column is not None}
+    reached = f"The best column alone ({' or '.join(sorted(names))}) reaches {alone:.3f} there"
+    return f"{reached}: better, so use that." if alone > (mean(chosen.held_out) or 0.0) else f"{reached}."
 
 
 def _certainty(chosen: SettingRuns, tied: Sequence[SettingRuns], groups: Sequence[SettingRuns]) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import TypeVar
 
+from iqatune.datasets.features_csv import further_columns
+from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.labels import dataset_label
 from iqatune.records.options import DataOptions
 from iqatune.report.advice import advice
-from iqatune.report.collect import Collection, collect
+from iqatune.report.collect import Collection, FoundRun, collect
 from iqatune.report.context import Context, is_of
 from iqatune.report.model import Figure, Report, Section, Table
 from iqatune.report.page import page
@@ -147,7 +149,11 @@ def _with_names_of_their_own(sections: Sequence[Section]) -> tuple[Section, ...]
 
 
 def _drawings_section(context: Context, *, with_images: bool) -> Section:
-    made = [examples(context, scores, with_images=with_images or scores.table.simulated) for scores in context.scores]
+    made = [
+        # of a features file there are no images
+        examples(context, scores, with_images=(with_images or scores.table.simulated) and not scores.table.columns)
+        for scores in context.scores
+    ]
     text: tuple[str, ...] = ()
     if not made:
         text = ("Distorted versions side by side are missing: give --score, so that the pairs are read.",)
@@ -173,6 +179,12 @@ def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: l
     )
 
 
+def _on_columns(runs: Sequence[FoundRun], data: DataOptions) -> list[Path]:
+    """The records that were tuned on columns which a features file has."""
+    known = set(further_columns(data))
+    return [run.path for run in runs if run.result.protocol.columns and known >= set(run.result.protocol.columns)]
+
+
 def _scores_of(
     found: Collection, dataset: str, data: DataOptions, *, scoring: Scoring, progress: Progress, warnings: list[str]
 ) -> ScoredSet:
@@ -184,9 +196,21 @@ def _scores_of(
         for run in found.runs
         if not own or (run.result.run.backbone, run.result.protocol.backbone_sha256) in features
     ]
+    if data.features is not None:
+        # the file of the records' own runs may be read for all of its columns
+        data = data.model_copy(update={"feature_columns": ()})
+        files = _on_columns(own or found.runs, data)
+    elif not own:
+        files = [run.path for run in found.runs if run.result.channels]
+    if not files:
+        raise InputError(f"{found.folder}: holds no record that {dataset_label(data)} could be scored with")
     # a record that is not what was written has been refused before, unless it was forced
     scores = score(files, data, scoring.machine, baselines=[UNIFORM], force=bool(found.forced))
     for name in dict.fromkeys(scoring.baselines):
+        if data.features is not None:
+            warnings.append(f"No {name} on {dataset}: it is measured on images, and a features file has none.")
+            progress.warn(warnings[-1])
+            continue
         try:
             scores = with_baseline(scores, name, scoring.machine)
         except TooSmall:

@@ -231,9 +231,11 @@ def names_of(results: Sequence[Result]) -> Names:
     backbones: dict[tuple[str, str], tuple[str, ...]] = {}
     for result in results:
         run, protocol = result.run, result.protocol
-        if run.pairs is not None:
+        file = run.pairs if run.features is None else run.features
+        if file is not None:
             label, digest = dataset_label(run), protocol.dataset_sha256
-            finer = f"{label}/{Path(run.pairs).stem}"
+            of_features = f"{run.dataset}:{Path(file).parent.name}/{Path(file).stem}"
+            finer = f"{label}/{Path(file).stem}" if run.features is None else of_features
             pairs.setdefault(digest, (label, finer, f"{finer} {digest[:SHORT]}"))
         label, digest = backbone_label(result), protocol.backbone_sha256
         backbones.setdefault((run.backbone, digest), (label, f"{label} {digest[:SHORT]}"))

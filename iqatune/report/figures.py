@@ -32,7 +32,7 @@ COLOUR_OF: Final[Mapping[ChosenBy, str]] = {
     "initial": COLOURS[4],
     "model": COLOURS[1],
     "local": COLOURS[2],
-    "fit": COLOURS[1],
+    "fit": COLOURS[3],
 }
 """The same in every drawing of a search, whichever kinds of samples it has."""
 

@@ -30,7 +30,8 @@ class Usual:
 
     def differences(self, dataset: str, protocol: Protocol) -> str:
         """In what a protocol differs from the usual one, in words; empty where it does not."""
-        expected = {**self.data.get(dataset, {}), **self.method}
+        # of a features file what is said of images and of a CNN says nothing
+        expected = {**self.data.get(dataset, {}), **({} if protocol.columns else self.method)}
         fields = protocol.model_dump()
         return ", ".join(
             f"{_title(name)} {_say(fields[name])} instead of {_say(value)}"
@@ -46,7 +47,8 @@ def usual(groups: Sequence[SettingRuns]) -> Usual:
         data[dataset] = _commonest(
             [group.protocol for group in groups if group.setting.dataset == dataset], DATA_FIELDS
         )
-    return Usual(data, _commonest([group.protocol for group in groups], METHOD_FIELDS))
+    through_backbones = [group.protocol for group in groups if not group.protocol.columns]
+    return Usual(data, _commonest(through_backbones, METHOD_FIELDS) if through_backbones else {})
 
 
 class Marks:
@@ -85,13 +87,21 @@ def card(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...
             f"({data['better']} is better){left_out}{missing}, data {_short(data['dataset_sha256'])}{simulated}."
         )
     method = usual_protocol.method
-    resized = f"short side {method['resize']} ({method['interpolation']})" if method["resize"] else "none"
-    lines.append(
-        f"Resize {resized}, pooling {method['pooling']}, structure by {method['structure']}, {method['precision']}, "
-        f"c1 {method['c1']:g}, c2 {method['c2']:g}."
-    )
-    parameters = sorted({(group.setting.backbone, group.protocol.backbone_sha256) for group in groups})
-    lines.append("Backbone parameters: " + ", ".join(f"{name} {_short(sha)}" for name, sha in parameters) + ".")
+    through_backbones = [group for group in groups if not group.protocol.columns]
+    if through_backbones:
+        resized = f"short side {method['resize']} ({method['interpolation']})" if method["resize"] else "none"
+        lines.append(
+            f"Resize {resized}, pooling {method['pooling']}, structure by {method['structure']}, "
+            f"{method['precision']}, c1 {method['c1']:g}, c2 {method['c2']:g}."
+        )
+        parameters = sorted({(group.setting.backbone, group.protocol.backbone_sha256) for group in through_backbones})
+        lines.append("Backbone parameters: " + ", ".join(f"{name} {_short(sha)}" for name, sha in parameters) + ".")
+    lines += [
+        f"Features of {dataset}: {', '.join(columns)}."
+        for dataset, columns in sorted(
+            {(group.setting.dataset, group.protocol.columns) for group in groups if group.protocol.columns}
+        )
+    ]
     seeds = sorted({run.result.protocol.split_seed for group in groups for run in group.runs} - {None}, key=str)
     if seeds:
         lines.append(f"Folds by reference, split seeds {', '.join(map(str, seeds))}.")

@@ -18,12 +18,23 @@ from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weigh
 from iqatune.progress import Progress
 from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
+from iqatune.records.labels import source_label
 from iqatune.records.options import BackboneOptions, DataOptions
-from iqatune.records.result import Correlation, Protocol, Result, open_result
+from iqatune.records.result import (
+    ColumnWeight,
+    Correlation,
+    OpenedResult,
+    Protocol,
+    Result,
+    open_result,
+    without_weights,
+)
 from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.baselines import find as find_baseline
 from iqatune.statistics.cache import Cache
+from iqatune.statistics.columns import columns_protocol
+from iqatune.statistics.columns import distances as column_distances
 from iqatune.statistics.prepare import Prepared, load_table, prepare
 
 
@@ -99,6 +110,11 @@ def score(
         find_baseline(name)
     opened = [open_result(file) for file in files]
     results = [of_file.trusted(force=force) for of_file in opened]
+    if data.features is not None:
+        if measured:
+            raise InputError(f"`baseline` {measured[0]}: is measured on images, and `features` has none; leave it out")
+        table = table or load_table(_with_columns(data, results), machine.cache, machine.progress)
+        return _of_columns(files, opened, table, baselines)
     weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
     table = table or load_table(data, machine.cache, machine.progress)
     same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
@@ -139,6 +155,45 @@ def score(
     for name in measured:
         scores = with_baseline(scores, name, machine)
     return scores
+
+
+def _of_columns(
+    files: Sequence[Path], opened: Sequence[OpenedResult], table: PairTable, baselines: Sequence[str]
+) -> ScoredSet:
+    """`score` of records that were tuned on columns: each with the directions and scales that it was tuned with."""
+    tuned: list[ScoredMetric] = []
+    uniform: dict[str, ScoredMetric] = {}
+    for file, of_file in zip(files, opened, strict=True):
+        result = of_file.result
+        weights = _column_weights(file, result, table)
+        metric = ScoredMetric(
+            file=str(file),
+            kind="tuned",
+            result=result,
+            distances=column_distances(table, weights),
+            protocol=columns_protocol(table, tuple(weights)),
+            forced=of_file.forced,
+        )
+        tuned.append(metric)
+        equal = {name: column.model_copy(update={"weight": 1 / len(weights)}) for name, column in weights.items()}
+        name = f"uniform weights of {', '.join(weights)} ({source_label(result.run)})"
+        distances = column_distances(table, equal)
+        uniform.setdefault(name, replace(metric, file=name, kind="uniform", distances=distances, forced=None))
+    return ScoredSet(table, (*tuned, *(uniform.values() if UNIFORM in baselines else ())))
+
+
+def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, ColumnWeight]:
+    if result.best is None:
+        raise InputError(f"{file}: {without_weights(result)}")
+    if not result.best.columns:
+        raise InputError(
+            f"{file}: was tuned through {result.run.backbone}, which takes images, and a features file has none; name "
+            "the images with `dataset`"
+        )
+    missing = [name for name in result.best.columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{file}: was tuned on columns that {table.label} has not: {', '.join(missing)}; add them")
+    return result.best.columns
 
 
 def with_baseline(scores: ScoredSet, name: str, machine: Machine) -> ScoredSet:
@@ -183,6 +238,8 @@ def evaluate(
     Raises:
         InputError: as of `score`, and for a grouping that the pairs do not have.
     """
+    if data.features is not None:
+        data = _with_columns(data, [open_result(file).trusted(force=force) for file in files])
     table = load_table(data, machine.cache, machine.progress)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
@@ -190,6 +247,22 @@ def evaluate(
     for metric in scores.metrics:
         _check_direction(metric, table, machine.progress, strict=strict)
     return evaluation_of(scores, by)
+
+
+def tuned_on(file: Path, *, force: bool = False) -> DataOptions:
+    """The data that a record was tuned on.
+
+    Raises:
+        InputError: when it is no record, or without `force` not what was written.
+    """
+    return DataOptions.of(open_result(file).trusted(force=force).run)
+
+
+def _with_columns(data: DataOptions, results: Sequence[Result]) -> DataOptions:
+    """The columns that the records were tuned on, and those that were named: others may have holes."""
+    tuned_on_columns = [name for result in results for name in result.protocol.columns]
+    names = dict.fromkeys((*tuned_on_columns, *data.feature_columns))
+    return data.model_copy(update={"feature_columns": tuple(names)})
 
 
 def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
@@ -294,6 +367,11 @@ def _check_direction(metric: ScoredMetric, table: PairTable, progress: Progress,
 
 
 def _weights(file: Path, result: Result) -> Weights:
+    if result.best is not None and result.best.columns:
+        raise InputError(
+            f"{file}: was tuned on the columns of a features file ({', '.join(result.best.columns)}); name one that "
+            "has them with `features`"
+        )
     try:
         return tuned_weights(result)
     except ValueError as error:

@@ -17,7 +17,8 @@ from iqatune.search.loop import search
 from iqatune.search.objective import Objective, OtherObjective, distances_of
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
-from iqatune.statistics.prepare import Prepared
+from iqatune.statistics.columns import Scaling
+from iqatune.statistics.source import PreparedPairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Task:
         reference_ids: (N) which reference each pair is of.
         objective_name: what is maximised.
         distortions: (N) the distortion of each pair, which `worst-distortion` alone needs.
+        columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
+            in directions and at scales found on the pairs that the search sees (see `split`).
     """
 
     searcher: str
@@ -45,9 +48,10 @@ class Task:
     reference_ids: tuple[str, ...]
     objective_name: ObjectiveName = "srcc"
     distortions: tuple[str, ...] = ()
+    columns: Floats | None = None
 
     @classmethod
-    def of(cls, run: Run, prepared: Prepared) -> "Task":
+    def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
         """The search that a run asks for, on prepared data."""
         space, table = prepared.space(run.space, run.prior), prepared.table
         return cls(
@@ -60,6 +64,7 @@ class Task:
             reference_ids=table.reference_ids,
             objective_name=run.objective,
             distortions=tuple(pair.distortion for pair in table.pairs),
+            columns=prepared.columns,
         )
 
     def subsets(self) -> tuple[NDArray[np.intp], ...]:
@@ -103,8 +108,29 @@ class Task:
             if self.distortions
             else ()
         )
-        tables = tuple(table[rows] for table in self.tables)
-        return replace(self, tables=tables, quality=self.quality[rows], reference_ids=ids, distortions=kinds)
+        return replace(
+            self,
+            tables=tuple(table[rows] for table in self.tables),
+            quality=self.quality[rows],
+            reference_ids=ids,
+            distortions=kinds,
+            columns=None if self.columns is None else self.columns[rows],
+        )
+
+    def split(self, held_out: NDArray[np.bool_]) -> tuple["Task", "Task"]:
+        """The same search on the other pairs, and the held-out pairs as its weights see them.
+
+        Columns of a features file get the directions and scales of the pairs that are searched on, in both parts: of
+        the held-out pairs nothing is known.
+        """
+        tuned_on, left_out = self.of_rows(~held_out), self.of_rows(held_out)
+        if tuned_on.columns is None or left_out.columns is None:
+            return tuned_on, left_out
+        scaling = Scaling.of(tuned_on.columns, tuned_on.quality)
+        return (
+            replace(tuned_on, tables=(scaling(tuned_on.columns),)),
+            replace(left_out, tables=(scaling(left_out.columns),)),
+        )
 
     def run(
         self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
@@ -114,7 +140,7 @@ class Task:
         return searcher, search(searcher, self.maximised(), recorded, keep)
 
 
-def problem_of(run: Run, prepared: Prepared) -> Problem:
+def problem_of(run: Run, prepared: PreparedPairs) -> Problem:
     """What the searcher of a run will be told, without the features that only its objective needs."""
     ids = prepared.table.reference_ids
     budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from iqatune.metric.similarity import DISTS, Similarity
-from iqatune.metric.spaces import Space
+from iqatune.metric.spaces import BackboneSpace
 from iqatune.metric.weights import Floats, Weights
 from iqatune.statistics.store import Moments
 
@@ -19,7 +19,7 @@ def similarities(moments: Moments, similarity: Similarity) -> tuple[Floats, Floa
     return similarity.of_means(mean_x, mean_y), similarity.of_covariance(var_x, var_y, cov)
 
 
-def feature_table(moments: Moments, space: Space, similarity: Similarity = DISTS) -> Floats:
+def feature_table(moments: Moments, space: BackboneSpace, similarity: Similarity = DISTS) -> Floats:
     """(N, F) features of every pair in a space, in the space's own floating type."""
     parts = [space.features(*_losses(chunk, similarity)).astype(space.feature_type) for chunk in _chunks(moments)]
     return np.concatenate(parts)

@@ -5,25 +5,29 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from iqatune.backbones.identity import Identity
+from iqatune.datasets.features_csv import taken_line
 from iqatune.datasets.raters import averaged, missing_line, repeated, repeated_line
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
 from iqatune.images import INTERPOLATION
 from iqatune.metric.priors import Prior
 from iqatune.metric.similarity import DISTS, Similarity
-from iqatune.metric.spaces import Space, make_space, tilts_of
-from iqatune.metric.weights import Floats, Weights, tuned_weights
+from iqatune.metric.spaces import BackboneSpace, make_space, tilts_of
+from iqatune.metric.weights import Floats, Weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.prior import CUBE
-from iqatune.records.result import Protocol, Result
+from iqatune.records.result import Best, Protocol
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
 from iqatune.statistics.cache import Cache, settings_of
+from iqatune.statistics.columns import file_sha256
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
 from iqatune.statistics.store import Moments
@@ -59,7 +63,7 @@ class Prepared:
         """How l and s compare under the protocol."""
         return Similarity.of(self.protocol)
 
-    def space(self, name: str, prior: str = CUBE) -> Space:
+    def space(self, name: str, prior: str = CUBE) -> BackboneSpace:
         """The space of that name over this backbone's channels, its shares under a prior."""
         descriptors = None
         if tilts_of(name):
@@ -67,7 +71,7 @@ class Prepared:
             descriptors = measured.channel_descriptors(self.moments, sorted(row_of_reference.values()))
         return make_space(name, self.channels, descriptors, Prior.of(prior))
 
-    def tables(self, space: Space) -> tuple[Floats, ...]:
+    def tables(self, space: BackboneSpace) -> tuple[Floats, ...]:
         """(N, F) features of the pairs in a space, a table for each way to compare that it offers; mostly one."""
         offered = space.similarities(self.similarity)
         return tuple(measured.feature_table(self.moments, space, similarity) for similarity in offered)
@@ -80,13 +84,29 @@ class Prepared:
         """
         return measured.distances(self.moments, weights, similarity or self.similarity)
 
-    def tuned_distances(self, result: Result) -> Floats:
-        """(N,) distances of the pairs under the best configuration of a record.
+    @property
+    def columns(self) -> None:
+        """None: there is no features file."""
+        return
 
-        Raises:
-            InputError: when it has none.
-        """
-        return self.distances(tuned_weights(result), Similarity.tuned(result))
+    def uniform(self) -> Floats:
+        """(N,) distances under the uniform weights."""
+        return self.distances(uniform_weights(self.channels))
+
+    def best_column(self) -> None:
+        """None: there are no columns."""
+        return
+
+    def weights(self, space: BackboneSpace, parameters: Floats) -> dict[str, Any]:
+        """What a record says of (P,) parameters: alpha and beta, and the constant that was chosen."""
+        weights = space.weights(parameters)
+        alpha, beta = tuple(weights.alpha.tolist()), tuple(weights.beta.tolist())
+        return {"alpha": alpha, "beta": beta, "c": space.constant(parameters)}
+
+    def distances_of(self, best: Best) -> Floats:
+        """(N,) distances under recorded weights; a ValueError where they are none of these channels."""
+        weights = Weights(self.channels, np.array(best.alpha), np.array(best.beta))
+        return self.distances(weights, self.similarity.with_constant(best.c))
 
 
 def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:
@@ -99,6 +119,8 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
         InputError: for everything that is wrong with the labels, and a reference that cannot be decoded.
     """
     given = load_pairs(data)
+    if given.columns:
+        progress.say(taken_line(given))
     if given.missing:
         progress.warn(missing_line(given))
     table = _with_one_reference_a_picture(given, cache, progress)
@@ -129,6 +151,7 @@ def prepare(
         InputError: for everything that is wrong with the options, the labels, the images or the parameters.
     """
     started = time.perf_counter()
+    refuse_features(data)
     table = table or load_table(data, cache, progress)
     found = _statistics(table, backbone, cache, progress)
     return Prepared(
@@ -160,6 +183,19 @@ def current_protocol(
     return _protocol(table, digests, identity, options=backbone, similarity=similarity)
 
 
+def refuse_features(data: DataOptions) -> None:
+    """Refuse a features file where images are needed.
+
+    Raises:
+        InputError: when it is one.
+    """
+    if data.features is not None:
+        raise InputError(
+            f"`features` {data.features}: figures of other metrics, which take no backbone and no images; "
+            "`iqatune search` takes them as they are"
+        )
+
+
 def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
     """The hash of a data set in a protocol: of its images' contents and human scores.
 
@@ -167,10 +203,14 @@ def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
         InputError: for what is wrong with the labels or the images.
     """
     table = _with_one_reference_a_picture(load_pairs(data), cache, progress)
+    if table.columns:
+        return file_sha256(table)
     return _dataset_sha256(table, cache.image_digests(table, progress))
 
 
 def _with_one_reference_a_picture(table: PairTable, cache: Cache, progress: Progress) -> PairTable:
+    if table.columns:  # whose images need not be there
+        return table
     merged = one_reference_a_picture(table, cache.picture_digests(table, progress))
     # rows of one image and two copies of its reference are of one pair, which shows only now
     return merged if table.ratings is None else averaged(merged)

@@ -14,14 +14,16 @@ from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
 from iqatune.evaluation.folds import reference_folds
 from iqatune.evaluation.gain import gain_of
+from iqatune.metric.spaces import ColumnSpace
 from iqatune.metric.weights import Floats
-from iqatune.records.result import Fold, FoldObjective, HeldOut, HeldOutObjective
+from iqatune.records.result import BestColumn, Fold, FoldObjective, HeldOut, HeldOutObjective
 from iqatune.records.trial import Trial
 from iqatune.runtime.worker import Processes
 from iqatune.search.choice import best_trial
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
+from iqatune.statistics.columns import best_column
 
 IN_PROCESS_S = 5.0
 """A search expected to take less than this is over before a worker process has started."""
@@ -41,7 +43,7 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
 
     Quick ones, and all where there is to be one process, are done in this process when they are asked for.
     """
-    tasks = [task.of_rows(~mask) for mask in held_out]
+    tasks = [task.split(mask)[0] for mask in held_out]
     expected = find(task.searcher).expected_seconds(task.problem())
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(fold) for fold in tasks]
@@ -73,7 +75,8 @@ def held_out_of(
     Args:
         parameters: (P,) of the best trial of every fold; None where a fold has none.
         tuned: (P,) of the main search's best trial; None where it has none.
-        uniform: (N,) distances of all pairs under the uniform weights.
+        uniform: (N,) distances of all pairs under the uniform weights; those of columns, whose directions and scales
+            are each fold's own, are made anew.
     """
     on_all = [_srcc(task.of_rows(mask), tuned) for mask in held_out]
     folds = tuple(
@@ -87,6 +90,7 @@ def held_out_of(
         per_fold=folds,
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
         objective=_mean_objective(folds),
+        best_column_srcc_mean=_mean_best_column(folds),
         optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, folds, strict=True)])),
     )
     gain = gain_of([scored])
@@ -96,17 +100,34 @@ def held_out_of(
 def _fold(
     task: Task, mask: NDArray[np.bool_], parameters: Floats | None, *, uniform: Floats, tuned_on_all_srcc: float
 ) -> Fold:
-    fold = task.of_rows(mask)
+    tuned_on, fold = task.split(mask)
+    if task.columns is not None:
+        uniform = np.vecdot(fold.tables[0], fold.space.uniform)
     return Fold(
         references=tuple(dict.fromkeys(fold.reference_ids)),
         pairs=len(fold.quality),
         parameters={} if parameters is None else dict(zip(task.space.names, parameters.tolist(), strict=True)),
-        tuned_srcc=_srcc(task.of_rows(~mask), parameters),
+        tuned_srcc=_srcc(tuned_on, parameters),
         srcc=_srcc(fold, parameters),
         uniform_srcc=srcc(fold.quality, -uniform),
         tuned_on_all_srcc=tuned_on_all_srcc,
-        objective=_objective(task.of_rows(~mask), fold, parameters, uniform),
+        objective=_objective(tuned_on, fold, parameters, uniform),
+        best_column=_best_column(tuned_on, fold),
     )
+
+
+def _best_column(tuned_on: Task, held_out: Task) -> BestColumn | None:
+    """The column that is best on the pairs tuned on, and how it does on the held-out ones; None of a backbone."""
+    if not isinstance(tuned_on.space, ColumnSpace):
+        return None
+    place, _ = best_column(tuned_on.tables[0], tuned_on.quality)
+    name = tuned_on.space.columns[place]
+    return BestColumn(name=name, srcc=srcc(held_out.quality, -held_out.tables[0][:, place]))
+
+
+def _mean_best_column(folds: Sequence[Fold]) -> float | None:
+    found = [fold.best_column.srcc for fold in folds if fold.best_column is not None]
+    return float(np.mean(found)) if found else None
 
 
 def _objective(tuned: Task, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.documents import what_is_wrong
+from iqatune.records.labels import source_label
 from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import expand_home
@@ -23,7 +24,7 @@ from iqatune.tuning.run import check_run
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
 OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 REQUIRED = ("dataset", "backbone", "searcher")
-LISTS = ("exclude",)
+LISTS = ("exclude", "feature_columns")
 """Options whose one value is itself a list."""
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     name: read
@@ -76,8 +77,10 @@ def cells_of(grid: Mapping[Any, Any], source: str, device: str = "auto") -> tupl
         InputError: naming the grid, for whatever is wrong in it.
     """
     axes = _axes(source, grid)
+    named = {name for axis in axes.values() for entry in axis for name in entry}
     for name in REQUIRED:
-        if not any(name in entry for axis in axes.values() for entry in axis):
+        # features bring their own pairs, and are in the place of a backbone
+        if name not in named and ("features" not in named or name == "searcher"):
             raise InputError(f"{source}: says nothing about '{name}s'; name at least one")
     runs: dict[Run, None] = {}
     for entries in itertools.product(*axes.values()):
@@ -159,6 +162,8 @@ def _check(source: str, run: Run) -> None:
         check_run(run)
     except InputError as error:
         raise InputError(f"{source}: {error.line}") from error
+    if run.features is not None and not Path(run.features).is_file():
+        raise InputError(f"{source}: features '{run.features}': no such file; give its path")
     weights = run.backbone_weights
     if weights not in ("pretrained", "random") and not Path(weights).is_file():
         raise InputError(f"{source}: backbone_weights '{weights}': no such file; give its path, or 'random'")
@@ -202,4 +207,4 @@ def _file_name(value: Any) -> str:
 
 
 def _words(run: Run) -> str:
-    return f"{run.dataset}, {run.backbone}, {run.searcher}, {run.space}, seed {run.seed}"
+    return f"{run.dataset}, {source_label(run)}, {run.searcher}, {run.space}, seed {run.seed}"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from iqatune.search.objective import Figures
 from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.task import Task
-from iqatune.statistics.prepare import Prepared
+from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.folds import fold_masks
 from iqatune.tuning.run import counts
 from iqatune.version import package_version
@@ -69,7 +69,7 @@ class Subject:
     file: Path
     result: Result
     run: Run
-    prepared: Prepared
+    prepared: PreparedPairs
     task: Task
     same: Same
 
@@ -126,14 +126,35 @@ def _weights(subject: Subject) -> Findings:
         return Findings()
     if set(best.parameters) != set(space.names):
         return _changed("best.parameters", f"{len(best.parameters)} numbers", f"those of the space {space.name}")
-    parameters = np.array([best.parameters[name] for name in space.names])
-    weights, constant = space.weights(parameters), space.constant(parameters)
-    found = _compared("best.c", best.c, constant)
-    for name, recorded, now in (("alpha", best.alpha, weights.alpha), ("beta", best.beta, weights.beta)):
-        # a machine may round otherwise, and a descriptor of `stage+K` comes from float32 moments
-        if not np.allclose(recorded, now, rtol=1e-6, atol=1e-12):
+    weights = subject.prepared.weights(space, np.array([best.parameters[name] for name in space.names]))
+    found = Findings()
+    for name, now in weights.items():
+        if not _alike(getattr(best, name), now):
             found += _changed(f"best.{name}", "other weights", "what the space makes of best.parameters")
     return found
+
+
+def _alike(recorded: Any, now: Any) -> bool:
+    """Whether weights are the same: of channels, or of columns with their directions and scales."""
+    if recorded is None or now is None:
+        return recorded is now
+    if isinstance(now, float):
+        return bool(recorded == now)
+    if not isinstance(now, dict):
+        # a machine may round otherwise, and a descriptor of `stage+K` comes from float32 moments
+        return len(recorded) == len(now) and np.allclose(recorded, now, rtol=1e-6, atol=1e-12)
+    if list(recorded) != list(now):
+        return False
+    return all(
+        recorded[name].direction == column.direction
+        and np.allclose(
+            [recorded[name].weight, recorded[name].scale, recorded[name].origin],
+            [column.weight, column.scale, column.origin],
+            rtol=1e-6,
+            atol=1e-12,
+        )
+        for name, column in now.items()
+    )
 
 
 def _folds(subject: Subject) -> Findings:
@@ -323,7 +344,7 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
     masks = fold_masks(task, held_out.folds)
     names = task.space.names
     for place, (fold, mask) in enumerate(zip(held_out.per_fold, masks, strict=True)):
-        best = best_trial(task.of_rows(~mask).run()[1])
+        best = best_trial(task.split(mask)[0].run()[1])
         recorded = [fold.parameters.get(name) for name in names] if fold.parameters else None
         if recorded == (None if best is None else best.parameters.tolist()):
             continue

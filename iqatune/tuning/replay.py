@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from iqatune.evaluation.agreement import confidence, correlation
-from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
-from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
 from iqatune.records.result import Baselines, Best, HeldOut, Result, open_result
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, prepare
+from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.folds import held_out_of
 from iqatune.tuning.proof import Subject, prove
 from iqatune.tuning.run import value_of
@@ -42,7 +41,7 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     Every image file is read and hashed, whatever the cache remembers of it.
 
     Args:
-        where: options of the run that say where things are now: data_root, pairs, backbone_weights, device.
+        where: options of the run that say where things are now: data_root, pairs, features, backbone_weights, device.
 
     Raises:
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
@@ -50,10 +49,9 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     opened = open_result(file)
     result = opened.result
     run = result.run.model_copy(update=where)
-    similarity = Similarity.of(run)
-    data, backbone = DataOptions.of(run), BackboneOptions.of(run)
+    source = Source.of(run)
     proving = replace(cache, hashes_anew=True)
-    prepared = prepare(data, backbone, similarity=similarity, cache=proving, progress=progress)
+    prepared = source.prepare(proving, progress)
     changed = _changed(result, prepared)
     if opened.fault is not None:
         changed = (Changed(name="seal", recorded="of what was written", now=opened.fault), *changed)
@@ -93,7 +91,7 @@ def is_same(recorded: float, recomputed: float) -> bool:
 
 def _flat(content: Any, path: str) -> list[tuple[str, float]]:
     if isinstance(content, dict):
-        inputs = {"parameters", "alpha", "beta", "sample"}
+        inputs = {"parameters", "alpha", "beta", "columns", "sample"}
         parts = [(f"{path}.{name}" if path else name, part) for name, part in content.items() if name not in inputs]
     elif isinstance(content, list | tuple):
         parts = [(f"{path}[{place}]", part) for place, part in enumerate(content)]
@@ -106,9 +104,13 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
     """How the intervals of a complete record were made, and the verdict: recomputed with the figures, and none."""
     if result.status != "complete":
         return ()
-    words = {"confidence.method": (_method(result), _method(again))}
+    words = {
+        "confidence.method": (_method(result), _method(again)),
+        "baselines.best_column.name": (_best_columns(result)[:1], _best_columns(again)[:1]),
+    }
     if again.held_out is not None:  # otherwise it has been named already what it could not be recomputed from
         words["held_out.verdict"] = (_verdict(result), _verdict(again))
+        words["held_out.per_fold.best_column.name"] = (_best_columns(result)[1:], _best_columns(again)[1:])
     return tuple(
         Changed(name=name, recorded=str(old), now=str(new)) for name, (old, new) in words.items() if old != new
     )
@@ -122,7 +124,14 @@ def _verdict(result: Result) -> str | None:
     return None if result.held_out is None else result.held_out.verdict
 
 
-def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
+def _best_columns(result: Result) -> tuple[str, ...]:
+    """Names of the best column of all pairs, and of those of the folds; none through a backbone."""
+    folds = () if result.held_out is None else result.held_out.per_fold
+    found = (result.baselines.best_column, *(fold.best_column for fold in folds))
+    return tuple(column.name for column in found if column is not None)
+
+
+def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
     recorded, now = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in (result.protocol, prepared.protocol))
     changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
     if result.held_out is not None and not _keeps_parameters(result.held_out):
@@ -134,13 +143,13 @@ def _changed(result: Result, prepared: Prepared) -> tuple[Changed, ...]:
     return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
 
 
-def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
+def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
     quality, references = prepared.table.quality, prepared.table.reference_ids
-    uniform = prepared.distances(uniform_weights(prepared.channels))
+    uniform = prepared.uniform()
     task = Task.of(run, prepared)
     best, intervals = None, None
     if result.best is not None:
-        distances = prepared.tuned_distances(result)
+        distances = prepared.distances_of(result.best)
         agreement = correlation(quality, distances)
         best = Best(**{**result.best.model_dump(), **agreement.model_dump(), "value": value_of(task, distances)})
         intervals = confidence(quality, distances, references)
@@ -150,7 +159,11 @@ def _recomputed(result: Result, run: Run, prepared: Prepared) -> Result:
         held_out = _held_out(held, best, Task.of(run, prepared), uniform=uniform)
     update = {
         "best": best,
-        "baselines": Baselines(uniform=correlation(quality, uniform), uniform_value=value_of(task, uniform)),
+        "baselines": Baselines(
+            uniform=correlation(quality, uniform),
+            uniform_value=value_of(task, uniform),
+            best_column=prepared.best_column(),
+        ),
         "held_out": held_out,
         "confidence": intervals,
     }
@@ -162,7 +175,7 @@ def _keeps_parameters(held_out: HeldOut) -> bool:
     return all(fold.parameters or math.isnan(fold.srcc) for fold in held_out.per_fold)
 
 
-def _folds_are_there(held_out: HeldOut, prepared: Prepared) -> bool:
+def _folds_are_there(held_out: HeldOut, prepared: PreparedPairs) -> bool:
     folds = [reference for fold in held_out.per_fold for reference in fold.references]
     return sorted(folds) == sorted(prepared.table.references)
 

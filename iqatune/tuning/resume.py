@@ -7,7 +7,7 @@ from iqatune.records.options import Run
 from iqatune.records.result import Protocol, Result
 from iqatune.records.run_folder import RunFolder
 
-INCIDENTAL = {"data_root", "pairs", "backbone_weights", "device", "address"}
+INCIDENTAL = {"data_root", "pairs", "features", "backbone_weights", "device", "address"}
 """Options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
 files hold is in the protocol, by their hashes."""
 

@@ -19,16 +19,16 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, as_flags
 from iqatune.evaluation.agreement import against_the_scores, confidence, correlation
 from iqatune.evaluation.folds import possible_folds
-from iqatune.metric.similarity import Similarity
 from iqatune.metric.spaces import tilts_of
-from iqatune.metric.weights import Floats, uniform_weights
+from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.environment import environment
-from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.options import Run
 from iqatune.records.result import (
     Baselines,
     Best,
     Confidence,
+    Correlation,
     HeldOut,
     Result,
     Strategy,
@@ -37,6 +37,7 @@ from iqatune.records.result import (
 )
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
+from iqatune.records.vocabulary import COLUMNS
 from iqatune.runtime.files import UnwritableError, check_writable
 from iqatune.runtime.threads import processors
 from iqatune.search.choice import best_trial
@@ -47,9 +48,13 @@ from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, load_table, prepare
+from iqatune.statistics.prepare import load_table
+from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of
 from iqatune.tuning.resume import earlier_result
+
+OF_A_BACKBONE = ("backbone_weights", "pooling", "resize", "precision", "structure", "c1", "c2")
+"""Options that a features file makes no use of. A device may be that of a whole sweep."""
 
 
 def check_run(run: Run) -> None:
@@ -59,12 +64,34 @@ def check_run(run: Run) -> None:
         InputError: for a name that is unknown, or options that do not go together.
     """
     find_searcher(run.searcher)
-    find_backbone(run.backbone)
-    tilts_of(run.space)
+    if run.features is None:
+        _check_backbone(run)
+    else:
+        _check_features(run)
     if run.engine == "ray" and run.objective != "srcc":
         raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+
+
+def _check_backbone(run: Run) -> None:
+    if run.feature_columns:
+        raise InputError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+    if not run.backbone:
+        raise InputError("`backbone`: needed; name one, or give `features` FILE.csv in its place")
+    find_backbone(run.backbone)
+    tilts_of(run.space)
+
+
+def _check_features(run: Run) -> None:
+    """Refuse beside a features file what is of a backbone."""
+    if run.backbone:
+        raise InputError(f"`features` {run.features}: in the place of a backbone; leave out it or `backbone`")
+    if run.space != COLUMNS:
+        raise InputError(f"`space` {run.space}: of a backbone; `features` has the space columns alone, leave it out")
+    for name in OF_A_BACKBONE:
+        if getattr(run, name) != Run.model_fields[name].default:
+            raise InputError(f"`{name}` {getattr(run, name)}: of a backbone, and `features` has none; leave it out")
 
 
 def check_objective(run: Run, table: PairTable) -> None:
@@ -107,11 +134,10 @@ def run_search(
     check_run(run)
     folder = RunFolder.of(output, run)
     check_writable(folder.path, option="output")
-    data, backbone = DataOptions.of(run), BackboneOptions.of(run)
-    table = load_table(data, cache, progress)
+    source = Source.of(run)
+    table = load_table(source.data, cache, progress)
     check_objective(run, table)
-    similarity = Similarity.of(run)
-    prepared = prepare(data, backbone, similarity=similarity, cache=cache, progress=progress, table=table)
+    prepared = source.prepare(cache, progress, table)
     result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
     if result.best is None:
         raise InputError(f"{folder.result_file}: {without_weights(result)}")
@@ -120,7 +146,7 @@ def run_search(
 
 def search_prepared(
     run: Run,
-    prepared: Prepared,
+    prepared: PreparedPairs,
     folder: RunFolder,
     *,
     progress: Progress,
@@ -136,7 +162,7 @@ def search_prepared(
     with folder.locked() as folder:
         started = time.perf_counter()
         task = Task.of(run, prepared)
-        uniform = prepared.distances(uniform_weights(prepared.channels))
+        uniform = prepared.uniform()
         warnings = _advise(run, task, progress, strict=strict, uniform=uniform)
         folds, fewer = _folds(run, prepared)
         if fewer is not None:
@@ -177,7 +203,7 @@ class _Work:
     """
 
     task: Task
-    prepared: Prepared
+    prepared: PreparedPairs
     draft: Result
     folder: RunFolder
     folds: int
@@ -191,7 +217,7 @@ class _Work:
         return self.draft.timing.model_copy(update={"search": search, "folds": folds, "total": total})
 
 
-def _folds(run: Run, prepared: Prepared) -> tuple[int, str | None]:
+def _folds(run: Run, prepared: PreparedPairs) -> tuple[int, str | None]:
     """How many folds there can be, and why not as many as were asked for."""
     table = prepared.table
     folds = possible_folds(table.reference_ids, run.folds, run.seed)
@@ -203,14 +229,14 @@ def _folds(run: Run, prepared: Prepared) -> tuple[int, str | None]:
     )
 
 
-def _draft(run: Run, prepared: Prepared, *, folds: int, uniform: Floats, warnings: tuple[str, ...]) -> Result:
+def _draft(run: Run, prepared: PreparedPairs, *, folds: int, uniform: Floats, warnings: tuple[str, ...]) -> Result:
     """The record of a run that begins."""
     return Result(
         status="running",
         run=run,
         protocol=prepared.protocol.model_copy(update={"split_seed": run.seed if folds else None}),
         channels=prepared.channels,
-        baselines=Baselines(uniform=correlation(prepared.table.quality, uniform)),
+        baselines=Baselines(uniform=correlation(prepared.table.quality, uniform), best_column=prepared.best_column()),
         # a record speaks to the command line, as it always did
         strategy=Strategy(evaluations={}, warnings=tuple(map(as_flags, warnings))),
         timing=Timing(extraction=prepared.seconds, pairs_extracted=prepared.computed, search=0, total=0),
@@ -220,7 +246,8 @@ def _draft(run: Run, prepared: Prepared, *, folds: int, uniform: Floats, warning
 
 def _plugins(run: Run) -> dict[str, str]:
     """Versions of the packages that add what a run uses."""
-    used = (DATASETS.plugin(run.dataset), plugin_of(run.backbone), SEARCHERS.plugin(run.searcher))
+    backbone = plugin_of(run.backbone) if run.backbone else None
+    used = (DATASETS.plugin(run.dataset), backbone, SEARCHERS.plugin(run.searcher))
     return {plugin.distribution: plugin.version for plugin in used if plugin is not None}
 
 
@@ -326,6 +353,8 @@ def undefined_reason(task: Task) -> str:
     """Why no sample of a search has a defined SRCC, from what its objective is made of; and what to look at."""
     if np.ptp(task.quality) == 0:
         return "every pair has the same human score; check the score column"
+    if task.columns is not None:
+        return "D was the same for every pair under each of them; take more samples, or look at the columns"
     if not all(np.isfinite(table).all() for table in task.tables):
         return "D is not a finite number for some pair; check the images and the backbone's parameters"
     if not any(table.any() for table in task.tables):
@@ -363,19 +392,16 @@ def _best(work: _Work, trials: Sequence[Trial]) -> Best | None:
     trial = best_trial(trials)
     if trial is None:
         return None
-    space = work.task.space
-    weights = space.weights(trial.parameters)
-    similarity = space.similarities(work.prepared.similarity)[int(space.table(trial.parameters))]
-    distances = work.prepared.distances(weights, similarity)
-    return Best(
-        **correlation(work.task.quality, distances).model_dump(),
-        value=value_of(work.task, distances),
+    undefined = dict.fromkeys(Correlation.model_fields, float("nan"))
+    best = Best(
+        **undefined,
         sample=trial.sample,
-        parameters=dict(zip(space.names, trial.parameters.tolist(), strict=True)),
-        c=space.constant(trial.parameters),
-        alpha=tuple(weights.alpha.tolist()),
-        beta=tuple(weights.beta.tolist()),
+        parameters=dict(zip(work.task.space.names, trial.parameters.tolist(), strict=True)),
+        **work.prepared.weights(work.task.space, trial.parameters),
     )
+    distances = work.prepared.distances_of(best)
+    figures = correlation(work.task.quality, distances).model_dump()
+    return best.model_copy(update={**figures, "value": value_of(work.task, distances)})
 
 
 def _held_out(
@@ -390,8 +416,7 @@ def _held_out(
 def _confidence(work: _Work, best: Best | None) -> Confidence | None:
     if best is None:
         return None
-    distances = work.prepared.tuned_distances(work.draft.model_copy(update={"best": best}))
-    return confidence(work.task.quality, distances, work.task.reference_ids)
+    return confidence(work.task.quality, work.prepared.distances_of(best), work.task.reference_ids)
 
 
 def _strategy(searcher: Searcher | Conduct, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:

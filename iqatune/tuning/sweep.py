@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
-from iqatune.metric.similarity import Similarity
 from iqatune.progress import Progress
-from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.labels import source_label
+from iqatune.records.options import DataOptions
 from iqatune.records.result import Protocol, Result, without_weights
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
@@ -20,14 +20,11 @@ from iqatune.runtime.locks import Hold, locked
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import problem_of
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.prepare import Prepared, current_protocol, load_table, prepare
+from iqatune.statistics.prepare import load_table
+from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import differences, earlier_result
 from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason, remove_left
-
-Subject = tuple[DataOptions, BackboneOptions, Similarity]
-"""What cells share that work on the same statistics: the data, the backbone, how l and s compare."""
-
 
 Show = Callable[[Sweep], None]
 """Called with the sweep whenever a cell has changed."""
@@ -149,31 +146,31 @@ class _Statistics:
     users: int
 
 
-def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Subject, list[Cell]]:
+def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Source, list[Cell]]:
     """The cells that have no complete record of this very run; what another run left in their folders is archived."""
-    unfinished: dict[Subject, list[Cell]] = defaultdict(list)
-    protocols: dict[Subject, Protocol] = {}
+    unfinished: dict[Source, list[Cell]] = defaultdict(list)
+    protocols: dict[Source, Protocol] = {}
     for cell in cells:
-        subject = _subject(cell.run)
+        source = Source.of(cell.run)
         folder = work.folder(cell)
         try:
             earlier = folder.result()
-            if earlier is not None and subject not in protocols:
-                protocols[subject] = _protocol(subject, work)
-            if earlier is not None and differences(earlier, cell.run, protocols[subject]):
+            if earlier is not None and source not in protocols:
+                protocols[source] = source.protocol(work.tables[source.data], work.cache, work.progress)
+            if earlier is not None and differences(earlier, cell.run, protocols[source]):
                 with folder.locked() as owned:
-                    earlier = earlier_result(owned, cell.run, protocols[subject], work.progress)
+                    earlier = earlier_result(owned, cell.run, protocols[source], work.progress)
         except InputError as error:
             work.board.failed(cell, reason(error))
             continue
         if earlier is not None and earlier.status == "complete":
             work.board.over(cell, earlier)
             continue
-        unfinished[subject].append(cell)
+        unfinished[source].append(cell)
     return unfinished
 
 
-def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool) -> None:
+def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool) -> None:
     board = work.board
     under_way: dict[RunFolder, tuple[Cell, _Statistics]] = {}
 
@@ -189,10 +186,10 @@ def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: 
                 board.failed(cell, str(ended.error))
         board.write("running")
 
-    # a subject's statistics are loaded while the last cells of the one before are still searched, and no sooner
-    for subject, cells in unfinished.items():
+    # a source's statistics are loaded while the last cells of the one before are still searched, and no sooner
+    for source, cells in unfinished.items():
         try:
-            prepared = _prepared(subject, work)
+            prepared = source.prepare(work.cache, work.progress, work.tables[source.data])
         except (InputError, OSError, RuntimeError, ValueError, MemoryError) as error:
             for cell in cells:
                 board.failed(cell, reason(error))
@@ -213,24 +210,7 @@ def _search(unfinished: Mapping[Subject, Sequence[Cell]], work: _Work, workers: 
         collect()
 
 
-def _subject(run: Run) -> Subject:
-    return DataOptions.of(run), BackboneOptions.of(run), Similarity.of(run)
-
-
-def _protocol(subject: Subject, work: _Work) -> Protocol:
-    data, backbone, similarity = subject
-    return current_protocol(
-        work.tables[data], backbone, similarity=similarity, cache=work.cache, progress=work.progress
-    )
-
-
-def _prepared(subject: Subject, work: _Work) -> Prepared:
-    data, backbone, similarity = subject
-    table = work.tables[data]
-    return prepare(data, backbone, similarity=similarity, cache=work.cache, progress=work.progress, table=table)
-
-
-def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> None:
+def _advise(cells: Sequence[Cell], prepared: PreparedPairs, progress: Progress) -> None:
     """Say before they run which cells' searchers cannot act as their names say; the others' seeds change nothing."""
     for run in {(cell.run.searcher, cell.run.space, cell.run.samples): cell.run for cell in cells}.values():
         try:
@@ -239,7 +219,7 @@ def _advise(cells: Sequence[Cell], prepared: Prepared, progress: Progress) -> No
             # a space that this backbone does not have, or a searcher that is broken: the cell itself will say so
             continue
         if warning is not None:
-            progress.warn(f"{run.dataset}, {run.backbone}: {warning}")
+            progress.warn(f"{run.dataset}, {source_label(run)}: {warning}")
 
 
 def _workers(address: str | None, jobs: int | None, output: Path) -> AbstractContextManager[Workers]:
@@ -252,6 +232,7 @@ def _state(cell: Cell) -> CellState:
         folder=cell.place.as_posix(),
         dataset=run.dataset,
         backbone=run.backbone,
+        features=run.features,
         searcher=run.searcher,
         space=run.space,
         prior=run.prior,

@@ -24,6 +24,7 @@ from iqatune.runtime.files import UnwritableError, scratch_folder, writing
 from iqatune.runtime.threads import processors
 from iqatune.runtime.worker import Processes
 from iqatune.statistics.prepare import Prepared
+from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.run import search_prepared
 
 RAY_RETRIES = 3
@@ -56,7 +57,7 @@ class Workers(Protocol):
     count: int
     """How many at a time."""
 
-    def share(self, prepared: Prepared) -> Any:
+    def share(self, prepared: PreparedPairs) -> Any:
         """Put statistics where every worker can read them; what comes back stands for them."""
 
     def drop(self, shared: Any) -> None:
@@ -108,18 +109,21 @@ class LocalWorkers:
         self._busy: dict[Future[Result], Job] = {}
         self._shared = 0
 
-    def share(self, prepared: Prepared) -> "_Mapped":
-        """Write the moments to a file, which all processes map: memory holds them once."""
+    def share(self, prepared: PreparedPairs) -> "_Mapped | _Carried":
+        """Write the moments to a file, which all processes map: memory holds them once. Columns are small."""
+        if not isinstance(prepared, Prepared):
+            return _Carried(prepared)
         self._shared += 1
         path = self._folder / f"{self._shared}.npy"
         _save(path, prepared.moments)
         return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
 
-    def drop(self, shared: "_Mapped") -> None:
+    def drop(self, shared: "_Mapped | _Carried") -> None:
         """Delete the file."""
-        shared.path.unlink()
+        if isinstance(shared, _Mapped):
+            shared.path.unlink()
 
-    def start(self, job: Job, shared: "_Mapped") -> None:
+    def start(self, job: Job, shared: "_Mapped | _Carried") -> None:
         """Give the job to an idle process, or to a new one."""
         self._busy[self._processes.submit(_run_mapped, job, shared)] = job
 
@@ -149,7 +153,7 @@ class RayWorkers:
         self._refused: list[Ended] = []
         self._numbers = itertools.count()
 
-    def share(self, prepared: Prepared) -> int:
+    def share(self, prepared: PreparedPairs) -> int:
         """Put the statistics into the object store."""
         return self._ray.call(_no_news, _share, next(self._numbers), prepared)
 
@@ -213,7 +217,7 @@ def _begin(desk: Desk, count: int | None) -> int:
     return count or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
 
 
-def _share(desk: Desk, number: int, prepared: Prepared) -> int:
+def _share(desk: Desk, number: int, prepared: PreparedPairs) -> int:
     import ray
 
     desk.kept["tasks"].shared[number] = ray.put(prepared)
@@ -267,6 +271,16 @@ class _Mapped:
         return replace(self.prepared, moments=np.asarray(np.load(self.path, mmap_mode="r")))
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """What is small enough to travel with every job."""
+
+    prepared: PreparedPairs
+
+    def load(self) -> PreparedPairs:
+        return self.prepared
+
+
 def _save(path: Path, array: NDArray[np.float32]) -> None:
     """`numpy.save`, which does not say why where a disk is full."""
     array = np.ascontiguousarray(array)
@@ -275,11 +289,11 @@ def _save(path: Path, array: NDArray[np.float32]) -> None:
         file.write(array.data)
 
 
-def _run_mapped(job: Job, shared: _Mapped) -> Result:
+def _run_mapped(job: Job, shared: _Mapped | _Carried) -> Result:
     return search_prepared(job.run, shared.load(), job.folder, progress=Progress(), strict=job.strict, processes=1)
 
 
-def _run_apart(order: _Order, prepared: Prepared) -> dict[str, bytes]:
+def _run_apart(order: _Order, prepared: PreparedPairs) -> dict[str, bytes]:
     with scratch_folder() as place:
         folder = RunFolder(place)
         folder.write_content(order.content)

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from iqatune.errors import InputError
-from iqatune.metric.spaces import ChannelSpace, Space, StageSpace, TiltedStageSpace, make_space
+from iqatune.metric.spaces import BackboneSpace, ChannelSpace, ColumnSpace, StageSpace, TiltedStageSpace, make_space
 from iqatune.metric.weights import Weights, uniform_weights
 
 CHANNELS = (3, 4, 2)
 COUNT = sum(CHANNELS)
 DESCRIPTORS = np.random.default_rng(1).normal(size=(2, COUNT))
 
-SPACES: list[Space] = [StageSpace(CHANNELS), ChannelSpace(CHANNELS), TiltedStageSpace(CHANNELS, DESCRIPTORS)]
+SPACES: list[BackboneSpace] = [StageSpace(CHANNELS), ChannelSpace(CHANNELS), TiltedStageSpace(CHANNELS, DESCRIPTORS)]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 @given(data=st.data())
-def test_weights_sum_to_one_and_agree_with_the_coefficients(space: Space, data: st.DataObject) -> None:
+def test_weights_sum_to_one_and_agree_with_the_coefficients(space: BackboneSpace, data: st.DataObject) -> None:
     size = len(space.names)
     parameters = data.draw(arrays(np.float64, size, elements=st.floats(0, 1, width=32)))
     weights = space.weights(parameters)
@@ -33,14 +33,14 @@ def test_weights_sum_to_one_and_agree_with_the_coefficients(space: Space, data: 
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-def test_coefficients_of_a_batch_are_those_of_its_rows(space: Space) -> None:
+def test_coefficients_of_a_batch_are_those_of_its_rows(space: BackboneSpace) -> None:
     parameters = np.random.default_rng(2).uniform(size=(7, len(space.names)))
     rows = np.stack([space.coefficients(row) for row in parameters])
     np.testing.assert_allclose(space.coefficients(parameters), rows, rtol=1e-13)
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-def test_scaling_the_shares_changes_nothing(space: Space) -> None:
+def test_scaling_the_shares_changes_nothing(space: BackboneSpace) -> None:
     shares = len(CHANNELS) * 2 if isinstance(space, TiltedStageSpace) else len(space.names)
     parameters = np.random.default_rng(3).uniform(0.2, 1, size=len(space.names))
     scaled = parameters.copy()
@@ -54,6 +54,12 @@ def test_stage_space_spreads_a_share_over_its_channels() -> None:
     weights = space.weights(np.array([0.0, 1.0, 0, 0, 0, 0.6]))
     np.testing.assert_allclose(weights.alpha, [0, 0, 0, *[1 / 1.6 / 4] * 4, 0, 0])
     np.testing.assert_allclose(weights.beta, [0] * 7 + [0.6 / 1.6 / 2] * 2)
+
+
+def test_shares_of_columns_have_plain_names_of_their_own() -> None:
+    space = ColumnSpace(("psnr", "a b", "a/b", "a.b", "a_b_2", "µ"))
+    assert space.names == ("share_psnr", "share_a_b", "share_a_b_2", "share_a_b_3", "share_a_b_2_2", "share__")
+    np.testing.assert_allclose(space.coefficients(np.arange(6.0) / 5), np.arange(6) / 15)
 
 
 def test_equal_parameters_are_the_uniform_weights() -> None:

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from iqatune.evaluation.folds import reference_folds
 from iqatune.metric.priors import Prior
-from iqatune.metric.spaces import ChannelSpace, ConstantSpace, Space, StageSpace, TiltedStageSpace
+from iqatune.metric.spaces import BackboneSpace, ChannelSpace, ConstantSpace, Space, StageSpace, TiltedStageSpace
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.choice import best_trial, chosen
@@ -21,7 +21,7 @@ from iqatune.search.task import Task
 CHANNELS = (3, 4, 5)
 
 
-def _spaces() -> list[Space]:
+def _spaces() -> list[BackboneSpace]:
     descriptors = np.random.default_rng(5).normal(size=(2, sum(CHANNELS)))
     return [StageSpace(CHANNELS), ChannelSpace(CHANNELS), TiltedStageSpace(CHANNELS, descriptors)]
 
@@ -82,7 +82,7 @@ def test_loss_and_shrinkage_are_those_of_the_formula_and_minimised() -> None:
 
 @pytest.mark.parametrize("inner", _spaces(), ids=lambda space: space.name)
 @pytest.mark.parametrize("prior", [Prior(), Prior(1.0), Prior(0.3)], ids=str)
-def test_parameters_stand_for_the_weights_that_were_fitted(inner: Space, prior: Prior) -> None:
+def test_parameters_stand_for_the_weights_that_were_fitted(inner: BackboneSpace, prior: Prior) -> None:
     rng = np.random.default_rng(0)
     shares, own = rng.gamma(0.5, size=len(inner.uniform)), rng.uniform(size=len(inner.own))
     shares[0] = 0

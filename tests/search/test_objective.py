@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
-from iqatune.metric.spaces import ChannelSpace, Space, StageSpace, make_space
+from iqatune.metric.spaces import BackboneSpace, ChannelSpace, StageSpace, make_space
 from iqatune.search.objective import Objective
 
 CHANNELS = (3, 2)
@@ -30,7 +30,7 @@ def test_ties_and_sign_are_those_of_scipy(distances: np.ndarray, quality: np.nda
 
 
 @pytest.mark.parametrize("space", [StageSpace(CHANNELS), ChannelSpace(CHANNELS)], ids=lambda space: space.name)
-def test_a_batch_is_its_samples_and_each_is_spearmans(space: Space) -> None:
+def test_a_batch_is_its_samples_and_each_is_spearmans(space: BackboneSpace) -> None:
     rng = np.random.default_rng(0)
     features = rng.uniform(size=(200, len(space.names))).astype(space.feature_type)
     quality = rng.normal(size=200)

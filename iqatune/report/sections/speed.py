@@ -8,7 +8,8 @@ from iqatune.report.published.figures import speeds
 def speed_section(context: Context) -> Section:
     """The study's table 9: measured where a bench is in the folder, and as published."""
     measured = context.found.speeds
-    missing = sorted({run.result.run.backbone for run in context.found.runs} - {speed.backbone for speed in measured})
+    used = {run.result.run.backbone for run in context.found.runs if run.result.channels}
+    missing = sorted(used - {speed.backbone for speed in measured})
     rows = [
         (word(speed.backbone), word(speed.precision), word(speed.device), number(speed.pairs_per_second, 1))
         for speed in measured

@@ -58,8 +58,8 @@ class Pairs(Protocol):
     def seed(self) -> int:
         """Of all that is drawn."""
 
-    def of_rows(self, rows: NDArray[np.bool_]) -> "Pairs":
-        """Some of the pairs."""
+    def split(self, held_out: NDArray[np.bool_]) -> tuple["Pairs", "Pairs"]:
+        """The other pairs, and those held out as weights fitted to the others see them."""
 
     def value(self, parameters: Floats | None) -> float:
         """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""

@@ -149,7 +149,7 @@ class _InnerFolds:
         self._space = task.space
         count = possible_folds(task.reference_ids, INNER_FOLDS, task.seed)
         masks = reference_folds(task.reference_ids, count, task.seed) if count else ()
-        self.tasks = [(task.of_rows(~mask), task.of_rows(mask)) for mask in masks]
+        self.tasks = [task.split(mask) for mask in masks]
         self._couples = [_couples(tuned) for tuned, _ in self.tasks]
 
     def uniform(self, table: int) -> _Candidate:

@@ -1,0 +1,109 @@
+"""What a run is tuned on: a data set seen through a backbone, or the columns of a features file."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from iqatune.datasets.table import PairTable
+from iqatune.metric.similarity import Similarity
+from iqatune.metric.spaces import Space
+from iqatune.metric.weights import Floats
+from iqatune.progress import Progress
+from iqatune.records import result as records
+from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.prior import CUBE
+from iqatune.records.result import Best, BestColumn
+from iqatune.statistics.cache import Cache
+from iqatune.statistics.columns import columns_protocol, prepare_columns, usable_columns
+from iqatune.statistics.prepare import current_protocol, load_table, prepare
+
+
+class PreparedPairs(Protocol):
+    """What a search works on, and what its record says of it: `Prepared` or `PreparedColumns`."""
+
+    @property
+    def table(self) -> PairTable:
+        """The pairs."""
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Of every stage of the backbone; empty where there is none."""
+
+    @property
+    def columns(self) -> Floats | None:
+        """(N, F) columns of a features file, which each part of a split scales anew; None through a backbone."""
+
+    @property
+    def protocol(self) -> records.Protocol:
+        """What decides the figures."""
+
+    @property
+    def device(self) -> str:
+        """What the backbone ran on, or why none did."""
+
+    @property
+    def seconds(self) -> float:
+        """That preparing took."""
+
+    @property
+    def computed(self) -> int:
+        """Pairs that passed the backbone now."""
+
+    def space(self, name: str, prior: str = CUBE) -> Space:
+        """The space of that name."""
+
+    def tables(self, space: Any) -> tuple[Floats, ...]:
+        """(N, F) features in one of its own spaces, a table for each way to compare that it offers."""
+
+    def uniform(self) -> Floats:
+        """(N,) distances under the untuned weights."""
+
+    def best_column(self) -> BestColumn | None:
+        """The best of the columns by itself; None where there are none."""
+
+    def weights(self, space: Any, parameters: Floats) -> dict[str, Any]:
+        """What a record says of the weights that (P,) parameters of one of its own spaces stand for."""
+
+    def distances_of(self, best: Best) -> Floats:
+        """(N,) distances under recorded weights; a ValueError where they are none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Options of one or several runs that work on the same statistics.
+
+    Attributes:
+        data: which pairs.
+        backbone: None for a features file.
+        similarity: how l and s compare.
+    """
+
+    data: DataOptions
+    backbone: BackboneOptions | None
+    similarity: Similarity
+
+    @classmethod
+    def of(cls, run: Run) -> "Source":
+        """What a run asks for."""
+        backbone = BackboneOptions.of(run) if run.features is None else None
+        return cls(DataOptions.of(run), backbone, Similarity.of(run))
+
+    def prepare(self, cache: Cache, progress: Progress, table: PairTable | None = None) -> PreparedPairs:
+        """The statistics, or the columns.
+
+        Args:
+            table: the pairs, when `load_table` has loaded them already.
+
+        Raises:
+            InputError: for everything that is wrong with the options, the labels, the images or the parameters.
+        """
+        if self.backbone is None:
+            return prepare_columns(table or load_table(self.data, cache, progress), progress)
+        return prepare(
+            self.data, self.backbone, similarity=self.similarity, cache=cache, progress=progress, table=table
+        )
+
+    def protocol(self, table: PairTable, cache: Cache, progress: Progress) -> records.Protocol:
+        """The protocol that `prepare` would come to, without any statistics."""
+        if self.backbone is None:
+            return columns_protocol(table, usable_columns(table))
+        return current_protocol(table, self.backbone, similarity=self.similarity, cache=cache, progress=progress)
