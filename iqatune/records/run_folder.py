@@ -35,7 +35,8 @@ class RunFolder:
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
-        return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
+        searcher = run.searcher.replace(":", "_")
+        return cls(output / run.dataset / backbone / "-".join((searcher, run.space, *others, f"s{run.seed}")))
 
     @property
     def result_file(self) -> Path:

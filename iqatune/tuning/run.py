@@ -50,19 +50,20 @@ from iqatune.tuning.folds import fold_masks, fold_searches, held_out_of, possibl
 from iqatune.tuning.resume import earlier_result
 
 
-def check_run(run: Run) -> None:
-    """Refuse what is known to be wrong before any work is done; a `Run` itself keeps its numbers in range.
+def checked_run(run: Run) -> Run:
+    """The run with the name of its searcher as its library spells it; a `Run` itself keeps its numbers in range.
 
     Raises:
-        InputError: for a name that is unknown, or options that do not go together.
+        InputError: for a name that is unknown, or options that do not go together: before any work is done.
     """
-    find_searcher(run.searcher)
+    searcher = find_searcher(run.searcher).name
     find_backbone(run.backbone)
     tilts_of(run.space)
     if run.engine == "ray" and run.objective != "srcc":
         raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+    return run.model_copy(update={"searcher": searcher})
 
 
 def check_objective(run: Run, table: PairTable) -> None:
@@ -102,7 +103,7 @@ def run_search(
             the scores is probably wrong; and, once it is recorded, that no sample has a defined SRCC.
         KeyboardInterrupt: after what was done has been recorded.
     """
-    check_run(run)
+    run = checked_run(run)
     folder = RunFolder.of(output, run)
     check_writable(folder.path, option="output")
     data, backbone = DataOptions.of(run), BackboneOptions.of(run)

@@ -43,7 +43,7 @@ def _search(group: SettingRuns) -> tuple[str, str, str, str, int]:
 
 def _name_of(setting: Setting) -> str:
     others = [slug(part) for part, usual in ((setting.prior, CUBE), (setting.objective, "srcc")) if part != usual]
-    return "-".join(("scores", setting.searcher, setting.space, *others, str(setting.samples)))
+    return "-".join(("scores", slug(setting.searcher), setting.space, *others, str(setting.samples)))
 
 
 def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:

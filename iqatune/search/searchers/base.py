@@ -83,6 +83,9 @@ class Searcher(ABC):
     needs_no_results: ClassVar[bool] = False
     """Whether its proposals, all on the last budget, follow from nothing observed, so that they may be asked ahead."""
 
+    plans_by_total: ClassVar[bool] = True
+    """Whether its first samples may depend on how many there will be, so that no finished search goes on to more."""
+
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.details: dict[str, str] = {}
