@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from click.core import ParameterSource
+from pydantic.fields import FieldInfo
 
 from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
-from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
+from iqatune.records.options import MOST_SAMPLES, SAMPLES, BackboneOptions, DataOptions, Options, Run
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
 
@@ -85,7 +86,15 @@ def _made(model: type[Options], given: dict[str, Any]) -> Options | None:
     """The model of the options given; None where its one required option is not."""
     if any(given[name] is None for name, field in model.model_fields.items() if field.is_required()):
         return None
-    return model.parsed(given)
+    # what cannot be None was not given, and has its default
+    fields = model.model_fields
+    return model.parsed(
+        {name: value for name, value in given.items() if value is not None or _may_be_none(fields[name])}
+    )
+
+
+def _may_be_none(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
 
 
 def _choices(annotation: Any) -> list[str] | None:
@@ -304,7 +313,19 @@ run_options = handed_over(
     *_where_data_options,
     *_backbone_options,
     option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
-    option_of(Run, "--samples", help="Configurations to try."),
+    option_of(
+        Run,
+        "--samples",
+        type=Whole(),
+        default=None,
+        show_default=f"{SAMPLES}; {MOST_SAMPLES} with --stop auto",
+        help="Configurations to try; with --stop auto at most.",
+    ),
+    option_of(
+        Run,
+        "--stop",
+        help="auto: end where further samples may gain less than the best one's standard error over references.",
+    ),
     option_of(Run, "--space", metavar="stage|channel|stage+K", help="What the searcher's numbers stand for."),
     option_of(
         Run,

@@ -42,7 +42,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         rows.insert(0, tuned)
     protocol = result.protocol
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {run.backbone}{search_note(run)}, {run.samples} samples"
+    title = f"{data}, {run.backbone}{search_note(run)}, {_samples(result)}"
     print_table(title, columns, rows)
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
@@ -57,6 +57,10 @@ def print_search(result: Result, folder: RunFolder) -> None:
     if protocol.simulated:
         print_line(SIMULATED)
     print_line(f"Record: {folder.result_file}")
+
+
+def _samples(result: Result) -> str:
+    return f"{'' if result.run.stop is None else 'at most '}{result.run.samples} samples"
 
 
 def _gains(result: Result) -> list[str]:

@@ -32,7 +32,7 @@ class RunFolder:
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
         backbone = run.backbone.replace(":", "_").replace("/", "_")
-        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
+        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         searcher = run.searcher.replace(":", "_")

@@ -252,7 +252,8 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
         warnings.append(left_out)
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
-        progress.say(f"{run.searcher}: about {_duration(seconds)} for {run.samples} samples, and as long for each fold")
+        number = f"{run.samples} samples" if run.stop is None else f"all {run.samples} samples that there may be"
+        progress.say(f"{run.searcher}: about {_duration(seconds)} for {number}, and as long for each fold")
     return (*warnings, caution) if caution is not None else tuple(warnings)
 
 
@@ -295,6 +296,8 @@ def _searched(work: _Work, progress: Progress) -> Result:
                 searcher, found = _run_engine(run, task, recorded, keep)
             except OtherSearch as error:
                 raise InputError(f"{folder.trials_file}: {error}; delete the folder to search anew") from error
+        if "stopped" in searcher.details:
+            progress.say(f"{run.searcher}: stopped {searcher.details['stopped']}")
         search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
         before = time.perf_counter()
         fold_parameters = [None if trial is None else trial.parameters for trial in fold_trials()]
