@@ -10,10 +10,20 @@ from iqatune.search.searchers.base import Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.quiet import quiet
 
 FEWEST = 20
-"""Samples with a figure, on all references, before the first look: what Optuna's terminator takes."""
+"""Results that Optuna's terminator waits for."""
+
+PER_PARAMETER = 10
+"""Results a parameter before the first look: of fewer a Gaussian process knows too little (Loeppky, Sacks and Welch
+2009, 'Choosing the Sample Size of a Computer Experiment'). On planted data of 12 parameters it bounded the gain by .011
+after 20 samples, where a hundred more gained .02."""
 
 GROWTH = 1.1
-"""The next look is when there are a tenth more: 42 looks to 1000 samples, as each fits a Gaussian process to half."""
+"""The next look is when there are a tenth more, as each fits a Gaussian process to half of them."""
+
+
+def first_look(parameters: int) -> int:
+    """How many samples with a figure, on all references, there are before a search may end."""
+    return max(FEWEST, PER_PARAMETER * parameters)
 
 
 class Stopping(Searcher):
@@ -37,13 +47,12 @@ class Stopping(Searcher):
         self._searcher = searcher
         self._error = error
         self._isolation = Isolation(searcher.problem.seed)
-        self._looks = 0
-        self._next = FEWEST
+        self._next = first_look(len(searcher.problem.names))
         self._samples = 0
         self._trials: list[Any] = []
         self._best: tuple[float, Floats] | None = None
         self._error_of_best: float | None = None
-        self._last = ""
+        self._last = f", before the first look at {self._next}"
         self._stopped = ""
         self._adopt()
 

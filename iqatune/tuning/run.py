@@ -43,6 +43,7 @@ from iqatune.search.on_ray import search_on_ray
 from iqatune.search.searchers.base import Conduct, Searcher
 from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
+from iqatune.search.stopping import first_look
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, load_table, prepare
@@ -250,6 +251,13 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
     if left_out is not None:
         progress.warn(left_out)
         warnings.append(left_out)
+    if run.stop is not None and run.samples < (first := first_look(len(problem.names))):
+        late = (
+            f"`stop` {run.stop}: the first look is after {first} samples, 10 for each number of the space, so nothing "
+            f"ends this search before its {run.samples}; use `samples` {2 * first} or more, or a smaller `space`"
+        )
+        progress.warn(late)
+        warnings.append(late)
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         number = f"{run.samples} samples" if run.stop is None else f"all {run.samples} samples that there may be"

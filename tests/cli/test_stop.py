@@ -59,9 +59,12 @@ class TestStopAuto:
         assert "this run is complete" in typed("--searcher", "random", "--stop", "auto").err
 
     def test_samples_are_the_maximum(self, typed: Command) -> None:
-        typed("--searcher", "optuna:tpe", "--stop", "auto", "--samples", 12)
+        ran = typed("--searcher", "optuna:tpe", "--stop", "auto", "--samples", 12)
         record = _record(FOLDER / "optuna_tpe-stage-stop=auto-s0")
-        assert record["strategy"]["details"] == {"stopped": "at the maximum of 12 samples"}
+        assert record["strategy"]["details"] == {
+            "stopped": "at the maximum of 12 samples, before the first look at 120"
+        }
+        assert "the first look is after 120 samples, 10 for each number of the space" in ran.err
         assert sum(record["strategy"][kind] for kind in ("random", "model")) == 12
 
     def test_it_may_come_from_a_variable_and_without_it_samples_are_50(
@@ -100,7 +103,7 @@ class TestStopAuto:
         assert ran.code == 2
         assert "'--stop': 'now' is not 'auto'" in ran.err
 
-    @pytest.mark.parametrize("samples", [19, 25])
+    @pytest.mark.parametrize("samples", [119, 125])
     def test_a_search_that_ended_elsewhere_is_not_proven(
         self, samples: int, typed: Command, iqatune: Command, forge: Command, small_cache: Path
     ) -> None:
@@ -115,7 +118,7 @@ class TestStopAuto:
         ran = iqatune("replay", record, "--cache-dir", small_cache, "--json")
         assert ran.code == 1
         changed = {change["name"] for change in json.loads(ran.out)["changed"]}
-        assert ("trials" if samples < 20 else "trial 00020") in changed
+        assert ("trials" if samples < 120 else "trial 00120") in changed
 
 
 class TestMoreSamples:

@@ -131,6 +131,31 @@ class TestWhatEachSampleWas:
         assert len(trials) == 20
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ValueError("no\nuse"), "nevergrad fails on this problem (ValueError: no); take another"),
+        (
+            ModuleNotFoundError("none", name="nlopt"),
+            "on this problem it needs the package nlopt, which is not installed",
+        ),
+    ],
+)
+def test_an_algorithm_that_fails_is_told_in_a_line(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nevergrad.optimization.optimizerlib import _PSO
+
+    def failing(self: object) -> None:
+        raise error
+
+    searcher = make_searcher("nevergrad:PSO", _problem(4, 3))
+    monkeypatch.setattr(_PSO, "_internal_ask_candidate", failing)
+    with pytest.raises(InputError) as raised:
+        searcher.propose()
+    assert f"`searcher` nevergrad:PSO: {says}" in raised.value.line
+
+
 def test_samples_that_follow_the_clock_are_owned_up_to() -> None:
     searcher = make_searcher("nevergrad:CmaFmin2", _problem(4, 3))
     assert not searcher.repeatable

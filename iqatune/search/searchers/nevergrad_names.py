@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+from iqatune.errors import InputError
 from iqatune.records.vocabulary import ChosenBy
-from iqatune.search.searchers.base import Problem, Searcher
+from iqatune.search.searchers.base import AwaitingResults, Problem, Proposal, Searcher, SearchExhausted
 from iqatune.search.searchers.family import Family
 from iqatune.search.searchers.nevergrad import OfNevergrad, array_of
 from iqatune.search.searchers.quiet import quiet
@@ -19,7 +21,7 @@ with quiet():
     from nevergrad.optimization.base import Optimizer
 
 NEEDED: Mapping[str, str] = {
-    r"NLOPT_.*|NGOptF[25]?": "nlopt",
+    r"NLOPT_.*|NGOptF[235]?": "nlopt",
     r"BOBYQA": "pybobyqa",
     r"BayesOptimBO|PCABO.*": "bayes_optim",
     r"FCMA.*": "fcmaes",
@@ -68,8 +70,9 @@ class NevergradNamed(Twinned, OfNevergrad):
     """Its key in nevergrad's registry."""
 
     def _make(self) -> Any:
-        optimizer = ng.optimizers.registry[self.algorithm](array_of(self.problem), budget=self.problem.samples)
-        parts = list(_leaves(optimizer))
+        with _in_a_line(self.name):
+            optimizer = ng.optimizers.registry[self.algorithm](array_of(self.problem), budget=self.problem.samples)
+            parts = list(_leaves(optimizer))
         consists = ", ".join(dict.fromkeys(part.name.strip() for part in parts))
         if consists != self.algorithm:
             self.details["algorithm"] = consists
@@ -77,6 +80,14 @@ class NevergradNamed(Twinned, OfNevergrad):
         self.is_design = all(isinstance(part, oneshot._SamplingSearch) for part in parts)
         self._later: ChosenBy = "model" if all(isinstance(part, MODELS) for part in parts) else "local"
         return optimizer
+
+    def _suggest(self, trial_id: str) -> dict[str, float]:
+        with _in_a_line(self.name):
+            return super()._suggest(trial_id)
+
+    def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
+        with _in_a_line(self.name):
+            super()._complete(proposal, result)
 
     def _one_at_a_time(self) -> bool:
         # nevergrad lets algorithms be asked ahead that are told of more than one worker
@@ -98,6 +109,24 @@ class NevergradNamed(Twinned, OfNevergrad):
             f"{cls.name} consists of algorithms whose samples depend on the clock: interrupted, this search cannot be "
             "continued"
         )
+
+
+@contextmanager
+def _in_a_line(name: str) -> Iterator[None]:
+    """Tell how one of hundreds of algorithms fails on a problem, which no list can know of each."""
+    try:
+        yield
+    except (AwaitingResults, SearchExhausted):
+        raise
+    except Exception as error:  # it may be of any class: it is raised again, as a line that names the algorithm
+        cause = error.__cause__ or error  # nevergrad wraps what a thread of its own ended in
+        if isinstance(cause, ImportError) and cause.name is not None:
+            raise InputError(
+                f"`searcher` {name}: on this problem it needs the package {cause.name}, which is not installed; take "
+                "another"
+            ) from error
+        reason = f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
+        raise InputError(f"`searcher` {name}: nevergrad fails on this problem ({reason}); take another") from error
 
 
 def _parts(optimizer: Any) -> Iterator[Any]:
