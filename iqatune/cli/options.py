@@ -312,7 +312,12 @@ run_options = handed_over(
     _dataset_option,
     *_where_data_options,
     *_backbone_options,
-    option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
+    option_of(
+        Run,
+        "--searcher",
+        metavar="NAME|nevergrad:NAME|optuna:NAME",
+        help="Search algorithm; see 'iqatune list searchers'.",
+    ),
     option_of(
         Run,
         "--samples",

@@ -34,8 +34,8 @@ BLIND: Mapping[str, Callable[[int], int]] = {
 }
 """Samples before the first that follows from results, by the number of parameters: startup trials, and populations."""
 
-GP_SECONDS = 0.25
-"""Of a choice of the Gaussian process, for 12 parameters and up to 50 results, on 2 cores at rest."""
+GP_SECONDS = 0.1
+"""A sample of the Gaussian process: from 3.3 s for 50 of 12 parameters, on 2 cores."""
 
 
 class OptunaNamed(Twinned):
