@@ -156,6 +156,12 @@ def test_an_algorithm_that_fails_is_told_in_a_line(
     assert f"`searcher` nevergrad:PSO: {says}" in raised.value.line
 
 
+def test_numbers_that_are_none_are_told_in_a_line() -> None:
+    """Of one sample, whose logarithm is the scale of this design."""
+    with pytest.raises(InputError, match=r"nevergrad:RescaleScrHammersleySearch: .*numbers that are not in \[0, 1\]"):
+        _run("nevergrad:RescaleScrHammersleySearch", _problem(1, 3))
+
+
 def test_samples_that_follow_the_clock_are_owned_up_to() -> None:
     searcher = make_searcher("nevergrad:CmaFmin2", _problem(4, 3))
     assert not searcher.repeatable

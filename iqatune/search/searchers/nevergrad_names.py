@@ -83,7 +83,10 @@ class NevergradNamed(Twinned, OfNevergrad):
 
     def _suggest(self, trial_id: str) -> dict[str, float]:
         with _in_a_line(self.name):
-            return super()._suggest(trial_id)
+            config = super()._suggest(trial_id)
+            if not all(0 <= number <= 1 for number in config.values()):
+                raise ValueError("it proposes numbers that are not in [0, 1]")
+        return config
 
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
         with _in_a_line(self.name):
