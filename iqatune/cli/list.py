@@ -6,13 +6,14 @@ import click
 
 from iqatune.cli.options import debug_option, json_option
 from iqatune.cli.terminal import print_table
-from iqatune.errors import as_flags
+from iqatune.errors import InputError, as_flags
 from iqatune.registry import Plugin
 
 EPILOG = """\b
 Examples:
   iqatune list datasets
   iqatune list backbones --json
+  iqatune list searchers nevergrad
 """
 
 Kind = Literal["datasets", "backbones", "searchers", "spaces", "baselines"]
@@ -22,20 +23,28 @@ Row = dict[str, object]
 
 @click.command("list", epilog=EPILOG)
 @click.argument("kind", type=click.Choice(get_args(Kind)))
+@click.argument("family", required=False)
 @json_option
 @debug_option
-def command(kind: Kind, *, as_json: bool) -> None:
+def command(kind: Kind, family: str | None, *, as_json: bool) -> None:
     """List what the other verbs know by name: data sets, backbones, searchers, spaces or baselines.
 
-    What an installed package adds is marked with its name and version.
+    What an installed package adds is marked with its name and version. FAMILY, as nevergrad or optuna, lists all
+    searchers of that library.
     """
-    rows = {
-        "datasets": _datasets,
-        "backbones": _backbones,
-        "searchers": _searchers,
-        "spaces": _spaces,
-        "baselines": _baselines,
-    }[kind]()
+    if family is not None and kind != "searchers":
+        raise InputError(f"{family}: only searchers come in families; leave it out")
+    rows = (
+        _members(family)
+        if family is not None
+        else {
+            "datasets": _datasets,
+            "backbones": _backbones,
+            "searchers": _searchers,
+            "spaces": _spaces,
+            "baselines": _baselines,
+        }[kind]()
+    )
     if as_json:
         import json
 
@@ -95,12 +104,18 @@ def _backbones() -> list[Row]:
 
 
 def _searchers() -> list[Row]:
-    from iqatune.search.searchers.registry import available
+    from iqatune.search.searchers.registry import available, families
 
     return [
         _added({"name": info.name, "drives": info.drives, "description": as_flags(info.description)}, info.plugin)
-        for info in available()
+        for info in (*available(), *families())
     ]
+
+
+def _members(family: str) -> list[Row]:
+    from iqatune.search.searchers.registry import members
+
+    return [{"name": name} for name in members(family)]
 
 
 def _spaces() -> list[Row]:

@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 from click.core import ParameterSource
+from pydantic.fields import FieldInfo
 
 from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
-from iqatune.records.options import BackboneOptions, DataOptions, Options, Run
+from iqatune.records.options import MOST_SAMPLES, SAMPLES, BackboneOptions, DataOptions, Options, Run
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
 
@@ -89,9 +90,15 @@ def together(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 
 def _made(model: type[Options], given: dict[str, Any]) -> Options:
-    """The model of the options given; it knows itself what goes without saying of those that it requires."""
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
-    return model.parsed({name: value for name, value in given.items() if value is not None or name not in required})
+    """The model of the options given: what cannot be None was not given, and has its default, if there is one."""
+    fields = model.model_fields
+    return model.parsed(
+        {name: value for name, value in given.items() if value is not None or _may_be_none(fields[name])}
+    )
+
+
+def _may_be_none(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
 
 
 def _choices(annotation: Any) -> list[str] | None:
@@ -324,8 +331,25 @@ run_options = handed_over(
     *_where_data_options,
     option_of(Run, "--backbone", show_default=False, help="CNN; see 'iqatune list backbones'. Or give --features."),
     *_backbone_options[1:],
-    option_of(Run, "--searcher", help="Search algorithm; see 'iqatune list searchers'."),
-    option_of(Run, "--samples", help="Configurations to try."),
+    option_of(
+        Run,
+        "--searcher",
+        metavar="NAME|nevergrad:NAME|optuna:NAME",
+        help="Search algorithm; see 'iqatune list searchers'.",
+    ),
+    option_of(
+        Run,
+        "--samples",
+        type=Whole(),
+        default=None,
+        show_default=f"{SAMPLES}; {MOST_SAMPLES} with --stop auto",
+        help="Configurations to try; with --stop auto at most. fit has a number of its own.",
+    ),
+    option_of(
+        Run,
+        "--stop",
+        help="auto: end where further samples may gain less than the best one's standard error over references.",
+    ),
     option_of(
         Run,
         "--space",

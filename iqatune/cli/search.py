@@ -22,6 +22,7 @@ Examples:
   iqatune search --dataset demo --backbone squeezenet --backbone-weights random --searcher random
   iqatune search --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg19 --searcher bohb --samples 50
   iqatune search --dataset live --backbone squeezenet --searcher blendsearch --prior dirichlet:0.3
+  iqatune search --dataset live --backbone squeezenet --searcher nevergrad:PSO --stop auto
   iqatune search --dataset csv --pairs scores.csv --better lower --backbone alexnet --searcher bayesopt --json
   iqatune search --features metrics.csv --better higher --feature-columns psnr,fsim,lpips --searcher bohb
 """
@@ -38,9 +39,10 @@ Examples:
 def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE]-sSEED/ with result.json (the best alpha and
-    beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
-    With --features the weights are of a CSV file's columns, in the place of a CNN's channels.
+    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the best
+    alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where
+    it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
+    weights are of a CSV file's columns, in the place of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search

@@ -16,6 +16,7 @@ PACKAGES = (
     "bayesian-optimization",
     "botorch",
     "cma",
+    "cmaes",
     "ConfigSpace",
     "flaml",
     "gpytorch",

@@ -6,7 +6,7 @@ from typing import Protocol
 from iqatune.records.options import DataOptions
 from iqatune.records.prior import CUBE
 from iqatune.records.result import Result
-from iqatune.records.vocabulary import ObjectiveName
+from iqatune.records.vocabulary import ObjectiveName, Stop
 
 
 def dataset_label(data: DataOptions) -> str:
@@ -52,9 +52,12 @@ class Searched(Protocol):
     def prior(self) -> str: ...
     @property
     def objective(self) -> ObjectiveName: ...
+    @property
+    def stop(self) -> Stop | None: ...
 
 
 def search_note(search: Searched) -> str:
-    """What follows the name of a space: nothing under `cube` and `srcc`, else as ", simplex prior, maximising krcc"."""
+    """What follows the name of a space: nothing where all is usual, else as ", simplex prior, maximising krcc"."""
     prior = "" if search.prior == CUBE else f", {search.prior} prior"
-    return prior if search.objective == "srcc" else f"{prior}, maximising {search.objective}"
+    objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
+    return prior + objective + ("" if search.stop is None else f", stop {search.stop}")

@@ -9,9 +9,24 @@ from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.prior import CUBE, canonical
-from iqatune.records.vocabulary import C1, C2, COLUMNS, Better, Engine, ObjectiveName, Pooling, Precision, Structure
+from iqatune.records.vocabulary import (
+    C1,
+    C2,
+    COLUMNS,
+    Better,
+    Engine,
+    ObjectiveName,
+    Pooling,
+    Precision,
+    Stop,
+    Structure,
+)
 
 Number = TypeVar("Number", int, float)
+
+SAMPLES = 50
+MOST_SAMPLES = 1000
+"""How many samples a search tries, and how many at most where a rule stops it, if nothing is said."""
 
 
 def _number(fits: Callable[[Number], bool], otherwise: str) -> AfterValidator:
@@ -114,7 +129,13 @@ class Run(DataOptions, BackboneOptions):
 
     backbone: str = ""
     searcher: str
-    samples: Annotated[int, _number(lambda value: value >= 1, "a search needs at least one sample")] = 50
+    stop: Stop | None = None
+    samples: Annotated[int, _number(lambda value: value >= 1, "a search needs at least one sample")] = Field(
+        # a JSON Schema knows no default that follows from another key
+        default_factory=lambda given: SAMPLES if given.get("stop") is None else MOST_SAMPLES,
+        json_schema_extra={"default": SAMPLES},
+        description="configurations to try; at most, where `stop` may end the search before",
+    )
     space: str = "stage"
     prior: Annotated[str, AfterValidator(canonical)] = CUBE
     objective: ObjectiveName = "srcc"

@@ -39,12 +39,13 @@ class RunFolder:
         backbone = run.backbone.replace(":", "_").replace("/", "_")
         if run.features is not None:
             backbone = _file_name(Path(run.features).stem)
-        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
+        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
-        return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
+        searcher = run.searcher.replace(":", "_")
+        return cls(output / run.dataset / backbone / "-".join((searcher, run.space, *others, f"s{run.seed}")))
 
     @property
     def result_file(self) -> Path:

@@ -38,6 +38,9 @@ ObjectiveName = Literal["srcc", "krcc", "plcc", "reference-srcc", "worst-distort
 """What a search maximises: SRCC, KRCC or PLCC over all pairs, the mean SRCC within references, or the lowest SRCC among
 distortions."""
 
+Stop = Literal["auto"]
+"""What ends a search before its last sample: the rule of `search.stopping`."""
+
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
 

@@ -16,7 +16,7 @@ from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_r
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
-from iqatune.records.vocabulary import ObjectiveName
+from iqatune.records.vocabulary import ObjectiveName, Stop
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
@@ -89,6 +89,7 @@ class Setting:
     objective: ObjectiveName
     samples: int
     protocol: tuple[tuple[str, object], ...]
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,7 @@ def _setting(result: Result, names: Names) -> Setting:
         objective=run.objective,
         samples=run.samples,
         protocol=tuple(fields.items()),
+        stop=run.stop,
     )
 
 

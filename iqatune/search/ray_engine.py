@@ -20,7 +20,6 @@ from iqatune.runtime.driver import Desk
 from iqatune.search.loop import OtherSearch
 from iqatune.search.objective import Objective
 from iqatune.search.searchers.base import AwaitingResults, Conduct, Proposal, Searcher, SearchExhausted
-from iqatune.search.searchers.registry import make_searcher
 from iqatune.search.task import Task
 
 RETRIES = 3
@@ -43,7 +42,7 @@ def search_connected(
     desk: Desk, task: Task, recorded: Sequence[Trial], concurrency: int
 ) -> tuple[Conduct, list[Trial]]:
     """`on_ray.search_on_ray` in a process that is connected to Ray; every new trial is told."""
-    searcher = make_searcher(task.searcher, task.problem())
+    searcher = task.make_searcher()
     searcher.repeatable = searcher.repeatable and concurrency == 1
     conversation = Conversation(searcher, concurrency, desk.tell)
     conversation.replay(recorded)

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.evaluation.jackknife import jackknife_error
 from iqatune.evaluation.measures import Labels, Measure
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
 from iqatune.records.trial import Trial
-from iqatune.records.vocabulary import ObjectiveName
+from iqatune.records.vocabulary import ObjectiveName, Stop
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import search
 from iqatune.search.objective import Objective, OtherObjective, distances_of
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
+from iqatune.search.stopping import Stopping
 from iqatune.statistics.columns import Scaling
 from iqatune.statistics.source import PreparedPairs
 
@@ -34,6 +36,7 @@ class Task:
         quality: (N,) human scores, higher is better.
         reference_ids: (N) which reference each pair is of.
         objective_name: what is maximised.
+        stop: the rule that ends it before its last sample, if any.
         distortions: (N) the distortion of each pair, which `worst-distortion` alone needs.
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
@@ -47,6 +50,7 @@ class Task:
     quality: Floats
     reference_ids: tuple[str, ...]
     objective_name: ObjectiveName = "srcc"
+    stop: Stop | None = None
     distortions: tuple[str, ...] = ()
     columns: Floats | None = None
 
@@ -63,6 +67,7 @@ class Task:
             quality=table.quality,
             reference_ids=table.reference_ids,
             objective_name=run.objective,
+            stop=run.stop,
             distortions=tuple(pair.distortion for pair in table.pairs),
             columns=prepared.columns,
         )
@@ -100,6 +105,15 @@ class Task:
         pairs = self if find(self.searcher).fits else None
         return Problem(self.space.names, self.samples, self.seed, budgets, task=pairs)
 
+    def make_searcher(self) -> Searcher:
+        """A fresh searcher, which stops by the rule where there is one."""
+        searcher = make_searcher(self.searcher, self.problem())
+        return searcher if self.stop is None else Stopping(searcher, self.standard_error)
+
+    def standard_error(self, parameters: Floats) -> float:
+        """Of the objective's figure of (P,) parameters, over references; NaN where there is none."""
+        return jackknife_error(lambda rows: self.of_rows(rows).value(parameters), self.reference_ids)
+
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""
         ids = tuple(identity for identity, chosen in zip(self.reference_ids, rows, strict=True) if chosen)
@@ -136,7 +150,7 @@ class Task:
         self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
     ) -> tuple[Searcher, list[Trial]]:
         """Search in this process; see `iqatune.search.loop.search`."""
-        searcher = make_searcher(self.searcher, self.problem())
+        searcher = self.make_searcher()
         return searcher, search(searcher, self.maximised(), recorded, keep)
 
 

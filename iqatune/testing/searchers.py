@@ -14,7 +14,7 @@ from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.loop import Objective, search
 from iqatune.search.searchers.base import AwaitingResults, Problem, Proposal, Searcher, SearchExhausted
-from iqatune.search.searchers.registry import SEARCHERS, available, make_searcher
+from iqatune.search.searchers.registry import ANY, available, class_of, families, make_searcher
 from iqatune.testing.common import generators_left_alone, is_a_line, other_generators
 
 BUDGETS = (1 / 9, 1 / 3, 1.0)
@@ -44,7 +44,7 @@ class SearcherContract:
 
     def make(self, problem: Problem) -> Searcher:
         """The searcher itself, without the checks that a search puts around a plug-in."""
-        return SEARCHERS.find(self.name)(problem)
+        return class_of(self.name)(problem)
 
     def search(self, searcher: Searcher, objective: Objective, recorded: Sequence[Trial] = ()) -> list[Trial]:
         """A whole search, which fails where it finds no end."""
@@ -60,13 +60,13 @@ class SearcherContract:
         return search(searcher, counting, recorded)
 
     def test_is_a_searcher_of_its_name(self) -> None:
-        found = SEARCHERS.find(self.name)
+        found = class_of(self.name)
         assert issubclass(found, Searcher)
         assert not inspect.isabstract(found)
         assert found.name == self.name
 
     def test_describes_itself(self) -> None:
-        (info,) = (info for info in available() if info.name == self.name)
+        (info,) = (info for info in (*available(), *families()) if info.name in (self.name, _family(self.name)))
         assert is_a_line(info.description), f"its description is {info.description!r}"
 
     def test_proposes_what_is_asked_for(self, dimension: int, samples: int) -> None:
@@ -88,7 +88,7 @@ class SearcherContract:
     def test_keeps_to_the_budgets(self) -> None:
         trials = self.search(self.make(_problem(self.samples)), Bowl(3))
         budgets = {trial.budget for trial in trials}
-        if SEARCHERS.find(self.name).wants_budgets:
+        if class_of(self.name).wants_budgets:
             assert 1.0 in budgets, "no configuration came to the last budget"
         else:
             assert budgets == {1.0}, "it does not want budgets, so all is on the last one"
@@ -181,7 +181,7 @@ class SearcherContract:
         assert seen == set(range(self.samples))
 
     def test_can_be_asked_ahead_where_it_says_so(self) -> None:
-        if not SEARCHERS.find(self.name).needs_no_results:
+        if not class_of(self.name).needs_no_results:
             pytest.skip(f"{self.name} needs results")
         problem = _problem(self.samples)
         searcher = self.make(problem)
@@ -189,6 +189,13 @@ class SearcherContract:
         trials = self.search(self.make(problem), Bowl(3))
         assert [proposal.budget for proposal in ahead] == [len(BUDGETS) - 1] * self.samples, "all on the last budget"
         assert [proposal.parameters.tolist() for proposal in ahead] == [trial.parameters.tolist() for trial in trials]
+
+    def test_the_total_changes_no_first_samples_where_it_says_so(self) -> None:
+        if class_of(self.name).plans_by_total:
+            pytest.skip(f"{self.name} plans by the number of samples")
+        shorter = self.search(self.make(_problem(self.samples)), Bowl(3))
+        longer = self.search(self.make(_problem(2 * self.samples)), Bowl(3))
+        assert _samples(longer)[: len(shorter)] == _samples(shorter)
 
     def test_ends_with_search_exhausted(self) -> None:
         searcher = self.make(_problem(2))
@@ -198,7 +205,7 @@ class SearcherContract:
                 searcher.propose()
 
     def test_says_beforehand_what_there_is_to_say(self) -> None:
-        found = SEARCHERS.find(self.name)
+        found = class_of(self.name)
         for samples, dimension in ((1, 1), (50, 12), (50, 500)):
             problem = _problem(samples, dimension)
             for line in (found.degenerate(problem), found.caution(problem)):
@@ -220,6 +227,11 @@ class SearcherContract:
         assert {trial.sample for trial in trials} == set(range(self.samples))
         if searcher.repeatable:
             assert _samples(trials) == _samples(self.search(self.make(problem), Bowl(3)))
+
+
+def _family(name: str) -> str:
+    """What lists say of a searcher that is one of many."""
+    return f"{name.partition(':')[0]}:{ANY}"
 
 
 class Bowl:

@@ -19,7 +19,7 @@ from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
-from iqatune.tuning.run import check_run
+from iqatune.tuning.run import checked_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
 OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
@@ -84,8 +84,7 @@ def cells_of(grid: Mapping[Any, Any], source: str, device: str = "auto") -> tupl
             raise InputError(f"{source}: says nothing about '{name}s'; name at least one")
     runs: dict[Run, None] = {}
     for entries in itertools.product(*axes.values()):
-        run = _run(source, entries, device)
-        _check(source, run)
+        run = _checked(source, _run(source, entries, device))
         if run in runs:
             raise InputError(f"{source}: lists {_words(run)} twice; take one away")
         runs[run] = None
@@ -157,9 +156,9 @@ def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
         raise InputError(f"{source}: `{name}` {options.get(name)}: {what_is_wrong(first)}") from error
 
 
-def _check(source: str, run: Run) -> None:
+def _checked(source: str, run: Run) -> Run:
     try:
-        check_run(run)
+        run = checked_run(run)
     except InputError as error:
         raise InputError(f"{source}: {error.line}") from error
     if run.features is not None and not Path(run.features).is_file():
@@ -167,6 +166,7 @@ def _check(source: str, run: Run) -> None:
     weights = run.backbone_weights
     if weights not in ("pretrained", "random") and not Path(weights).is_file():
         raise InputError(f"{source}: backbone_weights '{weights}': no such file; give its path, or 'random'")
+    return run
 
 
 def _places(runs: Sequence[Run]) -> list[Path]:

@@ -1,8 +1,9 @@
 """What a record says beside its figures, held against its trials, its options and the data."""
 
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +19,8 @@ from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialsRead, read_trials
 from iqatune.search.choice import best_trial
 from iqatune.search.objective import Figures
-from iqatune.search.searchers.base import AwaitingResults, Proposal, Searcher, SearchExhausted
-from iqatune.search.searchers.registry import find, make_searcher
+from iqatune.search.searchers.base import AwaitingResults, Problem, Proposal, Searcher, SearchExhausted
+from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
 from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.folds import fold_masks
@@ -240,15 +241,18 @@ def _proposed(subject: Subject, trials: Sequence[Trial]) -> Findings:
     """The searcher, its seed and its number of samples give these trials."""
     task, result = subject.task, subject.result
     other = _other_versions(result.environment)
-    kind = find(task.searcher)
-    if subject.run.concurrency > 1 and not kind.needs_no_results:
+    kind, searcher = find(task.searcher), task.make_searcher()
+    if subject.run.concurrency > 1 and not searcher.needs_no_results:
         return _not_proven(f"that {task.searcher} proposes these samples: several were under way at once")
-    expected = kind.expected_seconds(task.problem())
+    if not searcher.repeatable:
+        return _compared("strategy.repeatable", result.strategy.repeatable, searcher.repeatable) + _not_proven(
+            f"that {task.searcher} proposes these samples: they depend on the clock"
+        )
+    expected = kind.expected_seconds(_tried(task.problem(), result))
     is_quick = expected is None or expected <= SECONDS
     blind = next((place for place, trial in enumerate(trials) if trial.chosen_by not in BLIND), len(trials))
     again = trials if is_quick else trials[:blind]
-    searcher = make_searcher(task.searcher, task.problem())
-    proposals = _in_any_order(searcher, again) if kind.needs_no_results else _in_order(searcher, again)
+    proposals = _in_any_order(searcher, again) if searcher.needs_no_results else _in_order(searcher, again)
     for place, (trial, proposal) in enumerate(proposals):
         if proposal is not None and _is_same(trial, proposal, searcher):
             continue
@@ -272,16 +276,43 @@ def _proposed(subject: Subject, trials: Sequence[Trial]) -> Findings:
     return _at_the_end(searcher, subject, other) if result.status == "complete" else Findings()
 
 
+def _tried(problem: Problem, result: Result) -> Problem:
+    """The problem with as many samples as were tried, where a rule may have stopped the search."""
+    strategy = result.strategy
+    tried = strategy.random + strategy.initial + strategy.model + strategy.local
+    return problem if result.run.stop is None or tried == 0 else replace(problem, samples=tried)
+
+
 def _at_the_end(searcher: Searcher, subject: Subject, other: str) -> Findings:
     """There are no further samples, and the record says of the searcher what it says now."""
     strategy = subject.result.strategy
     try:
         proposal = searcher.propose()
     except SearchExhausted:
-        found = _compared("strategy.details", strategy.details, searcher.details)
+        found = _details(strategy.details, searcher.details)
         found += _compared("strategy.repeatable", strategy.repeatable, searcher.repeatable)
         return _not_proven(f"strategy: {other}") if other and found.changed else found
+    if other and subject.run.stop is not None:
+        return _not_proven(f"that the search stops where it did: {other}")
     return _changed("trials", "all of them", f"trial {proposal.trial_id} is missing")
+
+
+def _details(recorded: Mapping[str, str], now: Mapping[str, str]) -> Findings:
+    """What the record says of the searcher is what it says now; figures of a rule may be rounded otherwise."""
+    stopped, again = recorded.get("stopped"), now.get("stopped")
+    if stopped != again and _without_figures(stopped) == _without_figures(again):
+        found = _compared("strategy.details", {**recorded, "stopped": again}, dict(now))
+        return (
+            found
+            if found.changed
+            else _not_proven(f"strategy.details.stopped: here it is '{again}', as on another processor")
+        )
+    return _compared("strategy.details", recorded, now)
+
+
+def _without_figures(stopped: str | None) -> str:
+    """What a search says of where it stopped, without the figures that a processor rounds."""
+    return re.sub(r"\d+\.\d+(e[+-]\d+)?", "", stopped or "")
 
 
 def _in_order(searcher: Searcher, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Proposal | None]]:
@@ -337,8 +368,7 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
         seconds: about what evaluating the folds' trials takes.
     """
     task = subject.task
-    kind = find(task.searcher)
-    expected = kind.expected_seconds(task.problem())
+    expected = find(task.searcher).expected_seconds(_tried(task.problem(), subject.result))
     if seconds + (expected or 0.0) * held_out.folds > SECONDS:
         return _not_proven(f"that the folds' searches find their parameters: it takes over {SECONDS:.0f} s")
     masks = fold_masks(task, held_out.folds)
@@ -351,7 +381,7 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
         if recorded is not None and best is not None and subject.same(_merit(fold), best.merit):
             return _not_proven(f"that the search on fold {place} finds its parameters: here others are as good")
         other = _other_versions(subject.result.environment)
-        if other or not kind.needs_no_results:
+        if other or not task.make_searcher().needs_no_results:
             reason = other or "here it finds others, as another processor may"
             return _not_proven(f"that the search on fold {place} finds its parameters: {reason}")
         return _changed(f"held_out.per_fold[{place}].parameters", "recorded", "the search finds others")

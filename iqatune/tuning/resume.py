@@ -6,6 +6,7 @@ from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.result import Protocol, Result
 from iqatune.records.run_folder import RunFolder
+from iqatune.search.searchers.registry import find
 
 INCIDENTAL = {"data_root", "pairs", "features", "backbone_weights", "device", "address"}
 """Options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
@@ -14,6 +15,8 @@ files hold is in the protocol, by their hashes."""
 
 def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Progress) -> Result | None:
     """The record of this very run from before; what another run left is archived, and said so.
+
+    A run of fewer samples is this one as far as it came, where the searcher does not plan by their number.
 
     Args:
         folder: locked.
@@ -26,6 +29,11 @@ def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Pr
     others = differences(earlier, run, protocol)
     if not others:
         return earlier
+    if others == ("samples",) and run.samples > earlier.run.samples:
+        if not find(run.searcher).plans_by_total:
+            progress.say(f"{folder.path}: goes on from {earlier.run.samples} samples to {run.samples}")
+            return earlier.model_copy(update={"status": "interrupted"})
+        progress.warn(f"{run.searcher} plans its samples by how many there will be, so that more of them begin anew")
     archive(folder, others, progress)
     return None
 

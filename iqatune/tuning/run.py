@@ -46,6 +46,7 @@ from iqatune.search.on_ray import search_on_ray
 from iqatune.search.searchers.base import Conduct, Searcher
 from iqatune.search.searchers.registry import SEARCHERS
 from iqatune.search.searchers.registry import find as find_searcher
+from iqatune.search.stopping import first_look
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import load_table
@@ -57,13 +58,17 @@ OF_A_BACKBONE = ("backbone_weights", "pooling", "resize", "precision", "structur
 """Options that a features file makes no use of. A device may be that of a whole sweep."""
 
 
-def check_run(run: Run) -> None:
-    """Refuse what is known to be wrong before any work is done; a `Run` itself keeps its numbers in range.
+def checked_run(run: Run) -> Run:
+    """The run with the name of its searcher as its library spells it; a `Run` itself keeps its numbers in range.
 
     Raises:
-        InputError: for a name that is unknown, or options that do not go together.
+        InputError: for a name that is unknown, or options that do not go together: before any work is done.
     """
-    find_searcher(run.searcher)
+    searcher = find_searcher(run.searcher)
+    if searcher.fits and run.stop is not None:
+        raise InputError(
+            f"`stop` {run.stop}: {searcher.name} draws no samples, and its path ends by itself; leave it out"
+        )
     if run.features is None:
         _check_backbone(run)
     else:
@@ -72,6 +77,7 @@ def check_run(run: Run) -> None:
         raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+    return run.model_copy(update={"searcher": searcher.name})
 
 
 def _check_backbone(run: Run) -> None:
@@ -131,7 +137,7 @@ def run_search(
             the scores is probably wrong; and, once it is recorded, that no sample has a defined SRCC.
         KeyboardInterrupt: after what was done has been recorded.
     """
-    check_run(run)
+    run = checked_run(run)
     folder = RunFolder.of(output, run)
     check_writable(folder.path, option="output")
     source = Source.of(run)
@@ -278,10 +284,18 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
     if left_out is not None:
         progress.warn(left_out)
         warnings.append(left_out)
+    if run.stop is not None and run.samples < (first := first_look(len(problem.names))):
+        late = (
+            f"`stop` {run.stop}: the first look is after {first} samples, 10 for each number of the space, so nothing "
+            f"ends this search before its {run.samples}; use `samples` {2 * first} or more, or a smaller `space`"
+        )
+        progress.warn(late)
+        warnings.append(late)
     seconds = searcher.expected_seconds(problem)
     if seconds is not None:
         most = searcher.most_samples(problem)
-        progress.say(f"{run.searcher}: about {_duration(seconds)} for {most} samples, and as long for each fold")
+        number = f"{most} samples" if run.stop is None else f"all {most} samples that there may be"
+        progress.say(f"{run.searcher}: about {_duration(seconds)} for {number}, and as long for each fold")
     return (*warnings, caution) if caution is not None else tuple(warnings)
 
 
@@ -325,6 +339,8 @@ def _searched(work: _Work, progress: Progress) -> Result:
                 searcher, found = _run_engine(run, task, recorded, keep)
             except OtherSearch as error:
                 raise InputError(f"{folder.trials_file}: {error}; delete the folder to search anew") from error
+        if "stopped" in searcher.details:
+            progress.say(f"{run.searcher}: stopped {searcher.details['stopped']}")
         search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
         before = time.perf_counter()
         fold_parameters = [None if trial is None else trial.parameters for trial in fold_trials()]

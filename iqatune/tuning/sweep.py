@@ -237,5 +237,6 @@ def _state(cell: Cell) -> CellState:
         space=run.space,
         prior=run.prior,
         objective=run.objective,
+        stop=run.stop,
         seed=run.seed,
     )

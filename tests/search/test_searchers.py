@@ -29,10 +29,13 @@ from iqatune.search.searchers.base import (
 )
 from iqatune.search.searchers.compat import truncated_normal
 from iqatune.search.searchers.registry import SearcherInfo, available, find, make_searcher
+from iqatune.version import package_version
 
 NAMES = tuple(info.name for info in available())
 FAST = ("random", "blendsearch", "bohb", "nevergrad")
 GAUSSIAN_PROCESS = ("ax", "bayesopt")
+MEMBERS = ("nevergrad:PSO", "nevergrad:DE", "nevergrad:CMA", "nevergrad:NelderMead", "nevergrad:ChainCMAPowell")
+SAMPLERS = ("optuna:tpe", "optuna:gp", "optuna:cmaes", "optuna:nsga2")
 GOLDEN = Path(__file__).with_name("golden_samples.json")
 
 
@@ -206,7 +209,7 @@ def fingerprint(name: str, count: int) -> str:
     return json.dumps(samples(run(name, problem(count, seed=11))))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "nevergrad:ChainCMAPowell", "optuna:gp"])
 def test_another_process_gives_the_same_samples(name: str) -> None:
     """With other hash seeds, another number of threads and other states of the global generators."""
     count = enough_for_a_model(name)
@@ -223,11 +226,11 @@ def test_another_process_gives_the_same_samples(name: str) -> None:
     assert other.stderr == ""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *MEMBERS, *SAMPLERS])
 def test_golden_samples(name: str) -> None:
     """The first samples of each searcher, as recorded with these versions of its library and of numpy and scipy."""
     golden = json.loads(GOLDEN.read_text())[name]
-    installed = {package: version(package) for package in golden["versions"]}
+    installed = {package: package_version(package) for package in golden["versions"]}
     if installed != golden["versions"]:
         pytest.skip(f"recorded with {golden['versions']}, installed are {installed}")
     np.testing.assert_allclose(first_samples(name), golden["samples"], rtol=0, atol=1e-9)
@@ -240,11 +243,16 @@ PACKAGES = {
     "bayesopt": ("ray", "bayesian-optimization", "scikit-learn"),
     "bohb": ("ray", "hpbandster", "ConfigSpace", "statsmodels"),
     "nevergrad": ("ray", "nevergrad"),
+    **dict.fromkeys(MEMBERS, ("ray", "nevergrad", "cma")),
+    **dict.fromkeys(SAMPLERS, ("ray", "optuna", "cmaes", "torch")),
 }
 
 
 def first_samples(name: str) -> list[list[float]]:
-    return [trial.parameters.tolist() for trial in run(name, problem(10, dimension=4, seed=2))[:3]]
+    """Three samples: the first of the six, and those after 42 others of the families' members, of populations."""
+    if name in NAMES:
+        return [trial.parameters.tolist() for trial in run(name, problem(10, dimension=4, seed=2))[:3]]
+    return [trial.parameters.tolist() for trial in run(name, problem(45, dimension=4, seed=2))[-3:]]
 
 
 def record_golden_samples() -> None:
@@ -254,7 +262,7 @@ def record_golden_samples() -> None:
             "versions": {package: version(package) for package in ("numpy", "scipy", *PACKAGES[name])},
             "samples": first_samples(name),
         }
-        for name in NAMES
+        for name in (*NAMES, *MEMBERS, *SAMPLERS)
     }
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")
 

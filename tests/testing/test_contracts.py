@@ -35,6 +35,28 @@ class TestBlendSearch(SearcherContract):
     name = "blendsearch"
 
 
+class TestNevergradPSO(SearcherContract):
+    name = "nevergrad:PSO"
+    dimensions = (1, 12)
+
+
+class TestNevergradChain(SearcherContract):
+    """Algorithms with threads of their own, one after the other."""
+
+    name = "nevergrad:ChainCMAPowell"
+    dimensions = (1, 12)
+
+
+class TestOptunaTPE(SearcherContract):
+    name = "optuna:tpe"
+    dimensions = (1, 12)
+
+
+class TestOptunaNSGA2(SearcherContract):
+    name = "optuna:nsga2"
+    dimensions = (1, 12)
+
+
 class TestBayesOpt(SearcherContract):
     """Every choice of its model takes a fit: with few samples, its first ten draws and a little more."""
 

@@ -36,14 +36,15 @@ def scores_section(context: Context) -> Section:
     )
 
 
-def _search(group: SettingRuns) -> tuple[str, str, str, str, int]:
+def _search(group: SettingRuns) -> tuple[str, str, str, str, int, str]:
     setting = group.setting
-    return setting.searcher, setting.space, setting.prior, setting.objective, setting.samples
+    return setting.searcher, setting.space, setting.prior, setting.objective, setting.samples, setting.stop or ""
 
 
 def _name_of(setting: Setting) -> str:
     others = [slug(part) for part, usual in ((setting.prior, CUBE), (setting.objective, "srcc")) if part != usual]
-    return "-".join(("scores", setting.searcher, setting.space, *others, str(setting.samples)))
+    stop = () if setting.stop is None else ("stop", setting.stop)
+    return "-".join(("scores", slug(setting.searcher), setting.space, *others, *stop, str(setting.samples)))
 
 
 def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:

@@ -16,6 +16,7 @@ class Ax(TuneSearcher):
     """ray.tune's AxSearch with the strategy that Ax itself picks for the space: Sobol points first, then BoTorch."""
 
     name = "ax"
+    plans_by_total = False
 
     def _build(self) -> "AxSearch":
         search: AxSearch = AX_SEARCH(

@@ -121,6 +121,8 @@ class Searcher(ABC):
     needs_no_results: ClassVar[bool] = False
     """Whether its proposals, all on the last budget, follow from nothing observed, so that they may be asked ahead."""
 
+    plans_by_total: ClassVar[bool] = True
+    """Whether its first samples may depend on how many there will be, so that no finished search goes on to more."""
     fits: ClassVar[bool] = False
     """Whether it fits its configurations to the pairs, which the problem then holds, and says what to choose by."""
 

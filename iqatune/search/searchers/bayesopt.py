@@ -27,6 +27,7 @@ class BayesOpt(TuneSearcher):
     """ray.tune's BayesOptSearch with its own defaults, except that a point proposed twice is evaluated twice."""
 
     name = "bayesopt"
+    plans_by_total = False
 
     def _build(self) -> BayesOptSearch:
         return _EachPointOnce(

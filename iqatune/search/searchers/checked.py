@@ -32,6 +32,7 @@ def checked(searcher: type[Searcher], plugin: Plugin | None) -> type[Searcher]:
         drives = searcher.drives
         wants_budgets = searcher.wants_budgets
         needs_no_results = searcher.needs_no_results
+        plans_by_total = searcher.plans_by_total
         _theirs = searcher
         _plugin = plugin
 

@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -15,32 +16,37 @@ from iqatune.search.searchers.quiet import quiet
 with quiet():
     import nevergrad as ng
     from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
+    from nevergrad.optimization.recaster import _MessagingThread
     from ray.tune.search.nevergrad import NevergradSearch
 
 
-class Nevergrad(TuneSearcher):
-    """ray.tune's NevergradSearch with NGOpt on one array of all parameters, started from the centre of the cube.
-
-    `details["algorithm"]` names what NGOpt picked. Up to 50 samples a parameter that is Cobyla, which draws nothing
-    at random: every seed gives the same samples.
-    """
-
-    name = "nevergrad"
+class OfNevergrad(TuneSearcher):
+    """ray.tune's NevergradSearch with one of nevergrad's algorithms on one array of all parameters."""
 
     def _build(self) -> NevergradSearch:
-        self._optimizer = _optimizer(self.problem)
-        self.details["algorithm"] = self._optimizer.optim.name
-        self.repeatable = _is_repeatable(self._optimizer)
+        self._optimizer: Any = self._make()
         self._converged = False
+        self._threads: set[threading.Thread] = set()
         return NevergradSearch(optimizer=self._optimizer, space=list(self.problem.names), metric=METRIC, mode=MODE)
 
+    @abstractmethod
+    def _make(self) -> Any:
+        """Nevergrad's optimiser for `self.problem`."""
+
+    @abstractmethod
+    def _one_at_a_time(self) -> bool:
+        """Whether it must know the result of a configuration before it proposes the next."""
+
     def _suggest(self, trial_id: str) -> dict[str, float]:
-        if self._out and self._optimizer.optim.no_parallelization:
-            raise AwaitingResults(f"{self.details['algorithm']} proposes one configuration at a time")
+        if self._out and self._one_at_a_time():
+            raise AwaitingResults(f"{self.name} proposes one configuration at a time")
+        before = set(threading.enumerate())
         with warnings.catch_warnings(record=True) as caught, numbers_of_arrays():
             warnings.simplefilter("always")
             config: dict[str, float] = _in_daemon_thread(super()._suggest, trial_id)
         self._converged = any(issubclass(warning.category, FinishedUnderlyingOptimizerWarning) for warning in caught)
+        started = set(threading.enumerate()) - before
+        self._threads = {thread for thread in self._threads | started if isinstance(thread, _MessagingThread)}
         return config
 
     def _complete(self, proposal: Proposal, result: dict[str, Any]) -> None:
@@ -49,10 +55,28 @@ class Nevergrad(TuneSearcher):
             self._settle()
 
     def _settle(self) -> None:
-        """Wait until the algorithm's own thread has computed its next point, so that it does so isolated too."""
-        messenger = getattr(self._optimizer.optim, "_messaging_thread", None)
-        while messenger is not None and messenger.is_alive() and messenger.messages_ask.empty():
+        """Wait until the algorithms' own threads have computed their next points, so that they do so isolated too."""
+        while any(map(_is_at_work, self._threads)):
             time.sleep(1e-4)
+
+
+class Nevergrad(OfNevergrad):
+    """NGOpt, started from the centre of the cube.
+
+    `details["algorithm"]` names what NGOpt picked. Up to 50 samples a parameter that is Cobyla, which draws nothing
+    at random: every seed gives the same samples.
+    """
+
+    name = "nevergrad"
+
+    def _make(self) -> Any:
+        optimizer = _optimizer(self.problem)
+        self.details["algorithm"] = optimizer.optim.name
+        self.repeatable = _is_repeatable(optimizer)
+        return optimizer
+
+    def _one_at_a_time(self) -> bool:
+        return bool(self._optimizer.optim.no_parallelization)
 
     def _chosen_by(self, trial_id: str, config: dict[str, float]) -> ChosenBy:
         algorithm = self.details["algorithm"]
@@ -86,15 +110,26 @@ class Nevergrad(TuneSearcher):
         return None
 
 
-def _optimizer(problem: Problem) -> Any:
+def array_of(problem: Problem) -> Any:
+    """What nevergrad's optimisers search: an array of all parameters with the problem's seed."""
     parameters = ng.p.Array(shape=(len(problem.names),), lower=0.0, upper=1.0)
     parameters.random_state = np.random.RandomState(problem.seed % 2**32)
-    return ng.optimizers.NGOpt(parameters, budget=problem.samples)
+    return parameters
+
+
+def _optimizer(problem: Problem) -> Any:
+    return ng.optimizers.NGOpt(array_of(problem), budget=problem.samples)
 
 
 def _is_repeatable(optimizer: Any) -> bool:
     # CMA by cma.fmin seeds itself from the clock, and the metamodel's own search is limited by it
     return "Fmin2" not in optimizer.optim.name and "MetaModel" not in optimizer.optim.name
+
+
+def _is_at_work(thread: Any) -> bool:
+    """Whether a thread computes: it neither has ended nor waits for the result of its last point."""
+    queue = thread.messages_tell
+    return thread.is_alive() and not (queue.empty() and queue.not_empty._waiters)
 
 
 def _in_daemon_thread(function: Any, *arguments: Any) -> Any:

@@ -14,6 +14,7 @@ class RandomSearch(Searcher):
 
     name = "random"
     needs_no_results = True
+    plans_by_total = False
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)

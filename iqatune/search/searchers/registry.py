@@ -2,12 +2,14 @@
 
 import inspect
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from iqatune.errors import InputError
+from iqatune.errors import InputError, did_you_mean
 from iqatune.registry import Plugin, Registry
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.checked import checked
+from iqatune.search.searchers.family import Family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,24 @@ _BUILTINS = {
 }
 
 
+# prefix: target, description, what it drives
+_FAMILIES = {
+    "nevergrad": (
+        f"{_ROOM}.nevergrad_names:FAMILY",
+        "one of some 500 algorithms of nevergrad, such as PSO, DE, CMA, NelderMead; 'iqatune list searchers nevergrad'",
+        "ray.tune NevergradSearch",
+    ),
+    "optuna": (
+        f"{_ROOM}.optuna_names:FAMILY",
+        "a sampler of Optuna: tpe (Parzen estimators), gp (Gaussian process), cmaes, nsga2 (a genetic algorithm)",
+        "ray.tune OptunaSearch",
+    ),
+}
+
+ANY = "NAME"
+"""What stands in lists for the names of a family."""
+
+
 def _fault(item: Any, name: str) -> str | None:
     if not (isinstance(item, type) and issubclass(item, Searcher)):
         return "not a class derived from iqatune.search.searchers.base.Searcher"
@@ -79,18 +99,64 @@ SEARCHERS: Registry[type[Searcher]] = Registry(
 
 
 def available() -> tuple[SearcherInfo, ...]:
-    """Every searcher. Imports none of the libraries of those built in."""
+    """Every searcher but those of families. Imports none of the libraries of those built in."""
     return tuple(_info(name) for name in SEARCHERS.names())
+
+
+def families() -> tuple[SearcherInfo, ...]:
+    """What stands for the searchers `PREFIX:NAME` of each library that has many. Imports none of the libraries."""
+    return tuple(
+        SearcherInfo(name=f"{prefix}:{ANY}", description=description, drives=drives)
+        for prefix, (_, description, drives) in _FAMILIES.items()
+    )
+
+
+def members(prefix: str) -> tuple[str, ...]:
+    """The names of all searchers of a family, prefix included.
+
+    Raises:
+        InputError: there is no such family.
+    """
+    if prefix not in _FAMILIES:
+        raise InputError(f"{prefix}: no family of searchers; {did_you_mean(prefix, _FAMILIES)}")
+    return tuple(f"{prefix}:{name}" for name in _family(prefix).names())
 
 
 def find(name: str) -> type[Searcher]:
     """The class of a searcher, its library imported. What a plug-in says and proposes is checked.
 
+    A name of a family may be written in letters of any case where only one is meant; the class has the one of the
+    library.
+
     Raises:
         InputError: no searcher has that name, or the package that adds it is broken.
     """
-    searcher = SEARCHERS.find(name)
-    return searcher if SEARCHERS.is_builtin(name) else checked(searcher, SEARCHERS.plugin(name))
+    searcher = class_of(name)
+    is_ours = SEARCHERS.is_builtin(name) or _is_of_family(name)
+    return searcher if is_ours else checked(searcher, SEARCHERS.plugin(name))
+
+
+def class_of(name: str) -> type[Searcher]:
+    """The class itself, without the checks around that of a plug-in.
+
+    Raises:
+        InputError: as of `find`.
+    """
+    if not _is_of_family(name):
+        return SEARCHERS.find(name)
+    prefix, _, own = name.partition(":")
+    return _family(prefix.lower()).find(own)
+
+
+def _is_of_family(name: str) -> bool:
+    prefix, colon, _ = name.partition(":")
+    return bool(colon) and prefix.lower() in _FAMILIES
+
+
+def _family(prefix: str) -> Family:
+    module, attribute = _FAMILIES[prefix][0].split(":")
+    family: Family = getattr(import_module(module), attribute)
+    return family
 
 
 def make_searcher(name: str, problem: Problem) -> Searcher:
