@@ -244,7 +244,8 @@ PACKAGES = {
     "bohb": ("ray", "hpbandster", "ConfigSpace", "statsmodels"),
     "nevergrad": ("ray", "nevergrad"),
     **dict.fromkeys(MEMBERS, ("ray", "nevergrad", "cma")),
-    **dict.fromkeys(SAMPLERS, ("ray", "optuna", "cmaes", "torch")),
+    **dict.fromkeys(SAMPLERS, ("ray", "optuna", "torch")),
+    "optuna:cmaes": ("ray", "optuna", "cmaes"),
 }
 
 
