@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from iqatune.records.options import DataOptions
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Result
 from iqatune.records.vocabulary import ObjectiveName, Stop
 
@@ -58,6 +58,6 @@ class Searched(Protocol):
 
 def search_note(search: Searched) -> str:
     """What follows the name of a space: nothing where all is usual, else as ", simplex prior, maximising krcc"."""
-    prior = "" if search.prior == CUBE else f", {search.prior} prior"
+    prior = "" if search.prior == DEFAULT_PRIOR else f", {search.prior} prior"
     objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
     return prior + objective + ("" if search.stop is None else f", stop {search.stop}")

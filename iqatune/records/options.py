@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
-from iqatune.records.prior import CUBE, canonical
+from iqatune.records.prior import DEFAULT_PRIOR, canonical
 from iqatune.records.vocabulary import (
     C1,
     C2,
@@ -137,7 +137,9 @@ class Run(DataOptions, BackboneOptions):
         description="configurations to try; at most, where `stop` may end the search before",
     )
     space: str = "stage"
-    prior: Annotated[str, AfterValidator(canonical)] = CUBE
+    prior: Annotated[str, AfterValidator(canonical)] = Field(
+        default=DEFAULT_PRIOR, description="a record without one is of cube, which was the only one"
+    )
     objective: ObjectiveName = "srcc"
     seed: Annotated[int, _number(lambda value: value >= 0, "must be 0 or more")] = 0
     folds: Annotated[int, _number(lambda value: value == 0 or value > 1, "give 0 for none, or 2 and more")] = 5

@@ -6,6 +6,10 @@ from typing import Final
 from iqatune.errors import did_you_mean
 
 CUBE: Final = "cube"
+"""The numbers themselves, divided by their sum: what the study did, and records without a prior mean."""
+
+DEFAULT_PRIOR: Final = "dirichlet:0.3"
+"""Of searches unless told otherwise; docs/searchers.md says what it was chosen by."""
 SIMPLEX: Final = "simplex"
 
 SMALLEST: Final = 0.05

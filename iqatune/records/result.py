@@ -25,6 +25,7 @@ from iqatune.records.base import (
 from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, validated
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
+from iqatune.records.prior import CUBE
 from iqatune.records.trials import TrialsDigest, digest_of
 from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Structure, Verdict
 from iqatune.runtime.files import write_text
@@ -392,7 +393,10 @@ def open_result(path: Path) -> OpenedResult:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a result.json of a search") from error
     result = validated(path, content, Result, f"a record of {RESULT_SCHEMA}")
-    return OpenedResult(path, result, _fault(path, result, parse_json(path, content)))
+    written = parse_json(path, content)
+    if "prior" not in written["run"]:  # it is of a release that had no other
+        result = result.model_copy(update={"run": result.run.model_copy(update={"prior": CUBE})})
+    return OpenedResult(path, result, _fault(path, result, written))
 
 
 def trials_beside(path: Path) -> Path | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from iqatune.records.labels import search_note
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.report.collect import Setting, SettingRuns
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
@@ -42,7 +42,9 @@ def _search(group: SettingRuns) -> tuple[str, str, str, str, int, str]:
 
 
 def _name_of(setting: Setting) -> str:
-    others = [slug(part) for part, usual in ((setting.prior, CUBE), (setting.objective, "srcc")) if part != usual]
+    others = [
+        slug(part) for part, usual in ((setting.prior, DEFAULT_PRIOR), (setting.objective, "srcc")) if part != usual
+    ]
     stop = () if setting.stop is None else ("stop", setting.stop)
     return "-".join(("scores", slug(setting.searcher), setting.space, *others, *stop, str(setting.samples)))
 

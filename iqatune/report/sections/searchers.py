@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from iqatune.evaluation.compare import compare_over_many
 from iqatune.evaluation.gain import Gain, gain_of
 from iqatune.metric.weights import Floats
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Verdict
 from iqatune.report import figures
@@ -355,7 +355,7 @@ def _time_figures(groups: Sequence[SettingRuns]) -> list[Figure]:
     for group in groups:
         setting, seconds = group.setting, mean([run.result.timing.search for run in group.runs])
         if group.held_out and seconds:
-            searcher = setting.searcher if setting.prior == CUBE else f"{setting.searcher}, {setting.prior}"
+            searcher = setting.searcher if setting.prior == DEFAULT_PRIOR else f"{setting.searcher}, {setting.prior}"
             places[setting.dataset, setting.backbone][searcher].append((seconds, float(np.mean(group.held_out))))
     return [
         Figure(
