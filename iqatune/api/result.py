@@ -91,9 +91,11 @@ class Result(records.Result):
         Raises:
             InputError: when the run has no weights, or its data set cannot be read where it was.
         """
-        figure, (left, right) = subplots(width=12.0, height=4.2, columns=2)
+        data = self._data
+        figure, (left, *others) = subplots(width=6.0 * (1 + len(data)), height=4.2, columns=1 + len(data))
         self._draw_search(left)
-        self._draw_scatter(right, cache_dir)
+        for axes, each in zip(others, data, strict=True):
+            self._draw_scatter(axes, each, cache_dir)
         return figure
 
     def plot_search(self) -> "Figure":
@@ -107,13 +109,15 @@ class Result(records.Result):
         return figure
 
     def plot_scores(self, *, cache_dir: Path | str | None = None) -> "Figure":
-        """Human score against the tuned metric's distance, by distortion, with the fitted logistic.
+        """Human score against the tuned metric's distance, by distortion, with the fitted logistic; a panel a data set.
 
         Raises:
             InputError: as of `plot`.
         """
-        figure, (axes,) = subplots(width=6.8, height=4.0)
-        self._draw_scatter(axes, cache_dir)
+        data = self._data
+        figure, panels = subplots(width=6.8 * len(data), height=4.0, columns=len(data))
+        for axes, each in zip(panels, data, strict=True):
+            self._draw_scatter(axes, each, cache_dir)
         return figure
 
     def __repr__(self) -> str:
@@ -145,8 +149,13 @@ class Result(records.Result):
         draw_search(axes, self._in_folder.trials(names), uniform=uniform, objective=name)
         axes.set_title(f"{self.run.searcher}, {self.run.space} space{search_note(self.run)}, seed {self.run.seed}")
 
-    def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
-        prepared = self._prepared(cache_dir)
+    @property
+    def _data(self) -> tuple[DataOptions, ...]:
+        """Every data set that it was tuned on."""
+        return DataOptions.of(self.run).sets
+
+    def _draw_scatter(self, axes: "Axes", data: DataOptions, cache_dir: Path | str | None) -> None:
+        prepared = self._prepared(data, cache_dir)
         table = prepared.table
         draw_scatter(
             axes,
@@ -158,8 +167,8 @@ class Result(records.Result):
         simulated = ", SIMULATED observers" if table.simulated else ""
         axes.set_title(f"{self.run.backbone} on {table.dataset}{simulated}")
 
-    def _prepared(self, cache_dir: Path | str | None) -> Prepared:
-        data, backbone = DataOptions.of(self.run), BackboneOptions.of(self.run)
+    def _prepared(self, data: DataOptions, cache_dir: Path | str | None) -> Prepared:
+        backbone = BackboneOptions.of(self.run)
         similarity = Similarity.of(self.protocol)
         return prepare(data, backbone, similarity=similarity, cache=open_cache(cache_dir), progress=Progress())
 

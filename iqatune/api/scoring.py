@@ -79,6 +79,9 @@ def evaluate(
     if dataset is None and options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     data = DataOptions.of(found[0].run) if dataset is None else DataOptions.parsed({"dataset": dataset, **options})
+    if data.datasets:
+        names = ", ".join(each.dataset for each in data.datasets)
+        raise InputError(f"`dataset`: name one of {names}; scores of different data sets are never ranked together")
     machine = evaluating.Machine(
         device=device,
         backbone_weights=None if backbone_weights is None else str(backbone_weights),

@@ -22,6 +22,8 @@ Examples:
   iqatune search --dataset demo --backbone squeezenet --backbone-weights random --searcher random
   iqatune search --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg19 --searcher bohb --samples 50
   iqatune search --dataset live --backbone squeezenet --searcher blendsearch --prior dirichlet:0.3
+  iqatune search --dataset tid2013 --dataset live --data-root tid2013=~/data/tid2013 --data-root live=~/data/live \\
+    --dataset-weight live=0.5 --backbone vgg19 --searcher bohb
   iqatune search --dataset csv --pairs scores.csv --better lower --backbone alexnet --searcher bayesopt --json
 """
 
@@ -37,8 +39,11 @@ Examples:
 def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE]-sSEED/ with result.json (the best alpha and
-    beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where it stopped.
+    Of several data sets, each with its own scores, the weighted mean of their objectives is maximised.
+
+    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE]-sSEED/ with result.json (the best
+    alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where
+    it stopped.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search

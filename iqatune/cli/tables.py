@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Final
 
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
@@ -10,12 +11,21 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
-from iqatune.records.labels import search_note
+from iqatune.records.labels import HELD_OUT, search_note
 from iqatune.records.replay import Replay
-from iqatune.records.result import HeldOut, Result
+from iqatune.records.result import HeldOut, Result, SetResult
 from iqatune.records.run_folder import RunFolder
+from iqatune.records.vocabulary import Split
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
+
+UNSEEN: Final[dict[Split, str]] = {
+    "references": "references",
+    "sets": "data sets",
+    "distortions": "distortions",
+    "column": "pairs",
+}
+"""What held-out figures speak of, by what a fold holds out."""
 
 NOT_SHOWN = "tuning is not shown to help"
 
@@ -44,6 +54,9 @@ def print_search(result: Result, folder: RunFolder) -> None:
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
     title = f"{data}, {run.backbone}{search_note(run)}, {run.samples} samples"
     print_table(title, columns, rows)
+    if result.sets:
+        print_table("by data set", SET_COLUMNS, [_of_set(name, part) for name, part in result.sets.items()])
+        print_line("Figures of all sets are weighted means: scores of two sets are never ranked together.")
     if best is not None:
         alpha, beta = tuned_weights(result).stage_sums()
         stages = [str(stage) for stage in range(len(result.channels))]
@@ -72,11 +85,34 @@ def _gains(result: Result) -> list[str]:
         ]
     gain = gain_of([held_out])
     return [
-        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out (mean of {held_out.folds} folds by "
-        f"reference, each on its own pairs; standard error {figure(gain.error)}).",
+        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out ({_mean_of(held_out)}; "
+        f"standard error {figure(gain.error)}).",
         _optimism(held_out),
         f"Verdict: {_verdict(gain, held_out)} Quote the held-out figure.",
     ]
+
+
+def _mean_of(held_out: HeldOut) -> str:
+    if held_out.folds == 1:
+        return f"one fold, {HELD_OUT[held_out.split]} held out"
+    kind = " by reference" if held_out.split == "references" else f", {HELD_OUT[held_out.split]} held out in each"
+    return f"mean of {held_out.folds} folds{kind}, each on its own pairs"
+
+
+SET_COLUMNS = ("data set", "weight", "SRCC", "uniform", "95% interval", "held-out SRCC", "uniform held out")
+
+
+def _of_set(name: str, part: SetResult) -> tuple[str, ...]:
+    held_out = part.held_out
+    return (
+        name,
+        f"{part.weight:.3f}",
+        figure(part.best.srcc if part.best else None),
+        figure(part.uniform.srcc),
+        interval(part.confidence.srcc if part.confidence else None),
+        figure(held_out.srcc_mean if held_out else None),
+        figure(held_out.uniform_srcc_mean if held_out else None),
+    )
 
 
 def _signed(difference: float) -> str:
@@ -96,13 +132,15 @@ def _optimism(held_out: HeldOut) -> str:
 
 
 def _verdict(gain: Gain, held_out: HeldOut) -> str:
+    unseen = UNSEEN[held_out.split]
     if gain.verdict == "helped":
-        return "tuning helped on references that it had not seen."
+        return f"tuning helped on {unseen} that it had not seen."
     if gain.verdict == "harmed":
-        return "tuning harmed on references that it had not seen; keep the uniform weights."
+        return f"tuning harmed on {unseen} that it had not seen; keep the uniform weights."
     if held_out.folds < FEWEST_FOLDS:
-        return f"{NOT_SHOWN}: {held_out.folds} folds are too few to tell; it takes {FEWEST_FOLDS}."
-    return f"{NOT_SHOWN} on references that it had not seen; the uniform weights may serve as well."
+        folds = "1 fold is" if held_out.folds == 1 else f"{held_out.folds} folds are"
+        return f"{NOT_SHOWN}: {folds} too few to tell; it takes {FEWEST_FOLDS}."
+    return f"{NOT_SHOWN} on {unseen} that it had not seen; the uniform weights may serve as well."
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

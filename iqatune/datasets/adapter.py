@@ -74,6 +74,8 @@ class Entry:
     distortion: str
     level: int | None
     score: float
+    split: str = ""
+    """What the column of `split_column` says."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: FileFinder) -> 
                     level=entry.level,
                     score=entry.score,
                     quality=quality,
+                    split=entry.split,
                 )
             )
     if absent and not options.allow_missing:

@@ -49,13 +49,15 @@ def load(options: DataOptions) -> PairTable:
     if not path.is_file():
         raise InputError(f"`pairs` {path}: no such file")
     root = find_root(options, INFO) if options.data_root else path.parent
-    entries = [_entry(cells, path, where) for where, cells in read_columns(path, ("reference", "distorted", "score"))]
+    column = None if options.split_column is None else options.split_column.strip().lower()
+    required = ("reference", "distorted", "score", *(() if column is None else (column,)))
+    entries = [_entry(cells, path, where, column) for where, cells in read_columns(path, required)]
     labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
     return build_table(options, labels, FileFinder(root))
 
 
-def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
-    for column in ("reference", "distorted"):
+def _entry(cells: dict[str, str], path: Path, where: str, split_column: str | None) -> Entry:
+    for column in ("reference", "distorted", *(() if split_column is None else (split_column,))):
         if not cells[column]:
             raise InputError(f"{path}: {where} has no {column}; fill it in or remove the row")
     reference = image_name(cells["reference"])
@@ -67,6 +69,7 @@ def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
         distortion=cells.get("distortion") or UNNAMED,
         level=_level(cells.get("level", ""), path, where),
         score=parse_score(cells["score"], path, where),
+        split="" if split_column is None else cells[split_column],
     )
 
 

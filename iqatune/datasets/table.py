@@ -30,6 +30,8 @@ class Pair:
     """The score oriented so that higher is better: `score` or `-score`."""
     ratings: tuple[float, ...] = ()
     """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
+    split: str = ""
+    """What the column of `split_column` says of it; empty without one."""
 
     @property
     def score_std(self) -> float | None:
@@ -57,6 +59,10 @@ class PairTable:
     """The first image that is absent, as the label file names it; empty where none is."""
     simulated: bool = False
     """True where the scores come from simulated observers, not from people."""
+    sets: "tuple[PairTable, ...]" = ()
+    """The tables of several data sets that this one joins, in the order of its pairs; none where it is of one set."""
+    pictures: tuple[str, ...] = ()
+    """Of several sets the picture that each pair's reference shows, N names; see `groups`."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -75,6 +81,16 @@ class PairTable:
     def reference_ids(self) -> tuple[str, ...]:
         """The reference of every pair, N names."""
         return tuple(pair.reference_id for pair in self.pairs)
+
+    @property
+    def set_ids(self) -> tuple[str, ...]:
+        """The data set of every pair, N names; none where there is one set."""
+        return tuple(table.dataset for table in self.sets for _ in table.pairs)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What has to be on one side of a split, N names: references, or all references that show one picture."""
+        return self.pictures or self.reference_ids
 
     @property
     def references(self) -> tuple[str, ...]:

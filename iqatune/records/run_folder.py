@@ -1,5 +1,6 @@
 """The folder of one run, and everything that happens to the files in it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ class RunFolder:
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
+        others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
+        others += _split(run)
         return cls(output / run.dataset / backbone / "-".join((run.searcher, run.space, *others, f"s{run.seed}")))
 
     @property
@@ -125,6 +128,13 @@ class RunFolder:
     def _check(self) -> None:
         if self.hold is not None:
             self.hold.check()
+
+
+def _split(run: Run) -> list[str]:
+    """What a folder says of folds that hold out something else than references."""
+    column = re.sub(r"[^A-Za-z0-9._+-]", "_", run.split_column or "")
+    words = {"sets": "leave-one-set-out", "distortions": "leave-one-distortion-out", "column": f"split={column}"}
+    return [] if run.split == "references" else [words[run.split]]
 
 
 def _numbered(name: str, number: int) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from iqatune.records.base import Model, Number
 from iqatune.records.prior import CUBE
-from iqatune.records.vocabulary import ObjectiveName
+from iqatune.records.vocabulary import ObjectiveName, Split
 
 SWEEP_SCHEMA: Final = "iqatune.sweep/1"
 SWEEP_FILE = "sweep.json"
@@ -22,6 +22,7 @@ class CellState(Model):
     space: str
     prior: str = CUBE
     objective: ObjectiveName = "srcc"
+    split: Split = "references"
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from iqatune.evaluation.gain import gain_of
-from iqatune.records.labels import search_note
+from iqatune.records.labels import HELD_OUT, search_note
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Advice
@@ -109,10 +109,15 @@ def _figures(group: SettingRuns) -> str:
     folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
     numbers = " or ".join(str(number) for number in folds)
     return (
-        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
+        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds{_held_out(group)}, "
         f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}; "
         "the two are of different pairs and do not compare."
     )
+
+
+def _held_out(group: SettingRuns) -> str:
+    split = group.setting.split
+    return " by reference" if split == "references" else f", {HELD_OUT[split]} held out in each"
 
 
 def _seeds(count: int) -> str:

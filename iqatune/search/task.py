@@ -1,7 +1,8 @@
 """A search as data: all that a process needs to run it, here, in a worker or on a cluster."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,14 @@ from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import search
-from iqatune.search.objective import Objective, OtherObjective, distances_of
+from iqatune.search.objective import (
+    JointObjective,
+    Objective,
+    OtherJointObjective,
+    OtherObjective,
+    distances_of,
+    weighted_mean,
+)
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.statistics.prepare import Prepared
@@ -34,6 +42,10 @@ class Task:
         reference_ids: (N) which reference each pair is of.
         objective_name: what is maximised.
         distortions: (N) the distortion of each pair, which `worst-distortion` alone needs.
+        set_ids: (N) the data set of each pair; none where there is one set.
+        set_weights: of each set in the objective, by its name; the others count where some are left out.
+        groups: (N) what is on one side of a split: references, or those of several sets that show one picture; none
+            where these are the references.
     """
 
     searcher: str
@@ -45,6 +57,9 @@ class Task:
     reference_ids: tuple[str, ...]
     objective_name: ObjectiveName = "srcc"
     distortions: tuple[str, ...] = ()
+    set_ids: tuple[str, ...] = ()
+    set_weights: Mapping[str, float] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run, prepared: Prepared) -> "Task":
@@ -60,34 +75,84 @@ class Task:
             reference_ids=table.reference_ids,
             objective_name=run.objective,
             distortions=tuple(pair.distortion for pair in table.pairs),
+            set_ids=table.set_ids,
+            set_weights=run.weights,
+            groups=table.groups,
         )
 
     def subsets(self) -> tuple[NDArray[np.intp], ...]:
         """Rows of every budget, the last one all; a single budget unless the searcher makes use of more."""
-        return _subsets(self.searcher, self.reference_ids, self.seed)
+        return _subsets(self.searcher, self.reference_ids, self.seed, self.set_ids)
 
-    def objective(self) -> Objective:
+    def parts(self) -> "tuple[Part, ...]":
+        """The search on each data set by itself; of one set, itself. A figure of this task is `mean_of` theirs."""
+        names = tuple(dict.fromkeys(self.set_ids))
+        if len(names) < 2:
+            return (Part(names[0] if names else "", 1.0, np.arange(len(self.quality)), self),)
+        ids = np.asarray(self.set_ids)
+        total = math.fsum(self.set_weights[name] for name in names)
+        return tuple(
+            Part(name, self.set_weights[name] / total, np.flatnonzero(ids == name), self.of_rows(ids == name))
+            for name in names
+        )
+
+    def mean_of(self, figure: Callable[["Part"], float]) -> float:
+        """The weighted mean of a figure of each data set; of one set that figure."""
+        parts = self.parts()
+        return weighted_mean([figure(part) for part in parts], [part.weight for part in parts])
+
+    def objective(self) -> Objective | JointObjective:
         """The SRCC, which is maximised unless `objective_name` says otherwise."""
-        return Objective(self.space, self.features, self.quality, self.subsets())
+        parts, weights, subsets = self._by_set()
+        of_each = [part.of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
+        return of_each[0] if len(of_each) == 1 else JointObjective(of_each, weights)
 
-    def maximised(self) -> Objective | OtherObjective:
+    def maximised(self) -> Objective | OtherObjective | JointObjective | OtherJointObjective:
         """What a search in this process maximises."""
         if self.objective_name == "srcc":
             return self.objective()
-        subsets = self.subsets()
-        return OtherObjective(self.objective(), self.features, [self.measure(rows) for rows in subsets], subsets)
+        parts, weights, subsets = self._by_set()
+        of_each = [part.other_of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
+        return of_each[0] if len(of_each) == 1 else OtherJointObjective(of_each, weights)
+
+    def of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> Objective:
+        """The SRCC of one data set on some rows for every budget."""
+        return Objective(self.space, self.features, self.quality, subsets)
+
+    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective:
+        """Another objective of one data set on some rows for every budget."""
+        measures = [self.measure(rows) for rows in subsets]
+        return OtherObjective(self.of_subsets(subsets), self.features, measures, subsets)
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
-        """The objective as a figure of distances, of all pairs or of some rows."""
+        """The objective as a figure of distances of one data set, of all pairs or of some rows."""
         rows = np.arange(len(self.quality)) if rows is None else rows
         labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
         return Measure.of(self.objective_name, self.quality[rows], self.features[rows], labels)
+
+    def figure(self, distances: Floats) -> float:
+        """The objective's figure of (N,) distances."""
+        return self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
 
     def value(self, parameters: Floats | None) -> float:
         """The objective's figure of (P,) parameters on all pairs; NaN of None."""
         if parameters is None:
             return float("nan")
-        return self.measure()(distances_of(self.features, self.space.coefficients(parameters)))
+        return self.figure(distances_of(self.features, self.space.coefficients(parameters)))
+
+    def srcc(self, parameters: Floats | None) -> float:
+        """The SRCC of (P,) parameters on all pairs, as a search finds it; NaN of None."""
+        if parameters is None:
+            return float("nan")
+        return self.mean_of(lambda part: Objective(part.task.space, part.task.features, part.task.quality)(parameters))
+
+    def _by_set(self) -> "tuple[list[Task], list[float], list[list[NDArray[np.intp]]]]":
+        """The task of every data set, its weight, and the rows of its own that belong to every budget."""
+        parts, subsets = self.parts(), self.subsets()
+        if len(parts) == 1:
+            return [self], [1.0], [list(subsets)]
+        rows = [[np.flatnonzero(np.isin(part.rows, subset)) for subset in subsets] for part in parts]
+        return [part.task for part in parts], [part.weight for part in parts], rows
 
     def problem(self) -> Problem:
         """What the searcher is told."""
@@ -96,14 +161,19 @@ class Task:
 
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""
-        ids = tuple(identity for identity, chosen in zip(self.reference_ids, rows, strict=True) if chosen)
-        kinds = (
-            tuple(kind for kind, chosen in zip(self.distortions, rows, strict=True) if chosen)
-            if self.distortions
-            else ()
-        )
+        places = np.flatnonzero(rows).tolist()
+
+        def of(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(names[place] for place in places) if names else ()
+
         return replace(
-            self, features=self.features[rows], quality=self.quality[rows], reference_ids=ids, distortions=kinds
+            self,
+            features=self.features[rows],
+            quality=self.quality[rows],
+            reference_ids=of(self.reference_ids),
+            distortions=of(self.distortions),
+            set_ids=of(self.set_ids),
+            groups=of(self.groups),
         )
 
     def run(
@@ -114,17 +184,36 @@ class Task:
         return searcher, search(searcher, self.maximised(), recorded, keep)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A search on one of several data sets.
+
+    Attributes:
+        name: of the set; empty where there is one.
+        weight: its share in the objective, those of all parts summing to 1.
+        rows: its pairs in the whole task.
+        task: the search on these alone.
+    """
+
+    name: str
+    weight: float
+    rows: NDArray[np.intp]
+    task: Task
+
+
 def problem_of(run: Run, prepared: Prepared) -> Problem:
     """What the searcher of a run will be told, without the features that only its objective needs."""
     ids = prepared.table.reference_ids
-    budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed))
+    budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed, prepared.table.set_ids))
     return Problem(prepared.space(run.space).names, run.samples, run.seed, budgets)
 
 
-def _subsets(searcher: str, reference_ids: Sequence[str], seed: int) -> tuple[NDArray[np.intp], ...]:
+def _subsets(
+    searcher: str, reference_ids: Sequence[str], seed: int, set_ids: Sequence[str]
+) -> tuple[NDArray[np.intp], ...]:
     if not find(searcher).wants_budgets:
         return (np.arange(len(reference_ids)),)
-    return nested_subsets(reference_ids, seed=seed)
+    return nested_subsets(reference_ids, seed=seed, set_ids=set_ids)
 
 
 def _budgets(reference_ids: Sequence[str], subsets: Sequence[NDArray[np.intp]]) -> tuple[float, ...]:

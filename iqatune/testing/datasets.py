@@ -10,10 +10,10 @@ import pytest
 from iqatune.datasets.registry import DATASETS, available, load_pairs, table_fault
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.evaluation.folds import possible_folds
 from iqatune.images import open_rgb
 from iqatune.records.options import DataOptions
 from iqatune.testing.common import generators_left_alone, is_a_line
-from iqatune.tuning.folds import possible_folds
 
 NOBODY = "no-distortion-is-called-this"
 FOLDS = 5

@@ -256,5 +256,6 @@ def _state(cell: Cell) -> CellState:
         space=run.space,
         prior=run.prior,
         objective=run.objective,
+        split=run.split,
         seed=run.seed,
     )

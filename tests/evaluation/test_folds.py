@@ -6,8 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iqatune.errors import InputError
-from iqatune.evaluation.folds import reference_folds
-from iqatune.tuning.folds import possible_folds
+from iqatune.evaluation.folds import possible_folds, reference_folds
 
 
 @settings(max_examples=80, deadline=None)
