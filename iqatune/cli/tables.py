@@ -46,7 +46,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         )
     ]
     if best is not None:
-        mean = f"{figure(held_out.srcc_mean)} ± {figure(held_out.srcc_std)}" if held_out else "-"
+        mean = _mean_and_deviation(held_out)
         bounds = result.confidence.srcc if result.confidence else None
         tuned = (run.searcher, figure(best.srcc), interval(bounds), figure(best.krcc), figure(best.plcc), mean)
         rows.insert(0, tuned)
@@ -70,6 +70,13 @@ def print_search(result: Result, folder: RunFolder) -> None:
     if protocol.simulated:
         print_line(SIMULATED)
     print_line(f"Record: {folder.result_file}")
+
+
+def _mean_and_deviation(held_out: HeldOut | None) -> str:
+    if held_out is None:
+        return "-"
+    mean = figure(held_out.srcc_mean)
+    return mean if held_out.folds == 1 else f"{mean} ± {figure(held_out.srcc_std)}"
 
 
 def _gains(result: Result) -> list[str]:

@@ -224,6 +224,8 @@ def _name_and_value(option: str, value: Any, names: Sequence[str]) -> tuple[str,
         return names[0], value
     if option in ("pairs", "better"):
         return PAIRS_SET, value
+    if option == "dataset_weight" and equals:
+        return name, rest
     raise InputError(f"`{option}` {value}: of which data set? With several of them write {names[0]}={value}")
 
 

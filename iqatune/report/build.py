@@ -159,9 +159,14 @@ def _drawings_section(context: Context, *, with_images: bool) -> Section:
 def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[ScoredSet, ...]:
     every: dict[str, DataOptions] = {}
     for group in found.groups if scoring.every else ():
-        data = DataOptions.of(group.runs[0].result.run)
+        result = group.runs[0].result
+        data = DataOptions.of(result.run)
+        if not data.datasets:
+            every[group.setting.dataset] = data
         # several data sets are scored one by one: the scores of two are never ranked together
-        every |= {dataset_label(each): each for each in data.sets} if data.datasets else {group.setting.dataset: data}
+        for each in data.sets if data.datasets else ():
+            digest = result.sets[each.dataset].protocol.dataset_sha256
+            every[found.names.pairs.get(digest, dataset_label(each))] = each
     for each in () if scoring.data is None else scoring.data.sets:
         digest = dataset_sha256(each, scoring.machine.cache, progress)
         known = [group.setting.dataset for group in found.groups if group.protocol.dataset_sha256 == digest]

@@ -91,7 +91,7 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
     """
     if data.datasets:
         tables = [load_table(each, cache, progress) for each in data.sets]
-        groups = one_picture_a_group(tables, progress)
+        groups = one_picture_a_group(tables, progress, cache.remembered(tables, progress))
         shared = shared_line(groups)
         if shared is not None:
             progress.say(shared)
