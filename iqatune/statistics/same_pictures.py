@@ -147,9 +147,7 @@ def _compared(couples: Sequence[tuple[Path, Path]], progress: Progress, remember
     if remembered is not None and new:
         # another process may have written since
         fresh = {named[couple]: value for couple, value in found.items()}
-        keep_memo(
-            remembered.memo, _OF, {**(read_json(remembered.memo, _OF, _MEMO, Progress()) or {}), **fresh}, progress
-        )
+        keep_memo(remembered.memo, _OF, _known(remembered, Progress()) | fresh, progress)
     return [found[couple] if couple in found else known[named[couple]] for couple in couples]
 
 
