@@ -200,6 +200,20 @@ def refuse_without(needed: str, names: Sequence[str]) -> None:
         raise InputError(f"{', '.join(given)}: of no use without {needed}")
 
 
+def refuse_beside(other: str, name: str) -> None:
+    """Refuse an option of the command line that says what another one says.
+
+    Args:
+        other: the other one, as it is typed.
+        name: of the parameter.
+
+    Raises:
+        InputError: when it was given.
+    """
+    if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        raise InputError(f"`{name}` and {other} both say what is held out; leave one out")
+
+
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),

@@ -11,6 +11,7 @@ from iqatune.cli.options import (
     debug_option,
     json_option,
     quiet_option,
+    refuse_beside,
     run_options,
     runs_option,
 )
@@ -49,6 +50,8 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
     from iqatune.cli.tables import print_search
     from iqatune.tuning.run import run_search
 
+    if run.split != "references":
+        refuse_beside("another split", "folds")
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
     result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict)
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

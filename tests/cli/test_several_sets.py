@@ -236,6 +236,7 @@ LINES = {
     "no number": ("--dataset-weight", "csv=heavy"),
     "give a weight above 0": ("--dataset-weight", "csv=0"),
     "both say what is held out": ("--leave-one-set-out", "--folds", 3),
+    "--folds and another split both say what is held out": ("--leave-one-set-out", "--folds", 5),
     "--leave-one-set-out and --leave-one-distortion-out both": ("--leave-one-set-out", "--leave-one-distortion-out"),
     "is of --dataset csv alone": ("--split-column", "part"),
 }
@@ -248,6 +249,30 @@ def test_what_does_not_go_together_is_refused_in_a_line(says: str, iqatune: Call
     assert says in ran.last_line
     assert len(ran.err.strip().splitlines()) == 1
     assert not Path("runs").exists()
+
+
+def test_variables_and_a_file_name_several_sets(
+    iqatune: Callable[..., Any],
+    two_sets: Any,
+    small_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spaced = shutil.copytree(two_sets.tid2013, tmp_path / "with: a space")
+    own = shutil.copytree(two_sets.labels.parent, tmp_path / "own files")
+    monkeypatch.setenv("IQATUNE_DATASET", "tid2013 csv")
+    monkeypatch.setenv("IQATUNE_DATA_ROOT", f"tid2013={spaced}:csv={own}")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"pairs: {two_sets.labels}\nbetter: lower\ndataset-weight: [csv=2, tid2013=1]\nfolds: 2\n")
+    ran = iqatune("search", *RANDOM, "--config", settings, "--cache-dir", small_cache, "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    sets = {each["dataset"]: each for each in json.loads(ran.out)["run"]["datasets"]}
+    assert (sets["tid2013"]["data_root"], sets["csv"]["data_root"]) == (str(spaced), str(own))
+    assert (sets["tid2013"]["weight"], sets["csv"]["weight"]) == (1.0, 2.0)
+    monkeypatch.setenv("IQATUNE_DATASET", "tid2013")
+    monkeypatch.setenv("IQATUNE_DATA_ROOT", str(spaced))
+    ran = iqatune("search", *RANDOM, "--folds", 2, "--cache-dir", small_cache, "--json", "--quiet")
+    assert json.loads(ran.out)["run"]["data_root"] == str(spaced)
 
 
 def test_one_set_is_no_several(iqatune: Callable[..., Any], two_sets: Any, small_cache: Path) -> None:
