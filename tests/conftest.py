@@ -410,7 +410,7 @@ def two_sets(tmp_path_factory: pytest.TempPathFactory, photographs: list[Path]) 
             reference = ImageOps.fit(image.convert("RGB"), (96, 72))
         reference.save(tid / "reference_images" / f"I{number:02}.png")
         for kind, code in (("noise", 1), ("blur", 8)):
-            for level in (1, 2, 3):
+            for level in (1, 3):
                 damaged(reference, level, kind).save(tid / "distorted_images" / f"i{number:02}_{code:02}_{level}.png")
                 mos.append(f"{7 - 1.5 * level + rng.normal(0, 0.5):.4f} I{number:02}_{code:02}_{level}.bmp")
     (tid / "mos_with_names.txt").write_text("\n".join(mos) + "\n")
@@ -423,7 +423,7 @@ def two_sets(tmp_path_factory: pytest.TempPathFactory, photographs: list[Path]) 
         cut.thumbnail((110, 110))
         cut.save(own / f"{name}.jpg", quality=70)
         for kind in ("noise", "blur"):
-            for level in (1, 2, 3):
+            for level in (1, 3):
                 damaged(cut, level, kind).save(own / f"{name}-{kind}{level}.png")
                 score = 20 * level + rng.normal(0, 6)
                 part = {"stones": "test", "sky": "val"}.get(name, "train")

@@ -165,13 +165,13 @@ def test_a_set_left_out_is_tuned_without_its_pictures(
 def test_a_distortion_left_out(search: Callable[..., Json], replay: Callable[..., Json], two_sets: Any) -> None:
     record = search("--leave-one-distortion-out")
     names = [(fold["name"], fold["pairs"]) for fold in record["held_out"]["per_fold"]]
-    assert names == [("gaussian-noise", 15), ("gaussian-blur", 15), ("noise", 15), ("blur", 15)]
+    assert names == [("gaussian-noise", 10), ("gaussian-blur", 10), ("noise", 10), ("blur", 10)]
     folder = Path("runs/tid2013+csv/squeezenet/random-stage-leave-one-distortion-out-s0")
     assert not replay(folder / "result.json")["changed"]
     alone = search(
         "--leave-one-distortion-out", data=("--dataset", "csv", "--pairs", two_sets.labels, "--better", "lower")
     )
-    assert [fold["pairs"] for fold in alone["held_out"]["per_fold"]] == [15, 15]
+    assert [fold["pairs"] for fold in alone["held_out"]["per_fold"]] == [10, 10]
 
 
 def test_what_a_column_says(

@@ -50,17 +50,21 @@ def _half(image: Image.Image) -> Image.Image:
     return image.resize((image.width // 2, image.height // 2))
 
 
+QUICK = "cropped, resized and recompressed"
+
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "resized": lambda image: image.resize((image.width * 2 // 5, image.height * 2 // 5), Image.Resampling.BICUBIC),
     "enlarged": lambda image: image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC),
     "cropped": _crop,
     "recompressed": _recompressed,
     "grey": lambda image: image.convert("L"),
-    "cropped, resized and recompressed": lambda image: _recompressed(_half(_crop(image))),
+    QUICK: lambda image: _recompressed(_half(_crop(image))),
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [pytest.param(change, marks=() if change == QUICK else pytest.mark.thorough) for change in CHANGES]
+)
 def test_one_photograph_under_another_name_is_found_and_no_other(
     change: str, photographs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
