@@ -270,7 +270,12 @@ _where_data_options = (
         metavar="FILE|NAME=FILE",
         help="Another label file of the data set (live: dmos.mat).",
     ),
-    option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
+    option_of(
+        DataOptions,
+        "--exclude",
+        metavar="DISTORTION",
+        help="Leave a distortion out; may be repeated. Of several sets NAME=DISTORTION.",
+    ),
     option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
     option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
     max_pixels_option,

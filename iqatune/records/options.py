@@ -181,8 +181,8 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
             "dataset": name,
             **shared,
             **{option: _of_one(option, said[option][name]) for option in OF_EACH[:3] if name in said[option]},
-            **({"weight": _weight(weights[name][-1])} if name in weights else {}),
-            **({option: _of_one(option, said[option].get(name, [])) for option in OF_EACH[4:]}),
+            **({"weight": _weight(_of_one("dataset_weight", weights[name]))} if name in weights else {}),
+            **{option: _of_one(option, said[option].get(name, [])) for option in OF_EACH[4:]},
         }
         for name in names
     )
@@ -239,9 +239,12 @@ def _of_one(option: str, values: Sequence[Any]) -> Any:
 
 def _weight(value: Any) -> float:
     try:
-        return float(value)
+        weight = float(value)
     except (TypeError, ValueError):
         raise InputError(f"`dataset_weight` {value}: no number; give a weight above 0") from None
+    if not 0 < weight < math.inf:
+        raise InputError(f"`dataset_weight` {value}: give a weight above 0")
+    return weight
 
 
 class BackboneOptions(Options):

@@ -89,10 +89,10 @@ def _by_reference(run: Run, table: PairTable) -> Folds:
 
 def _by_distortion(table: PairTable) -> Folds:
     names = [pair.distortion for pair in table.pairs]
-    if set(names) == {UNNAMED}:
+    if any({pair.distortion for pair in each.pairs} == {UNNAMED} for each in table.sets or (table,)):
         raise InputError(
-            "`leave_one_distortion_out`: the pairs have no distortion labels; add the column `distortion` to the CSV "
-            "file"
+            "`leave_one_distortion_out`: the pairs of the CSV file have no distortion labels; add the column "
+            "`distortion` to it"
         )
     splits, left_out = by_distortion(names, table.quality, table.set_ids)
     if not left_out:

@@ -235,6 +235,8 @@ LINES = {
     "csv: given twice": ("--dataset", "csv"),
     "no number": ("--dataset-weight", "csv=heavy"),
     "give a weight above 0": ("--dataset-weight", "csv=0"),
+    "given twice for one data set": ("--dataset-weight", "csv=1", "--dataset-weight", "csv=2"),
+    "--exclude noise: of which data set?": ("--exclude", "noise"),
     "both say what is held out": ("--leave-one-set-out", "--folds", 3),
     "--folds and another split both say what is held out": ("--leave-one-set-out", "--folds", 5),
     "--leave-one-set-out and --leave-one-distortion-out both": ("--leave-one-set-out", "--leave-one-distortion-out"),
