@@ -7,14 +7,20 @@ from numpy.typing import NDArray
 
 from iqatune.doctor.findings import Outcome
 from iqatune.errors import InputError
+from iqatune.metric.spaces import StageSpace
 from iqatune.metric.weights import Floats
+from iqatune.search.choice import best_trial
 from iqatune.search.loop import search
 from iqatune.search.searchers.base import Problem
 from iqatune.search.searchers.registry import find, make_searcher
+from iqatune.search.task import Task
 
 SAMPLES = 3
 PARAMETERS = 12
 BUDGETS = (1 / 9, 1 / 3, 1.0)
+PAIRS = 60
+REFERENCES = 6
+NEARLY_ALL = 0.9
 
 # what a library ends in that is absent, or of a version whose interface has changed
 _BROKEN = (ImportError, AttributeError, TypeError, ValueError, LookupError, RuntimeError, AssertionError, OSError)
@@ -24,7 +30,10 @@ def searcher_outcome(name: str) -> Outcome:
     """Whether a searcher proposes configurations, all in [0, 1], and takes their results."""
     started = time.perf_counter()
     try:
-        budgets = BUDGETS if find(name).wants_budgets else (1.0,)
+        kind = find(name)
+        if kind.fits:
+            return _fit_outcome(name, started)
+        budgets = BUDGETS if kind.wants_budgets else (1.0,)
         names = tuple(f"p{place}" for place in range(PARAMETERS))
         searcher = make_searcher(name, Problem(names, SAMPLES, seed=0, budgets=budgets))
         trials = search(searcher, _planted)
@@ -36,6 +45,27 @@ def searcher_outcome(name: str) -> Outcome:
     if len(samples) != SAMPLES or not inside:
         return "samples", "problem", f"{len(samples)} of {SAMPLES} samples, {'all' if inside else 'not all'} in [0, 1]"
     return "samples", "ok", f"{SAMPLES} samples in {time.perf_counter() - started:.1f} s, loading included"
+
+
+def _fit_outcome(name: str, started: float) -> Outcome:
+    """The same of a searcher that fits: whether it orders pairs that one of their features orders."""
+    rng = np.random.default_rng(0)
+    features = rng.uniform(size=(PAIRS, PARAMETERS))
+    references = tuple(f"reference {pair % REFERENCES}" for pair in range(PAIRS))
+    task = Task(
+        searcher=name,
+        samples=SAMPLES,
+        seed=0,
+        space=StageSpace((3,) * (PARAMETERS // 2)),
+        tables=(features,),
+        quality=-features[:, 0],
+        reference_ids=references,
+    )
+    best = best_trial(task.run()[1])
+    if best is None or best.srcc < NEARLY_ALL:
+        found = "no weights" if best is None else f"weights of SRCC {best.srcc:.2f}"
+        return "samples", "problem", f"{found} on pairs that one feature orders"
+    return "samples", "ok", f"a fit of {PAIRS} pairs in {time.perf_counter() - started:.1f} s, loading included"
 
 
 def _planted(parameters: Floats, budget: int) -> float:

@@ -21,6 +21,7 @@ from iqatune.report.protocol import usual
 from iqatune.report.sections.bars import bars
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
+from iqatune.report.sections.fits import fits_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
@@ -120,6 +121,7 @@ def make_report(
         speed_section(context),
         state_of_the_art_section(context),
         searchers_section(context),
+        *([fits] if (fits := fits_section(context)) is not None else []),
         transfer_section(context),
         _drawings_section(context, with_images=with_images),
         stages_section(context),

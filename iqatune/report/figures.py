@@ -122,6 +122,46 @@ def curves(rows: Mapping[str, Floats], *, x_name: str, y_name: str) -> "Figure":
 
 
 @_style()
+def fit_paths(rows: Mapping[str, Sequence[Inner]]) -> "Figure":
+    """For each row what inner folds say along its shrinkages, from the uniform weights on; a star where it was chosen.
+
+    Bars are standard errors of the gain over the uniform weights.
+    """
+    figure, axes = _subplot(width=6.4, height=3.6)
+    shrinkages = sorted({inner.shrinkage for path in rows.values() for inner in path if inner.shrinkage is not None})
+    ticks = ["uniform", *(f"{shrinkage:g}" for shrinkage in reversed(shrinkages))]
+    for place, (row, path) in enumerate(rows.items()):
+        x = [0 if inner.shrinkage is None else ticks.index(f"{inner.shrinkage:g}") for inner in path]
+        y = [inner.mean for inner in path]
+        errors = [0.0 if np.isnan(inner.error) else inner.error for inner in path]
+        axes.errorbar(x, y, errors, color=_colour(place), label=_label(row), linewidth=1.6, elinewidth=0.8, capsize=2)
+        taken = chosen(path)
+        axes.plot([x[taken]], [y[taken]], "*", color=_colour(place), markersize=11, linestyle="none")
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlabel("shrinkage towards the uniform weights (star: chosen)")
+    axes.set_ylabel("on references left out in inner folds")
+    axes.grid(linewidth=0.4)
+    axes.legend(frameon=False)
+    return figure
+
+
+@_style()
+def points(rows: Mapping[str, Sequence[tuple[float, float]]], *, x_name: str, y_name: str) -> "Figure":
+    """A marker and colour for each row's points, over a logarithmic axis."""
+    figure, axes = _subplot(width=6.4, height=3.8)
+    for place, (row, values) in enumerate(rows.items()):
+        x, y = zip(*values, strict=True)
+        axes.plot(x, y, MARKERS[place % len(MARKERS)], color=_colour(place), label=_label(row), linestyle="none")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel(x_name)
+    axes.set_ylabel(y_name)
+    axes.grid(linewidth=0.4)
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+@_style()
 def ranks(rows: Mapping[str, Floats]) -> "Figure":
     """The mean rank of each row with every single rank behind it, the best row on top."""
     ordered = sorted(rows, key=lambda row: float(np.mean(rows[row])), reverse=True)

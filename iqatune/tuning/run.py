@@ -362,7 +362,7 @@ def _advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: 
     if run.stop is not None and run.samples < (first := first_look(len(problem.names))):
         late = (
             f"`stop` {run.stop}: the first look is after {first} samples, 10 for each number of the space, so nothing "
-            f"ends this search before its {run.samples}; use `samples` {2 * first} or more, or a smaller `space`"
+            f"ends this search before its {run.samples}; use more `samples`, or a smaller `space`"
         )
         progress.warn(late)
         warnings.append(late)

@@ -81,19 +81,17 @@ class TestStopAuto:
         Path("grid.yaml").write_text(
             f"datasets: [{{dataset: csv, pairs: {small_set.labels}, better: higher}}]\n"
             "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"
-            "searchers: ['nevergrad:pso', 'optuna:tpe']\nstops: [none, auto]\nfolds: 0\n"
+            "searchers: ['nevergrad:pso']\nstops: [none, auto]\nfolds: 0\n"
         )
-        ran = iqatune("sweep", "grid.yaml", "--cache-dir", small_cache, "--output", "out", "--json")
+        ran = iqatune("sweep", "grid.yaml", "--cache-dir", small_cache, "--output", "out", "--jobs", 1, "--json")
         assert ran.code == 0, ran.err
         cells = json.loads(ran.out)["cells"]
         assert [(cell["searcher"], cell["stop"]) for cell in cells] == [
             ("nevergrad:PSO", None),
             ("nevergrad:PSO", "auto"),
-            ("optuna:tpe", None),
-            ("optuna:tpe", "auto"),
         ]
         places = [Path("out", cell["folder"]) for cell in cells]
-        assert [_record(place)["run"]["samples"] for place in places] == [50, 1000, 50, 1000]
+        assert [_record(place)["run"]["samples"] for place in places] == [50, 1000]
         assert all(":" not in place.name for place in places)
 
     def test_a_wrong_word_is_refused(self, iqatune: Command) -> None:
@@ -140,19 +138,20 @@ class TestMoreSamples:
         self, searcher: str, fewer: int, more: int, typed: Command
     ) -> None:
         folder = f"csv/squeezenet/{searcher.replace(':', '_')}-stage-s0"
-        typed("--searcher", searcher, "--samples", fewer, "--output", "grown")
-        ran = typed("--searcher", searcher, "--samples", more, "--output", "grown")
+        folds = ("--folds", 2 if searcher in ("random", "optuna:tpe") else 0)
+        typed("--searcher", searcher, *folds, "--samples", fewer, "--output", "grown")
+        ran = typed("--searcher", searcher, *folds, "--samples", more, "--output", "grown")
         assert f"goes on from {fewer} samples to {more}" in ran.err
-        typed("--searcher", searcher, "--samples", more, "--output", "whole")
+        typed("--searcher", searcher, *folds, "--samples", more, "--output", "whole")
         assert _found(Path("grown", folder)) == _found(Path("whole", folder))
         assert [path.name for path in Path("grown", folder).glob("result*")] == ["result.json"]
 
     @pytest.mark.parametrize("searcher", ["bohb", "nevergrad", "nevergrad:LHSSearch"])
     def test_one_that_plans_by_their_number_begins_anew(self, searcher: str, typed: Command) -> None:
         folder = FOLDER / f"{searcher.replace(':', '_')}-stage-s0"
-        typed("--searcher", searcher, "--samples", 6)
+        typed("--searcher", searcher, "--folds", 0, "--samples", 6)
         before = _record(folder)
-        ran = typed("--searcher", searcher, "--samples", 9)
+        ran = typed("--searcher", searcher, "--folds", 0, "--samples", 9)
         assert f"{searcher} plans its samples by how many there will be, so that more of them begin anew" in ran.err
         assert "held a run of other samples, whose record is now result-1.json" in ran.err
         assert json.loads((folder / "result-1.json").read_text()) == before

@@ -31,7 +31,7 @@ from iqatune.search.searchers.compat import truncated_normal
 from iqatune.search.searchers.registry import SearcherInfo, available, find, make_searcher
 from iqatune.version import package_version
 
-NAMES = tuple(info.name for info in available())
+NAMES = tuple(info.name for info in available() if not find(info.name).fits)  # tests of a fit are in test_fit.py
 FAST = ("random", "blendsearch", "bohb", "nevergrad")
 GAUSSIAN_PROCESS = ("ax", "bayesopt")
 MEMBERS = ("nevergrad:PSO", "nevergrad:DE", "nevergrad:CMA", "nevergrad:NelderMead", "nevergrad:ChainCMAPowell")
@@ -244,7 +244,8 @@ PACKAGES = {
     "bohb": ("ray", "hpbandster", "ConfigSpace", "statsmodels"),
     "nevergrad": ("ray", "nevergrad"),
     **dict.fromkeys(MEMBERS, ("ray", "nevergrad", "cma")),
-    **dict.fromkeys(SAMPLERS, ("ray", "optuna", "cmaes", "torch")),
+    **dict.fromkeys(SAMPLERS, ("ray", "optuna", "torch")),
+    "optuna:cmaes": ("ray", "optuna", "cmaes"),
 }
 
 

@@ -35,26 +35,18 @@ class TestBlendSearch(SearcherContract):
     name = "blendsearch"
 
 
-class TestNevergradPSO(SearcherContract):
-    name = "nevergrad:PSO"
-    dimensions = (1, 12)
-
-
 class TestNevergradChain(SearcherContract):
     """Algorithms with threads of their own, one after the other."""
 
     name = "nevergrad:ChainCMAPowell"
-    dimensions = (1, 12)
+    dimensions = (2, 12)
+    sample_counts = (1, 30)
 
 
 class TestOptunaTPE(SearcherContract):
     name = "optuna:tpe"
     dimensions = (1, 12)
-
-
-class TestOptunaNSGA2(SearcherContract):
-    name = "optuna:nsga2"
-    dimensions = (1, 12)
+    sample_counts = (1, 16)
 
 
 class TestBayesOpt(SearcherContract):

@@ -10,13 +10,14 @@ from scipy.stats import rankdata
 from iqatune.evaluation.compare import compare_over_many
 from iqatune.evaluation.gain import Gain, gain_of
 from iqatune.metric.weights import Floats
+from iqatune.records.prior import CUBE
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Verdict
 from iqatune.report import figures
 from iqatune.report.advice import mean
 from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
-from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
+from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, slug, spread, word
 from iqatune.report.protocol import card
 from iqatune.search.choice import best_trial
 
@@ -51,7 +52,7 @@ def searchers_section(context: Context) -> Section:
     # means over different cases would compare cases, not searchers
     cases = whole or blocks
     tables = [_summary(context, names, cases, blocks), _anytime_table(context, names, cases)]
-    drawings = [_anytime_figure(names, cases)]
+    drawings = [_anytime_figure(names, cases), *_time_figures(context.found.groups)]
     text = []
     if len(names) < 2:
         text.append("One searcher was run: there is nothing to compare it with.")
@@ -123,8 +124,8 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
     for place, (name, runs) in enumerate(zip(names, runs_of, strict=True)):
         held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
         counts = [run.result.strategy for run in runs]
-        total = sum(count.random + count.initial + count.model + count.local for count in counts)
-        chosen = sum(count.model + count.local for count in counts)
+        total = sum(count.random + count.initial + count.model + count.local + count.fitted for count in counts)
+        chosen = sum(count.model + count.local + count.fitted for count in counts)
         rows.append(
             (
                 word(name),
@@ -178,7 +179,7 @@ def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blo
             "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
             "the same data set, backbone, space, prior and objective, averaged over cases; '>' where some need more "
             "than there are.",
-            "Not random %: samples that a model or a local step chose, of all.",
+            "Not random %: samples that a model, a local step or a fit chose, of all.",
             *_simulated(context),
         ),
     )
@@ -346,6 +347,27 @@ def _anytime_figure(names: Sequence[str], blocks: Sequence[Block]) -> Figure:
         curves[name] = values.mean(axis=0)
     drawing = figures.curves(curves, x_name="samples", y_name="best SRCC so far (mean over cases)")
     return Figure("searchers-anytime", "Best tuned SRCC so far, by samples", figures.as_svg(drawing))
+
+
+def _time_figures(groups: Sequence[SettingRuns]) -> list[Figure]:
+    """One for each data set and backbone: what a search takes, and what comes of it on references left out."""
+    places: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for group in groups:
+        setting, seconds = group.setting, mean([run.result.timing.search for run in group.runs])
+        if group.held_out and seconds:
+            searcher = setting.searcher if setting.prior == CUBE else f"{setting.searcher}, {setting.prior}"
+            places[setting.dataset, setting.backbone][searcher].append((seconds, float(np.mean(group.held_out))))
+    return [
+        Figure(
+            f"searchers-time-{slug(dataset)}-{slug(backbone)}",
+            f"{dataset}, {backbone}: held-out SRCC against seconds of search (means over seeds, a point a space)",
+            figures.as_svg(
+                figures.points(rows, x_name="seconds of search", y_name="held-out SRCC (mean over folds, seeds)")
+            ),
+        )
+        for (dataset, backbone), rows in places.items()
+        if len(rows) > 1
+    ]
 
 
 def _rank_figure(names: Sequence[str], whole: Sequence[Block]) -> Figure:

@@ -1,0 +1,191 @@
+"""The direct fit: what it chose, and where the searchers that draw samples are behind it and where not."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from iqatune.evaluation.gain import gain_of
+from iqatune.records.trial import Inner
+from iqatune.report import figures
+from iqatune.report.collect import FoundRun, SettingRuns
+from iqatune.report.context import Context
+from iqatune.report.model import Cell, Column, Figure, Section, Table, number, slug, spread, word
+from iqatune.report.protocol import card
+from iqatune.search.choice import best_trial
+
+UNIFORM = "uniform weights"
+
+
+class Case(NamedTuple):
+    """What a fit and a search share where they compete: the fit knows neither prior nor number of samples."""
+
+    dataset: str
+    backbone: str
+    space: str
+    objective: str
+    protocol: object
+    seed: int
+
+
+def fits_section(context: Context) -> Section | None:
+    """None where nothing was fitted."""
+    fitted = [group for group in context.found.groups if any(_path(run) for run in group.runs)]
+    if not fitted:
+        return None
+    others = [group for group in context.found.groups if group not in fitted]
+    against = _against(fitted, others)
+    tables = [_choices(context, fitted), *([_compared(context, against)] if against else [])]
+    return Section(
+        "The direct fit",
+        (
+            "A fit is chosen by folds inside its pairs, not by the SRCC on the pairs that it was fitted to, so the two "
+            "kinds compare by references that neither had seen.",
+            *_said(against),
+        ),
+        tables=tuple(tables),
+        figures=tuple(_drawings(fitted)),
+    )
+
+
+def _path(run: FoundRun) -> tuple[Inner, ...]:
+    return tuple(trial.inner for trial in run.trials if trial.inner is not None)
+
+
+def _choices(context: Context, fitted: Sequence[SettingRuns]) -> Table:
+    rows = []
+    for group in fitted:
+        setting = group.setting
+        best = [trial for run in group.runs if (trial := best_trial(run.trials)) is not None]
+        taken = [trial.inner.shrinkage for trial in best if trial.inner is not None]
+        constants = [run.result.best.c for run in group.runs if run.result.best is not None]
+        gains = [gain_of([run.result.held_out]).mean for run in group.runs if run.result.held_out is not None]
+        rows.append(
+            (
+                word(setting.dataset),
+                word(setting.backbone),
+                word(setting.space),
+                number(len(group.runs), 0),
+                word(_listed(taken, UNIFORM)),
+                word(_listed(constants, "-")),
+                spread(group.held_out),
+                spread(group.uniform_held_out),
+                spread(gains),
+            )
+        )
+    return Table(
+        name="fits",
+        title="What the fits chose",
+        columns=(
+            *(Column(name) for name in ("data set", "backbone", "space", "runs", "shrinkage", "c1 = c2")),
+            *(Column(name, "held-out") for name in ("fit", "uniform", "gain")),
+        ),
+        rows=tuple(rows),
+        card=card(context.usual, fitted),
+        notes=("Shrinkage and constant of every seed, of the fit to all pairs; the folds choose their own.",),
+    )
+
+
+def _listed(values: Sequence[float | None], none: str) -> str:
+    return ", ".join(none if value is None else f"{value:.2g}" for value in dict.fromkeys(values))
+
+
+def _against(
+    fitted: Sequence[SettingRuns], others: Sequence[SettingRuns]
+) -> Mapping[tuple[str, str], Sequence[tuple[float, float]]]:
+    """For every searcher and prior the held-out figures of the fit and its own, case by case."""
+    fits = {case: held_out for group in fitted for case, held_out in _held_out(group)}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for group in others:
+        for case, held_out in _held_out(group):
+            if case in fits:
+                found[group.setting.searcher, group.setting.prior].append((fits[case], held_out))
+    return {name: found[name] for name in sorted(found)}
+
+
+def _held_out(group: SettingRuns) -> list[tuple[Case, float]]:
+    setting = group.setting
+    shared = (setting.dataset, setting.backbone, setting.space, setting.objective, setting.protocol)
+    return [
+        (Case(*shared, run.result.run.seed), run.result.held_out.srcc_mean)
+        for run in group.runs
+        if run.result.held_out is not None
+    ]
+
+
+def _compared(context: Context, against: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> Table:
+    rows = []
+    for (searcher, prior), pairs in against.items():
+        ahead = [fit - other for fit, other in pairs]
+        rows.append(
+            (
+                word(searcher),
+                word(prior),
+                number(len(pairs), 0),
+                spread([fit for fit, _ in pairs]),
+                spread([other for _, other in pairs]),
+                _signed(ahead),
+                number(sum(value > 0 for value in ahead), 0),
+            )
+        )
+    return Table(
+        name="fits-against",
+        title="The fit against searchers, held out",
+        columns=(
+            *(Column(name) for name in ("searcher", "prior", "cases")),
+            *(Column(name, "held-out") for name in ("fit", "searcher")),
+            *(Column(name, "fit ahead") for name in ("by", "in cases")),
+        ),
+        rows=tuple(rows),
+        card=card(context.usual, context.found.groups),
+        notes=(
+            "Over the cases (data set, backbone, space, objective, seed) that both have: the same folds, so that "
+            "differences are of the same pairs. Cases of one data set share its pairs.",
+        ),
+    )
+
+
+def _signed(values: Sequence[float]) -> Cell:
+    cell = spread(values)
+    return (
+        cell
+        if cell.value is None
+        else Cell(" ".join((f"{cell.value:+z.4f}", *cell.text.split(" ")[1:])), cell.value, more=cell.more)
+    )
+
+
+def _said(against: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> list[str]:
+    """In words: whom the fit is ahead of on average, and whom not."""
+    means = {
+        f"{searcher} ({prior})": sum(fit - other for fit, other in pairs) / len(pairs)
+        for (searcher, prior), pairs in against.items()
+    }
+    behind = [f"{name} by {value:.4f}" for name, value in means.items() if value > 0]
+    before = [f"{name} by {-value:.4f}" for name, value in means.items() if value <= 0]
+    return [
+        *([f"On average the fit is ahead of {'; '.join(behind)}."] if behind else []),
+        *([f"It is not ahead of {'; '.join(before)}."] if before else []),
+    ]
+
+
+def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
+    """One for each data set and backbone, a line for each space: of the run in the middle."""
+    places: dict[tuple[str, str], dict[str, tuple[Inner, ...]]] = defaultdict(dict)
+    for group in fitted:
+        setting = group.setting
+        name = setting.space if setting.objective == "srcc" else f"{setting.space}, {setting.objective}"
+        places[setting.dataset, setting.backbone][name] = _of_one_table(group.middle)
+    return [
+        Figure(
+            f"fits-{slug(dataset)}-{slug(backbone)}",
+            f"{dataset}, {backbone}: figures on references left out in inner folds, by shrinkage",
+            figures.as_svg(figures.fit_paths(rows)),
+        )
+        for (dataset, backbone), rows in places.items()
+    ]
+
+
+def _of_one_table(run: FoundRun) -> tuple[Inner, ...]:
+    """The path without the other constants that were looked at: from the last uniform weights of its constant on."""
+    path = [trial for trial in run.trials if trial.inner is not None]
+    constant = path[-1].parameters[-1] if run.result.best is not None and run.result.best.c is not None else None
+    return tuple(trial.inner for trial in path if trial.inner is not None and constant in (None, trial.parameters[-1]))
