@@ -439,7 +439,7 @@ run_options = handed_over(
         Run,
         "--split-column",
         metavar="NAME",
-        help="In their place what a column of --pairs says: train, val, test, or a name for each fold.",
+        help="In their place what a column of --pairs or --features says: train, val, test, or a name for each fold.",
     ),
     option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),
     option_of(Run, "--c1", help="Constant of l, above 0; larger ones make it tolerant where maps are weak."),

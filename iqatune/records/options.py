@@ -130,7 +130,7 @@ class DataOptions(OneSet):
         default=(), description="where there are several data sets, the options of each; `dataset` is then their names"
     )
     split_column: str | None = Field(
-        default=None, description="column of the pairs file that says which pairs are held out together"
+        default=None, description="column of the pairs or features file that says which pairs are held out together"
     )
 
     @model_validator(mode="before")
