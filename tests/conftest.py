@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from openpyxl import Workbook
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from scipy.io import savemat
 
 # before anything imports Ray: it must neither read nor write a token in the home folder
@@ -360,3 +360,80 @@ def csiq_tree(tmp_path_factory: pytest.TempPathFactory, label_rows: Callable[[st
         sheet.append([None, None, None, first, place, CSIQ_TYPES[kind], int(level), 0.1, float(row["score"])])
     workbook.save(root / "csiq.DMOS.xlsx")
     return root
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[Path]:
+    """Photographs of eight scenes, which ship with scikit-image."""
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    names = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png")
+    return [folder / name for name in (*names, "rocket.jpg", "gravel.png")]
+
+
+@dataclass(frozen=True)
+class TwoSets:
+    """Two data sets on disk, with the options that name both.
+
+    Attributes:
+        shared: references of the two that show one photograph, as records name them.
+    """
+
+    tid2013: Path
+    labels: Path
+    options: tuple[str, ...]
+    shared: tuple[tuple[str, str], ...]
+
+
+@pytest.fixture(scope="session")
+def two_sets(tmp_path_factory: pytest.TempPathFactory, photographs: list[Path]) -> TwoSets:
+    """Five photographs as TID2013, five as a CSV set on another scale and with the lower score the better.
+
+    Two are in both under other names: cut out, resized and compressed there.
+    """
+    folder = tmp_path_factory.mktemp("two")
+    rng = np.random.default_rng(11)
+    tid, own = folder / "tid2013", folder / "own"
+    for place in (tid / "reference_images", tid / "distorted_images", own):
+        place.mkdir(parents=True)
+
+    def damaged(image: Image.Image, level: int, kind: str) -> Image.Image:
+        if kind == "blur":
+            return image.filter(ImageFilter.GaussianBlur(0.7 * level))
+        values = np.asarray(image, np.float64) + rng.normal(0, 9 * level, (image.height, image.width, 3))
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+
+    mos, rows = [], ["reference,distorted,score,distortion,part"]
+    for number, path in enumerate(photographs[:5], 1):
+        with Image.open(path) as image:
+            reference = ImageOps.fit(image.convert("RGB"), (96, 72))
+        reference.save(tid / "reference_images" / f"I{number:02}.png")
+        for kind, code in (("noise", 1), ("blur", 8)):
+            for level in (1, 3):
+                damaged(reference, level, kind).save(tid / "distorted_images" / f"i{number:02}_{code:02}_{level}.png")
+                mos.append(f"{7 - 1.5 * level + rng.normal(0, 0.5):.4f} I{number:02}_{code:02}_{level}.bmp")
+    (tid / "mos_with_names.txt").write_text("\n".join(mos) + "\n")
+    names = ("face", "cup", "bike", "sky", "stones")
+    for name, path in zip(names, (photographs[0], photographs[3], *photographs[5:]), strict=True):
+        with Image.open(path) as image:
+            whole = image.convert("RGB")
+        width, height = whole.size
+        cut = whole.crop((width // 12, height // 10, width * 11 // 12, height))
+        cut.thumbnail((110, 110))
+        cut.save(own / f"{name}.jpg", quality=70)
+        for kind in ("noise", "blur"):
+            for level in (1, 3):
+                damaged(cut, level, kind).save(own / f"{name}-{kind}{level}.png")
+                score = 20 * level + rng.normal(0, 6)
+                part = {"stones": "test", "sky": "val"}.get(name, "train")
+                rows.append(f"{name}.jpg,{name}-{kind}{level}.png,{score:.4f},{kind},{part}")
+    labels = own / "labels.csv"
+    labels.write_text("\n".join(rows) + "\n")
+    data = ("--dataset", "tid2013", "--dataset", "csv", "--data-root", f"tid2013={tid}")
+    return TwoSets(
+        tid,
+        labels,
+        (*data, "--pairs", str(labels), "--better", "lower"),
+        (("tid2013/I01", "csv/face.jpg"), ("tid2013/I04", "csv/cup.jpg")),
+    )

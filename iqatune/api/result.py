@@ -1,5 +1,6 @@
 """A run's record as it is used in Python: with its trials as a table, and its figures drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
 from iqatune.records.labels import search_note, source_label
+from iqatune.records.options import DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.report.figures import draw_scatter, draw_search
 from iqatune.statistics.source import PreparedPairs, Source
@@ -90,9 +92,11 @@ class Result(records.Result):
         Raises:
             InputError: when the run has no weights, or its data set cannot be read where it was.
         """
-        figure, (left, right) = subplots(width=12.0, height=4.2, columns=2)
+        data = self._data
+        figure, (left, *others) = subplots(width=6.0 * (1 + len(data)), height=4.2, columns=1 + len(data))
         self._draw_search(left)
-        self._draw_scatter(right, cache_dir)
+        for axes, each in zip(others, data, strict=True):
+            self._draw_scatter(axes, each, cache_dir)
         return figure
 
     def plot_search(self) -> "Figure":
@@ -106,13 +110,15 @@ class Result(records.Result):
         return figure
 
     def plot_scores(self, *, cache_dir: Path | str | None = None) -> "Figure":
-        """Human score against the tuned metric's distance, by distortion, with the fitted logistic.
+        """Human score against the tuned metric's distance, by distortion, with the fitted logistic; a panel a data set.
 
         Raises:
             InputError: as of `plot`.
         """
-        figure, (axes,) = subplots(width=6.8, height=4.0)
-        self._draw_scatter(axes, cache_dir)
+        data = self._data
+        figure, panels = subplots(width=6.8 * len(data), height=4.0, columns=len(data))
+        for axes, each in zip(panels, data, strict=True):
+            self._draw_scatter(axes, each, cache_dir)
         return figure
 
     def __repr__(self) -> str:
@@ -145,8 +151,13 @@ class Result(records.Result):
         draw_search(axes, self._in_folder.trials(names), uniform=uniform, objective=name)
         axes.set_title(f"{self.run.searcher}, {self.run.space} space{search_note(self.run)}, seed {self.run.seed}")
 
-    def _draw_scatter(self, axes: "Axes", cache_dir: Path | str | None) -> None:
-        prepared = self._prepared(cache_dir)
+    @property
+    def _data(self) -> tuple[DataOptions, ...]:
+        """Every data set that it was tuned on."""
+        return DataOptions.of(self.run).sets
+
+    def _draw_scatter(self, axes: "Axes", data: DataOptions, cache_dir: Path | str | None) -> None:
+        prepared = self._prepared(data, cache_dir)
         table = prepared.table
         draw_scatter(
             axes,
@@ -164,8 +175,9 @@ class Result(records.Result):
             raise InputError(records.without_weights(self))
         return self.best
 
-    def _prepared(self, cache_dir: Path | str | None) -> PreparedPairs:
-        return Source.of(self.run).prepare(open_cache(cache_dir), Progress())
+    def _prepared(self, data: DataOptions, cache_dir: Path | str | None) -> PreparedPairs:
+        source = replace(Source.of(self.run), data=data)
+        return source.prepare(open_cache(cache_dir), Progress())
 
 
 def read_result(path: Path | str, *, force: bool = False) -> Result:

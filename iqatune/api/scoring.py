@@ -81,6 +81,9 @@ def evaluate(
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     given = {**options, **({} if dataset is None else {"dataset": dataset})}
     data = DataOptions.parsed(given) if given else DataOptions.of(found[0].run)
+    if data.datasets:
+        names = ", ".join(each.dataset for each in data.datasets)
+        raise InputError(f"`dataset`: name one of {names}; scores of different data sets are never ranked together")
     machine = evaluating.Machine(
         device=device,
         backbone_weights=None if backbone_weights is None else str(backbone_weights),

@@ -1,6 +1,6 @@
 """Tuning from Python: the verbs search, sweep, replay and extract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from iqatune.api.progress import Show, progress_of
 from iqatune.api.result import Result, in_folder
 from iqatune.datasets import registry as datasets
 from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Replay
@@ -41,11 +42,14 @@ def load_pairs(dataset: str, **options: Any) -> PairTable:
         >>> len(iqatune.load_pairs("demo"))  # doctest: +SKIP
         280
     """
-    return datasets.load_pairs(DataOptions.parsed({"dataset": dataset, **options}))
+    data = DataOptions.parsed({"dataset": dataset, **options})
+    if data.datasets:
+        raise InputError("`dataset`: give one; the pairs of several data sets are of different scales")
+    return datasets.load_pairs(data)
 
 
 def prepare(
-    dataset: str,
+    dataset: str | Sequence[str],
     backbone: str,
     *,
     structure: Structure = "covariance",
@@ -76,8 +80,8 @@ def prepare(
         >>> iqatune.prepare("demo", "squeezenet", backbone_weights="random").moments.shape  # doctest: +SKIP
         (280, 5, 1347)
     """
-    given = {name: value for name, value in options.items() if name in DataOptions.model_fields}
-    others = {name: value for name, value in options.items() if name not in DataOptions.model_fields}
+    given = {name: value for name, value in options.items() if name in DataOptions.names()}
+    others = {name: value for name, value in options.items() if name not in DataOptions.names()}
     return statistics.prepare(
         DataOptions.parsed({"dataset": dataset, **given}),
         BackboneOptions.parsed({"backbone": backbone, **others}),
@@ -108,6 +112,8 @@ def tune(
         progress: "bar", "none", or a function that takes a `Step`. What is said goes to the logger `iqatune`.
         strict: refuse a run whose searcher could not act as its name says.
         options: of the search: dataset, backbone (or features), searcher, samples, space, seed, folds, data_root, ...
+            Several data sets are tuned on together: dataset=["tid2013", "live"], data_root={"tid2013": ...,
+            "live": ...}, dataset_weight={"live": 0.5}.
 
     Returns:
         the record, with `.trials()` as a pandas DataFrame and `.plot()` as a matplotlib figure.
@@ -170,14 +176,15 @@ def replay(
     *,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
-    **where: str | Path,
+    **where: str | Path | Mapping[str, str | Path],
 ) -> Replay:
     """Recompute every figure of a record from its stored weights and the data.
 
     Args:
         result: a record, or its file.
         cache_dir, progress: as of `tune`.
-        where: data_root, pairs, features, backbone_weights or device, when they are not where the search had them.
+        where: data_root, pairs, features, backbone_weights or device, when they are not where the search had them;
+            data_root of several data sets as a mapping.
 
     Returns:
         every figure as recorded and as recomputed; `.same` says whether all agree.
@@ -190,5 +197,10 @@ def replay(
         True
     """
     file = result.file if isinstance(result, Result) else Path(result)
-    moved = {name: str(value) for name, value in where.items()}
+    moved = {name: _paths(value) for name, value in where.items()}
     return replaying.replay(file, moved, cache=open_cache(cache_dir), progress=progress_of(progress))
+
+
+def _paths(value: str | Path | Mapping[str, str | Path]) -> str | list[str]:
+    """A path, or of several data sets NAME=PATH each."""
+    return [f"{name}={path}" for name, path in value.items()] if isinstance(value, Mapping) else str(value)

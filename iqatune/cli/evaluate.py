@@ -20,6 +20,7 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
+from iqatune.records.evaluation import Evaluations
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Grouping
 
@@ -27,6 +28,7 @@ EPILOG = """\b
 Examples:
   iqatune evaluate runs/tid2013/vgg19/bohb-stage-s0/result.json --dataset csiq --data-root ~/data/csiq
   iqatune evaluate runs/*/*/*/result.json --dataset live --by distortion --format csv
+  iqatune evaluate runs/tid2013+live/vgg19/bohb-stage-s0/result.json
   iqatune evaluate runs/live/*/*/result.json --dataset live --baseline uniform --baseline psnr --baseline fsim
   iqatune evaluate runs/csv/metrics/bohb-columns-s0/result.json --features others.csv --better lower
 """
@@ -34,7 +36,7 @@ Examples:
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json...")
-@optional_data_options("Score on this data set  [default: where the first was tuned].")
+@optional_data_options("Data set to score on; may be repeated  [default: what the results were tuned on].")
 @option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @option(
@@ -68,20 +70,33 @@ def command(
 ) -> None:
     """Score tuned metrics on a data set, with intervals over its reference images.
 
-    Several results stand side by side; those tied with the best are marked. Groups (--by) come with the weakest first.
+    Several data sets are scored one after the other. Several results stand side by side; those tied with the best are
+    marked. Groups (--by) come with the weakest first.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation
+    from iqatune.records.documents import sealed
     from iqatune.scoring.evaluate import Machine, as_csv, evaluate, tuned_on
 
     if data is None:
         refuse_without("--dataset or --features", WHERE_DATA)
-        data = tuned_on(files[0], force=force)
     machine = Machine(
         device=device,
         backbone_weights=backbone_weights,
         cache=open_cache(cache_dir),
         progress=console_progress(quiet=quiet),
     )
-    evaluation = evaluate(files, data, machine, by=by, baselines=baselines, force=force, strict=strict)
-    emit(evaluation, form, table=print_evaluation, csv=as_csv)
+    data_sets = tuned_on(files, force=force) if data is None else data.sets
+    found = [
+        evaluate(files, each, machine, by=by, baselines=baselines, force=force, strict=strict) for each in data_sets
+    ]
+    if len(found) == 1:
+        emit(found[0], form, table=print_evaluation, csv=as_csv)
+        return
+
+    def table(document: Evaluations) -> None:
+        for evaluation in document.evaluations:
+            print_evaluation(evaluation)
+
+    several = sealed(Evaluations(evaluations=tuple(found)))
+    emit(several, form, table=table, csv=lambda document: as_csv(*document.evaluations))

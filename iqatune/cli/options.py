@@ -4,6 +4,7 @@ A group of options that one model holds is handed to its verb as that model; cho
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
@@ -68,8 +69,8 @@ def handed_over(
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_model(*arguments: Any, **values: Any) -> Any:
-            given = {name: values.pop(name) for name in model.model_fields}
-            is_left_out = bool(unless) and all(given[name] is None for name in unless)
+            given = {name: values.pop(name) for name in model.names() if name in values}
+            is_left_out = bool(unless) and all(given[name] in (None, ()) for name in unless)
             return command(*arguments, **{keyword: None if is_left_out else _made(model, given)}, **values)
 
         decorated: Command = together(*options)(with_model)
@@ -126,6 +127,16 @@ class Whole(click.ParamType[int]):
         if self._minimum is not None and number < self._minimum:
             self.fail(f"{number} is too small; give {self._minimum} or more", param, ctx)
         return number
+
+
+class OfEachSet(click.ParamType[str]):
+    """What is said of one of several data sets, as NAME=VALUE; a variable holds several with a colon between them."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """The values in a variable: a colon, or a semicolon, that NAME= follows parts two; others are of a path."""
+        return re.split(r"[:;](?=[\w.-]+=)", rv)
 
 
 class Decimal(click.ParamType[float]):
@@ -202,6 +213,20 @@ def refuse_without(needed: str, names: Sequence[str]) -> None:
         raise InputError(f"{', '.join(given)}: of no use without {needed}")
 
 
+def refuse_beside(other: str, name: str) -> None:
+    """Refuse an option of the command line that says what another one says.
+
+    Args:
+        other: the other one, as it is typed.
+        name: of the parameter.
+
+    Raises:
+        InputError: when it was given.
+    """
+    if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        raise InputError(f"`{name}` and {other} both say what is held out; leave one out")
+
+
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -238,13 +263,32 @@ max_pixels_option = option(
 )
 
 _where_data_options = (
-    option_of(DataOptions, "--data-root", help="Its folder, as distributed  [default: $IQATUNE_DATA/<dataset>]."),
+    option_of(
+        DataOptions,
+        "--data-root",
+        multiple=True,
+        type=OfEachSet(),
+        metavar="DIR|NAME=DIR",
+        help="Its folder, as distributed; of several sets one each  [default: $IQATUNE_DATA/<dataset>].",
+    ),
     option_of(
         DataOptions, "--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."
     ),
     option_of(DataOptions, "--better", help="For --dataset csv: which score is better."),
-    option_of(DataOptions, "--label", help="Another label file of the data set (live: dmos.mat)."),
-    option_of(DataOptions, "--exclude", metavar="DISTORTION", help="Leave a distortion out; may be repeated."),
+    option_of(
+        DataOptions,
+        "--label",
+        multiple=True,
+        type=OfEachSet(),
+        metavar="FILE|NAME=FILE",
+        help="Another label file of the data set (live: dmos.mat).",
+    ),
+    option_of(
+        DataOptions,
+        "--exclude",
+        metavar="DISTORTION",
+        help="Leave a distortion out; may be repeated. Of several sets NAME=DISTORTION.",
+    ),
     option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
     option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
     option_of(
@@ -262,7 +306,13 @@ _where_data_options = (
     max_pixels_option,
 )
 _dataset_option = option_of(
-    DataOptions, "--dataset", required=False, help="Data set; see 'iqatune list datasets'  [with --features: csv]."
+    DataOptions,
+    "--dataset",
+    required=False,
+    multiple=True,
+    metavar="NAME",
+    help="Data set; see 'iqatune list datasets'. May be repeated: several are then tuned on together  "
+    "[with --features: csv].",
 )
 
 data_options = handed_over(DataOptions, "data", _dataset_option, *_where_data_options)
@@ -276,7 +326,7 @@ def optional_data_options(text: str) -> Decorator[Any]:
     Args:
         text: what help says of `--dataset`.
     """
-    dataset = option_of(DataOptions, "--dataset", required=False, help=text)
+    dataset = option_of(DataOptions, "--dataset", required=False, multiple=True, metavar="NAME", help=text)
     return handed_over(DataOptions, "data", dataset, *_where_data_options, unless=("dataset", "features"))
 
 
@@ -329,6 +379,12 @@ run_options = handed_over(
     "run",
     _dataset_option,
     *_where_data_options,
+    option(
+        "--dataset-weight",
+        multiple=True,
+        metavar="NAME=W",
+        help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
+    ),
     option_of(Run, "--backbone", show_default=False, help="CNN; see 'iqatune list backbones'. Or give --features."),
     *_backbone_options[1:],
     option_of(
@@ -372,6 +428,19 @@ run_options = handed_over(
     ),
     option_of(Run, "--seed", help="Of the searcher and of the folds."),
     option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
+    option_of(Run, "--leave-one-set-out", help="In their place a fold for each of several data sets."),
+    option_of(
+        Run,
+        "--leave-one-distortion-out",
+        help="In their place a fold for each distortion: whether weights carry over to other damage, not to other "
+        "pictures.",
+    ),
+    option_of(
+        Run,
+        "--split-column",
+        metavar="NAME",
+        help="In their place what a column of --pairs or --features says: train, val, test, or a name for each fold.",
+    ),
     option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),
     option_of(Run, "--c1", help="Constant of l, above 0; larger ones make it tolerant where maps are weak."),
     option_of(Run, "--c2", help="Constant of s, likewise."),

@@ -8,6 +8,7 @@ from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
     DEVICES,
+    OfEachSet,
     cache_option,
     config_option,
     debug_option,
@@ -28,7 +29,13 @@ Examples:
 
 @click.command("replay", epilog=EPILOG)
 @click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json")
-@option("--data-root", help="Where the data set is now  [default: as in the search].")
+@option(
+    "--data-root",
+    multiple=True,
+    type=OfEachSet(),
+    metavar="DIR|NAME=DIR",
+    help="Where the data set is now, or one of several  [default: as in the search].",
+)
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
 @option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
 @moved_weights_option
@@ -42,7 +49,7 @@ Examples:
 def command(
     file: Path,
     *,
-    data_root: str | None,
+    data_root: tuple[str, ...],
     pairs: str | None,
     features: str | None,
     backbone_weights: str | None,
@@ -62,7 +69,7 @@ def command(
 
     given = {"data_root": data_root, "pairs": pairs, "features": features}
     given |= {"backbone_weights": backbone_weights, "device": device}
-    where = {name: value for name, value in given.items() if value is not None}
+    where = {name: value for name, value in given.items() if value not in (None, ())}
     found = replay(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
     emit(found, form_of(as_json=as_json), table=print_replay)
     return 0 if found.same else ANSWER_IS_NO

@@ -11,6 +11,7 @@ from iqatune.cli.options import (
     debug_option,
     json_option,
     quiet_option,
+    refuse_beside,
     run_options,
     runs_option,
 )
@@ -23,6 +24,8 @@ Examples:
   iqatune search --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg19 --searcher bohb --samples 50
   iqatune search --dataset live --backbone squeezenet --searcher blendsearch --prior dirichlet:0.3
   iqatune search --dataset live --backbone squeezenet --searcher nevergrad:PSO --stop auto
+  iqatune search --dataset tid2013 --dataset live --data-root tid2013=~/data/tid2013 --data-root live=~/data/live \\
+    --dataset-weight live=0.5 --backbone vgg19 --searcher bohb
   iqatune search --dataset csv --pairs scores.csv --better lower --backbone alexnet --searcher bayesopt --json
   iqatune search --features metrics.csv --better higher --feature-columns psnr,fsim,lpips --searcher bohb
 """
@@ -39,15 +42,19 @@ Examples:
 def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Writes OUTPUT/DATASET/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the best
-    alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on where
-    it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
+    Of several data sets, each with its own scores, the weighted mean of their objectives is maximised.
+
+    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the
+    best alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on
+    where it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
     weights are of a CSV file's columns, in the place of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search
     from iqatune.tuning.run import run_search
 
+    if run.split != "references":
+        refuse_beside("another split", "folds")
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
     result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict)
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from typing import Final
 
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
@@ -10,12 +11,21 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances
 from iqatune.records.evaluation import Evaluation
-from iqatune.records.labels import search_note, source_label
+from iqatune.records.labels import HELD_OUT, search_note, source_label
 from iqatune.records.replay import Replay
-from iqatune.records.result import BestColumn, HeldOut, Protocol, Result
+from iqatune.records.result import BestColumn, HeldOut, Protocol, Result, SetResult
 from iqatune.records.run_folder import RunFolder
+from iqatune.records.vocabulary import Split
 
 SIMULATED = "The scores come from SIMULATED observers: they show that the job runs, not how good the metric is."
+
+UNSEEN: Final[dict[Split, str]] = {
+    "references": "references",
+    "sets": "data sets",
+    "distortions": "distortions",
+    "column": "pairs",
+}
+"""What held-out figures speak of, by what a fold holds out."""
 
 NOT_SHOWN = "tuning is not shown to help"
 
@@ -36,7 +46,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         )
     ]
     if best is not None:
-        mean = f"{figure(held_out.srcc_mean)} ± {figure(held_out.srcc_std)}" if held_out else "-"
+        mean = _mean_and_deviation(held_out)
         bounds = result.confidence.srcc if result.confidence else None
         tuned = (run.searcher, figure(best.srcc), interval(bounds), figure(best.krcc), figure(best.plcc), mean)
         rows.insert(0, tuned)
@@ -48,6 +58,9 @@ def print_search(result: Result, folder: RunFolder) -> None:
     data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
     title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
     print_table(title, columns, rows)
+    if result.sets:
+        print_table("by data set", SET_COLUMNS, [_of_set(name, part) for name, part in result.sets.items()])
+        print_line("Figures of all sets are weighted means: scores of two sets are never ranked together.")
     if best is not None and best.columns:
         shares = [
             [name, f"{weight.weight:.3f}", weight.direction, f"{weight.scale:.4g}"]
@@ -79,6 +92,13 @@ def _constants(protocol: Protocol) -> str:
     return f"c1 = {protocol.c1:g} and c2 = {protocol.c2:g}"
 
 
+def _mean_and_deviation(held_out: HeldOut | None) -> str:
+    if held_out is None:
+        return "-"
+    mean = figure(held_out.srcc_mean)
+    return mean if held_out.folds == 1 else f"{mean} ± {figure(held_out.srcc_std)}"
+
+
 def _gains(result: Result) -> list[str]:
     """What tuning brought, each figure beside the uniform weights' on the same pairs; and the verdict."""
     if result.best is None:
@@ -92,8 +112,8 @@ def _gains(result: Result) -> list[str]:
         ]
     gain = gain_of([held_out])
     return [
-        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out (mean of {held_out.folds} folds by "
-        f"reference, each on its own pairs; standard error {figure(gain.error)}).",
+        f"Gain over the uniform weights: {tuned}, {_signed(gain.mean)} held out ({_mean_of(held_out)}; "
+        f"standard error {figure(gain.error)}).",
         _optimism(held_out),
         f"Verdict: {_verdict(gain, held_out)} Quote the held-out figure.",
     ]
@@ -110,6 +130,29 @@ def _over_best_column(result: Result, tuned: float, column: BestColumn) -> str:
     gain = held_out.srcc_mean - held_out.best_column_srcc_mean
     alone = " That column alone does better on references that were not seen." if gain < 0 else ""
     return f"{line}, {_signed(gain)} held out (each fold's best column is that of its training pairs: {names}).{alone}"
+
+
+def _mean_of(held_out: HeldOut) -> str:
+    if held_out.folds == 1:
+        return f"one fold, {HELD_OUT[held_out.split]} held out"
+    kind = " by reference" if held_out.split == "references" else f", {HELD_OUT[held_out.split]} held out in each"
+    return f"mean of {held_out.folds} folds{kind}, each on its own pairs"
+
+
+SET_COLUMNS = ("data set", "weight", "SRCC", "uniform", "95% interval", "held-out SRCC", "uniform held out")
+
+
+def _of_set(name: str, part: SetResult) -> tuple[str, ...]:
+    held_out = part.held_out
+    return (
+        name,
+        f"{part.weight:.3f}",
+        figure(part.best.srcc if part.best else None),
+        figure(part.uniform.srcc),
+        interval(part.confidence.srcc if part.confidence else None),
+        figure(held_out.srcc_mean if held_out else None),
+        figure(held_out.uniform_srcc_mean if held_out else None),
+    )
 
 
 def _signed(difference: float) -> str:
@@ -129,13 +172,15 @@ def _optimism(held_out: HeldOut) -> str:
 
 
 def _verdict(gain: Gain, held_out: HeldOut) -> str:
+    unseen = UNSEEN[held_out.split]
     if gain.verdict == "helped":
-        return "tuning helped on references that it had not seen."
+        return f"tuning helped on {unseen} that it had not seen."
     if gain.verdict == "harmed":
-        return "tuning harmed on references that it had not seen; keep the uniform weights."
+        return f"tuning harmed on {unseen} that it had not seen; keep the uniform weights."
     if held_out.folds < FEWEST_FOLDS:
-        return f"{NOT_SHOWN}: {held_out.folds} folds are too few to tell; it takes {FEWEST_FOLDS}."
-    return f"{NOT_SHOWN} on references that it had not seen; the uniform weights may serve as well."
+        folds = "1 fold is" if held_out.folds == 1 else f"{held_out.folds} folds are"
+        return f"{NOT_SHOWN}: {folds} too few to tell; it takes {FEWEST_FOLDS}."
+    return f"{NOT_SHOWN} on {unseen} that it had not seen; the uniform weights may serve as well."
 
 
 def print_evaluation(evaluation: Evaluation) -> None:

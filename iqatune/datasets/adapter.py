@@ -77,6 +77,8 @@ class Entry:
     score: float
     features: tuple[float, ...] = ()
     """What a features file says of the pair, in the order of its columns."""
+    split: str = ""
+    """What the column of `split_column` says."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
                     score=entry.score,
                     quality=quality,
                     features=entry.features,
+                    split=entry.split,
                 )
             )
     if absent and not options.allow_missing:

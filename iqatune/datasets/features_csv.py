@@ -9,7 +9,7 @@ from iqatune.datasets.adapter import LARGEST_SCORE, LabelList, build_table, chos
 from iqatune.datasets.columns import read_columns
 from iqatune.datasets.files import composed
 from iqatune.datasets.numbers import number
-from iqatune.datasets.pairs_csv import COLUMNS, INFO, read_entry
+from iqatune.datasets.pairs_csv import COLUMNS, INFO, read_entry, split_column
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
@@ -40,10 +40,11 @@ def load(options: DataOptions) -> PairTable:
         raise UsageError("`better`: needed with `features`; say whether the higher or the lower score is better")
     if options.label is not None:
         chosen_label(options, INFO)
-    rows = read_columns(path, COLUMNS)
-    names, passed_over = _columns(rows, options.feature_columns, path)
+    column = split_column(options)
+    rows = read_columns(path, (*COLUMNS, *(() if column is None else (column,))))
+    names, passed_over = _columns(rows, options.feature_columns, path, split_column=column)
     entries = [
-        replace(read_entry(cells, path, where), features=tuple(_features(cells, names, path, where)))
+        replace(read_entry(cells, path, where, column), features=tuple(_features(cells, names, path, where)))
         for where, cells in rows
     ]
     labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
@@ -87,11 +88,13 @@ class _Names:
         return self._paths.setdefault(composed(name).casefold(), self.root / name)
 
 
-def _columns(rows: Rows, asked: Sequence[str], path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _columns(
+    rows: Rows, asked: Sequence[str], path: Path, *, split_column: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the features, and the other columns with why they are none."""
-    further = _further(rows)
+    further = tuple(name for name in _further(rows) if name != split_column)
     for name in asked:
-        if name in COLUMNS:
+        if name in (*COLUMNS, split_column):
             raise InputError(f"`feature_columns` {name}: is no feature of a pair; name further columns of {path}")
         if name not in further:
             raise InputError(f"`feature_columns` {name}: no column of {path}; {did_you_mean(name, further)}")

@@ -53,18 +53,28 @@ def load(options: DataOptions) -> PairTable:
     if not path.is_file():
         raise InputError(f"`pairs` {path}: no such file")
     root = find_root(options, INFO) if options.data_root else path.parent
-    entries = [read_entry(cells, path, where) for where, cells in read_columns(path, COLUMNS)]
+    column = split_column(options)
+    required = (*COLUMNS, *(() if column is None else (column,)))
+    entries = [read_entry(cells, path, where, column) for where, cells in read_columns(path, required)]
     labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
     return build_table(options, labels, FileFinder(root))
 
 
-def read_entry(cells: Mapping[str, str], path: Path, where: str) -> Entry:
+def split_column(options: DataOptions) -> str | None:
+    """The column that says which pairs are held out together, as columns are read: in lower case."""
+    return None if options.split_column is None else options.split_column.strip().lower()
+
+
+def read_entry(cells: Mapping[str, str], path: Path, where: str, split_column: str | None = None) -> Entry:
     """The pair of a row.
+
+    Args:
+        split_column: the column that says with which pairs it is held out, if any.
 
     Raises:
         InputError: naming file and row, for what is missing or wrong.
     """
-    for column in ("reference", "distorted"):
+    for column in ("reference", "distorted", *(() if split_column is None else (split_column,))):
         if not cells[column]:
             raise InputError(f"{path}: {where} has no {column}; fill it in or remove the row")
     reference = image_name(cells["reference"])
@@ -76,6 +86,7 @@ def read_entry(cells: Mapping[str, str], path: Path, where: str) -> Entry:
         distortion=cells.get("distortion") or UNNAMED,
         level=_level(cells.get("level", ""), path, where),
         score=parse_score(cells["score"], path, where),
+        split="" if split_column is None else cells[split_column],
     )
 
 

@@ -83,7 +83,7 @@ def _images(pair: Pair) -> tuple[Path, Path]:
 
 def _mean(rows: Sequence[Pair], sign: float, source: str) -> Pair:
     first = rows[0]
-    for name in ("distortion", "level"):
+    for name in ("distortion", "level", "split"):
         values = list(dict.fromkeys(getattr(row, name) for row in rows))
         if len(values) > 1:
             raise InputError(

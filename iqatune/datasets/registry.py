@@ -12,12 +12,9 @@ from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
 from iqatune.datasets.raters import averaged
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError
-from iqatune.records.options import DataOptions
+from iqatune.records.options import PAIRS_SET, DataOptions
 from iqatune.records.vocabulary import Better
 from iqatune.registry import Plugin, Registry, broken, held_to_contract
-
-CSV = "csv"
-"""The data set that is a file of the user's own."""
 
 
 def _fault(item: Any, name: str) -> str | None:
@@ -74,7 +71,7 @@ def load_pairs(options: DataOptions) -> PairTable:
 
 def _loaded(options: DataOptions) -> PairTable:
     adapter = DATASETS.find(options.dataset)
-    if options.features is not None and options.dataset != CSV:
+    if options.features is not None and options.dataset != PAIRS_SET:
         raise UsageError(f"`features` {options.features}: holds pairs and scores of its own; leave out `dataset`")
     if options.features is None and options.feature_columns:
         raise UsageError("`feature_columns`: of no use without `features` FILE.csv; name the file")

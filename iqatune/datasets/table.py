@@ -32,6 +32,8 @@ class Pair:
     """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
     features: tuple[float, ...] = ()
     """What other metrics say of the pair, a number for each of the table's columns; empty without a features file."""
+    split: str = ""
+    """What the column of `split_column` says of it; empty without one."""
 
     @property
     def score_std(self) -> float | None:
@@ -63,6 +65,10 @@ class PairTable:
     """Names of the pairs' features; empty without a features file, which needs no images."""
     passed_over: tuple[str, ...] = ()
     """Further columns of a features file that were not taken, each with the reason."""
+    sets: "tuple[PairTable, ...]" = ()
+    """The tables of several data sets that this one joins, in the order of its pairs; none where it is of one set."""
+    pictures: tuple[str, ...] = ()
+    """Of several sets the picture that each pair's reference shows, N names; see `groups`."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -87,6 +93,16 @@ class PairTable:
     def reference_ids(self) -> tuple[str, ...]:
         """The reference of every pair, N names."""
         return tuple(pair.reference_id for pair in self.pairs)
+
+    @property
+    def set_ids(self) -> tuple[str, ...]:
+        """The data set of every pair, N names; none where there is one set."""
+        return tuple(table.dataset for table in self.sets for _ in table.pairs)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What has to be on one side of a split, N names: references, or all references that show one picture."""
+        return self.pictures or self.reference_ids
 
     @property
     def references(self) -> tuple[str, ...]:

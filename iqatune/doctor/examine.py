@@ -14,6 +14,7 @@ from iqatune.errors import InputError, UsageError
 from iqatune.progress import Progress
 from iqatune.records.diagnosis import Diagnosis, Finding
 from iqatune.records.options import DataOptions
+from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
 
 if TYPE_CHECKING:
     from iqatune.backbones.network import Backbone
@@ -47,7 +48,8 @@ def examine(
     """
     wanted = set(parts)
     if data is not None:
-        DATASETS.find(data.dataset)
+        for each in data.sets:
+            DATASETS.find(each.dataset)
     if backbone is not None:
         find_backbone(backbone)
     network: Backbone | None = None
@@ -59,7 +61,10 @@ def examine(
     findings: list[Finding] = []
     if "data" in wanted and data is not None:
         tried = None if network is None else _trying(network)
-        findings += _as_findings(data.dataset, _data_outcomes(data, progress, full=full, tried=tried))
+        for each in data.sets:
+            findings += _as_findings(each.dataset, _data_outcomes(each, progress, full=full, tried=tried))
+        if data.datasets:
+            findings += _as_findings(data.dataset, _shared_pictures(data, progress))
     findings += network_findings
     if "searchers" in wanted:
         findings += _searcher_findings(progress)
@@ -92,6 +97,20 @@ def _data_outcomes(data: DataOptions, progress: Progress, *, full: bool, tried: 
     yield copies
     yield from label_outcomes(table, DATASETS.find(data.dataset).info, data.exclude)
     yield from picture_outcomes(table, progress, full=full, tried=tried)
+
+
+def _shared_pictures(data: DataOptions, progress: Progress) -> Iterator[Outcome]:
+    """Which references of several sets show one picture; of sets that cannot be loaded their own findings speak."""
+    try:
+        groups = one_picture_a_group([load_pairs(each) for each in data.sets], progress)
+    except InputError:
+        return
+    line = shared_line(groups)
+    yield (
+        ("pictures", "ok", "no picture is a reference in several of them")
+        if line is None
+        else ("pictures", "note", line)
+    )
 
 
 def _trying(network: "Backbone") -> TrySizes:

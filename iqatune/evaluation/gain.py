@@ -68,7 +68,10 @@ def gain_of(repetitions: Sequence[HeldOut]) -> Gain:
         raise ValueError("a gain needs the folds of one run at least")
     folds = [fold for held_out in repetitions for fold in held_out.per_fold]
     differences = np.array([fold.srcc - fold.uniform_srcc for fold in folds])
-    mean, error = float(differences.mean()), corrected_error(differences, _test_to_train(repetitions))
+    mean = float(differences.mean())
+    if len(folds) < 2:
+        return Gain(mean, math.nan, "not shown to help")
+    error = corrected_error(differences, _test_to_train(repetitions))
     if min(held_out.folds for held_out in repetitions) < FEWEST_FOLDS:
         return Gain(mean, error, "not shown to help")
     reach = error * float(student.ppf((1 + LEVEL) / 2, differences.size - 1)) + ROUNDING
@@ -78,9 +81,13 @@ def gain_of(repetitions: Sequence[HeldOut]) -> Gain:
 
 
 def _test_to_train(repetitions: Sequence[HeldOut]) -> float:
-    """References held out for each that was tuned on, averaged over folds: every one is held out once a repetition."""
+    """References held out for each that was tuned on, averaged over folds: every one is held out once a repetition.
+
+    Of folds that hold out sets or distortions, those: their pairs for each of the others'. Of a single fold NaN.
+    """
     ratios = []
     for held_out in repetitions:
-        sizes = [len(fold.references) for fold in held_out.per_fold]
-        ratios += [size / (sum(sizes) - size) for size in sizes]
+        by_reference = held_out.split == "references"
+        sizes = [len(fold.references) if by_reference else fold.pairs for fold in held_out.per_fold]
+        ratios += [size / (sum(sizes) - size) if len(sizes) > 1 else math.nan for size in sizes]
     return float(np.mean(ratios))

@@ -10,6 +10,7 @@ from iqatune.records.result import Confidence, Correlation, Protocol
 from iqatune.records.vocabulary import Grouping, MetricKind
 
 EVALUATION_SCHEMA: Final = "iqatune.evaluation/1"
+EVALUATIONS_SCHEMA: Final = "iqatune.evaluations/1"
 
 
 class GroupAgreement(Correlation):
@@ -46,4 +47,12 @@ class Evaluation(Model):
     by: Grouping | None
     simulated: bool
     results: tuple[Evaluated, ...]
+    seal: Seal = None
+
+
+class Evaluations(Model):
+    """The same metrics on several data sets, an evaluation of each: scores of two are never ranked together."""
+
+    schema_: Literal["iqatune.evaluations/1"] = Field(default=EVALUATIONS_SCHEMA, alias="schema")
+    evaluations: tuple[Evaluation, ...]
     seal: Seal = None

@@ -1,16 +1,32 @@
 """What tables and pages call the data set and the backbone of a run."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
-from iqatune.records.options import DataOptions
+from iqatune.records.options import JOINED, DataOptions
 from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Result
-from iqatune.records.vocabulary import ObjectiveName, Stop
+from iqatune.records.vocabulary import ObjectiveName, Split, Stop
+
+HELD_OUT: Final[dict[Split, str]] = {
+    "references": "references",
+    "sets": "one data set",
+    "distortions": "one distortion",
+    "column": "a column's pairs",
+}
+"""What a fold holds out, in words."""
 
 
 def dataset_label(data: DataOptions) -> str:
-    """The data set's name; of pairs in a CSV file also its folder's, of a features file its own, to tell them apart."""
+    """The data set's name; of pairs in a CSV file also its folder's, of a features file its own, to tell them apart.
+
+    Of several sets the names of all, with the weights where they are not the same.
+    """
+    if data.datasets:
+        names, weights = map(dataset_label, data.sets), data.weights.values()
+        if len(set(weights)) == 1:
+            return JOINED.join(names)
+        return JOINED.join(f"{name} ({weight:.3g})" for name, weight in zip(names, weights, strict=True))
     if data.features is not None:
         return f"{data.dataset}:{Path(data.features).stem}"
     if data.pairs is None:
@@ -54,10 +70,14 @@ class Searched(Protocol):
     def objective(self) -> ObjectiveName: ...
     @property
     def stop(self) -> Stop | None: ...
+    @property
+    def split(self) -> Split: ...
 
 
 def search_note(search: Searched) -> str:
     """What follows the name of a space: nothing where all is usual, else as ", simplex prior, maximising krcc"."""
     prior = "" if search.prior == DEFAULT_PRIOR else f", {search.prior} prior"
     objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
-    return prior + objective + ("" if search.stop is None else f", stop {search.stop}")
+    stop = "" if search.stop is None else f", stop {search.stop}"
+    split = "" if search.split == "references" else f", {HELD_OUT[search.split]} held out"
+    return f"{prior}{objective}{stop}{split}"

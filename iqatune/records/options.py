@@ -1,6 +1,7 @@
 """What is asked for: the options of a search, in the parts that other work takes as well."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +19,7 @@ from iqatune.records.vocabulary import (
     ObjectiveName,
     Pooling,
     Precision,
+    Split,
     Stop,
     Structure,
 )
@@ -58,16 +60,30 @@ class Options(Model):
                 kind than it takes.
         """
         for name in values:
-            if name not in cls.model_fields:
-                raise InputError(f"`{name}`: no such option; {did_you_mean(name, cls.model_fields)}")
+            if name not in cls.names():
+                raise InputError(f"`{name}`: no such option; {did_you_mean(name, cls.names())}")
         try:
-            return cls(**values)
+            return cls(**cls.collected(values))
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
             if first["type"] == "missing":
                 raise InputError(f"`{name}`: needed; give one") from error
             raise InputError(f"`{name}` {first['input']}: {what_is_wrong(first)}") from error
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """What a user may give."""
+        return tuple(cls.model_fields)
+
+    @classmethod
+    def collected(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that given values come to.
+
+        Raises:
+            InputError: for values that do not go together.
+        """
+        return dict(values)
 
 
 def _names(value: Any) -> Any:
@@ -78,8 +94,15 @@ def _names(value: Any) -> Any:
     return tuple(dict.fromkeys(name.strip().lower() for names in given for name in names.split(",") if name.strip()))
 
 
-class DataOptions(Options):
-    """Which pairs: the data set's options as given."""
+def _with_tuples(value: Any) -> Any:
+    """The same with a tuple for every list in it."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_with_tuples, value))
+    return {name: _with_tuples(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+class OneSet(Options):
+    """The pairs of one data set: its options as given."""
 
     dataset: str
     data_root: PathText | None = None
@@ -89,8 +112,26 @@ class DataOptions(Options):
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
     raters: bool = False
+
+
+class WeightedSet(OneSet):
+    """One of several data sets that are tuned on together."""
+
+    weight: Annotated[float, _number(lambda value: 0 < value < math.inf, "give a weight above 0")] = 1.0
+
+
+class DataOptions(OneSet):
+    """Which pairs: of one data set, or of several, whose options are then each set's own."""
+
+    # after all that there is of one set: a record of one set is written as it always was, and then these
     features: PathText | None = None
     feature_columns: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    datasets: tuple[WeightedSet, ...] = Field(
+        default=(), description="where there are several data sets, the options of each; `dataset` is then their names"
+    )
+    split_column: str | None = Field(
+        default=None, description="column of the pairs or features file that says which pairs are held out together"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -99,10 +140,161 @@ class DataOptions(Options):
         if not isinstance(values, dict):
             return values
         # this validator hands the fields JSON's lists as Python's, of which no tuple could be made strictly
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        given: dict[str, Any] = _with_tuples(values)
         if given.get("features") is not None and given.get("dataset") is None:
-            given["dataset"] = "csv"
+            given["dataset"] = PAIRS_SET
         return given
+
+    @model_validator(mode="after")
+    def _named_by_all(self) -> Self:
+        if self.datasets and self.dataset != JOINED.join(each.dataset for each in self.datasets):
+            raise ValueError("dataset must be the names of all datasets")
+        return self
+
+    def moved(self, data_root: Sequence[str] = (), pairs: Sequence[str] = ()) -> Self:
+        """The same with the files where they are now, each given as for a search.
+
+        Raises:
+            InputError: for a data set that is none of these.
+        """
+        given = {name: list(value) for name, value in (("data_root", data_root), ("pairs", pairs)) if value}
+        return type(self)(**by_set({**dict(self), **given})) if given else self
+
+    @property
+    def sets(self) -> "tuple[DataOptions, ...]":
+        """The options of every data set, each by itself."""
+        if not self.datasets:
+            return (self,)
+        own = [{name: getattr(each, name) for name in OneSet.model_fields} for each in self.datasets]
+        return tuple(DataOptions(**options) for options in own)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The share of every data set in the objective, by its name; together 1. Empty for one set."""
+        total = math.fsum(each.weight for each in self.datasets)
+        return {each.dataset: each.weight / total for each in self.datasets}
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return (*cls.model_fields, "dataset_weight")
+
+    @classmethod
+    def collected(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return by_set(values)
+
+
+JOINED = "+"
+"""Between the names of several data sets, where they are one word."""
+
+OF_EACH = ("data_root", "label", "exclude", "dataset_weight", "pairs", "better")
+"""What is said of one of several data sets, as NAME=VALUE; the last two are of the only set that has them."""
+
+PAIRS_SET = "csv"
+"""The data set that is a file of the user's own, which `pairs` and `better` are of."""
+
+
+def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which `dataset` may be several names, and what is said of each NAME=VALUE or a mapping, as fields.
+
+    Raises:
+        InputError: for a name that is given twice, or is none of them, and for a value without a name.
+    """
+    found = {name: value for name, value in values.items() if name != "dataset_weight"}
+    given = values.get("dataset")
+    every = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+    if not every and values.get("features") is not None:
+        every = [PAIRS_SET]  # it goes without saying
+    names = [name for name in every if isinstance(name, str)]
+    if not names or len(names) < len(every):
+        # nothing, or no names: the model says what is wrong
+        return found if every else {name: value for name, value in found.items() if name != "dataset"}
+    if len(names) > 1 and values.get("features") is not None:
+        raise InputError(f"`features` {values['features']}: holds pairs and scores of its own; leave out `dataset`")
+    doubled = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if doubled is not None:
+        raise InputError(f"`dataset` {doubled}: given twice; each data set can be tuned on once")
+    if found.get("datasets"):
+        return _moved(found, values)
+    said = {option: _said(option, values.get(option), names) for option in OF_EACH}
+    if len(names) == 1:
+        if said["dataset_weight"]:
+            raise InputError("`dataset_weight`: of no use with one data set; name several, or leave it out")
+        found["dataset"] = names[0]
+        for option in OF_EACH:
+            if option in found:
+                found[option] = _of_one(option, said[option].get(names[0], []))
+        return found
+    shared = {name: found[name] for name in ("allow_missing", "raters") if name in found}
+    weights = said["dataset_weight"]
+    found["datasets"] = tuple(
+        {
+            "dataset": name,
+            **shared,
+            **{option: _of_one(option, said[option][name]) for option in OF_EACH[:3] if name in said[option]},
+            **({"weight": _weight(_of_one("dataset_weight", weights[name]))} if name in weights else {}),
+            **{option: _of_one(option, said[option].get(name, [])) for option in OF_EACH[4:]},
+        }
+        for name in names
+    )
+    return {**{name: value for name, value in found.items() if name not in OF_EACH}, "dataset": JOINED.join(names)}
+
+
+def _moved(found: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of several sets that are fields already, with others in the place of some."""
+    sets = [dict(each) for each in found["datasets"]]
+    names = [each["dataset"] for each in sets]
+    for option, field in (("data_root", "data_root"), ("pairs", "pairs"), ("dataset_weight", "weight")):
+        said = _said(option, values.get(option), names)
+        for each in sets:
+            if each["dataset"] in said:
+                each[field] = _of_one(option, said[each["dataset"]])
+    return {**found, "datasets": tuple(sets), "data_root": None, "pairs": None}
+
+
+def _said(option: str, value: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    """What is said of every data set by one option."""
+    if isinstance(value, Mapping):
+        parts = list(value.items())
+    else:
+        several = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        parts = [_name_and_value(option, each, names) for each in several]
+    found: dict[str, list[Any]] = {}
+    for name, each in parts:
+        if name not in names:
+            raise InputError(f"`{option}` {name}={each}: no `dataset` is {name}; {did_you_mean(str(name), names)}")
+        found.setdefault(name, []).append(each)
+    return found
+
+
+def _name_and_value(option: str, value: Any, names: Sequence[str]) -> tuple[str, Any]:
+    name, equals, rest = str(value).partition("=")
+    if equals and name in names:
+        return name, rest
+    if len(names) == 1:
+        return names[0], value
+    if option in ("pairs", "better"):
+        return PAIRS_SET, value
+    if option == "dataset_weight" and equals:
+        return name, rest
+    raise InputError(f"`{option}` {value}: of which data set? With several of them write {names[0]}={value}")
+
+
+def _of_one(option: str, values: Sequence[Any]) -> Any:
+    if option == "exclude":
+        return tuple(part for value in values for part in ([value] if isinstance(value, str) else value))
+    if len(values) > 1:
+        raise InputError(f"`{option}` {values[-1]}: given twice for one data set; keep one")
+    return values[0] if values else None
+
+
+def _weight(value: Any) -> float:
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"`dataset_weight` {value}: no number; give a weight above 0") from None
+    if not 0 < weight < math.inf:
+        raise InputError(f"`dataset_weight` {value}: give a weight above 0")
+    return weight
 
 
 class BackboneOptions(Options):
@@ -146,6 +338,8 @@ class Run(DataOptions, BackboneOptions):
     structure: Structure = "covariance"
     c1: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C1
     c2: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C2
+    leave_one_set_out: bool = False
+    leave_one_distortion_out: bool = False
     engine: Engine = "local"
     address: str | None = None
     concurrency: Annotated[int, _number(lambda value: value >= 1, "must be 1 or more")] = 1
@@ -158,3 +352,12 @@ class Run(DataOptions, BackboneOptions):
             return values
         rest = {name: value for name, value in values.items() if name != "space"}
         return rest if rest.get("features") is None else {**rest, "space": COLUMNS}
+
+    @property
+    def split(self) -> Split:
+        """What the folds hold out together."""
+        if self.leave_one_set_out:
+            return "sets"
+        if self.leave_one_distortion_out:
+            return "distortions"
+        return "column" if self.split_column is not None else "references"

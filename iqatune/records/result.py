@@ -27,7 +27,7 @@ from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.prior import CUBE
 from iqatune.records.trials import TrialsDigest, digest_of
-from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Structure, Verdict
+from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Split, Structure, Verdict
 from iqatune.runtime.files import write_text
 
 RESULT_SCHEMA: Final = "iqatune.result/1"
@@ -45,7 +45,7 @@ class Protocol(Model):
     pairs: Positive
     references: Positive
     label: str
-    better: Better
+    better: Better | Literal["by set"] = Field(description="by set: of several data sets, each has its own")
     excluded: tuple[str, ...]
     missing: Count = Field(description="rows of the label file left out because an image is absent")
     ratings: Count | None = Field(
@@ -157,8 +157,22 @@ class HeldOutObjective(Model):
     uniform_mean: Coefficient
 
 
+class FoldSet(Model):
+    """Figures of one of several data sets in a fold."""
+
+    pairs: Positive
+    tuned_srcc: Coefficient = Field(description="on what the fold was tuned on; null where that is other sets alone")
+    srcc: Coefficient
+    uniform_srcc: Coefficient
+    tuned_on_all_srcc: Coefficient
+    objective: FoldObjective | None = Field(default=None, description="null where the objective is the SRCC")
+
+
 class Fold(Model):
-    """One fold: tuned on the other references, scored on these."""
+    """One fold: tuned on the other references (sets, distortions), scored on these.
+
+    Of several data sets the figures are weighted means over the sets that it holds out.
+    """
 
     references: tuple[str, ...]
     pairs: Positive
@@ -176,6 +190,10 @@ class Fold(Model):
         default=None,
         description="of a features file: the column that is best on the references tuned on, and its SRCC on these",
     )
+    name: str | None = Field(
+        default=None, description="the set, distortion or value of a column that is held out; absent of references"
+    )
+    sets: dict[str, FoldSet] = Field(default={}, description="figures of each of several data sets; absent of one")
 
     @field_validator("tuned_on_all_srcc", mode="before")
     @classmethod
@@ -185,23 +203,32 @@ class Fold(Model):
 
     @model_serializer(mode="wrap")
     def _as_it_was(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """An older record that is written again still lacks what it lacks."""
+        """An older record that is written again still lacks what it lacks, as one of a single data set does."""
         content: dict[str, Any] = write(self)
-        if self.tuned_on_all_srcc is None:
-            content.pop("tuned_on_all_srcc", None)
+        lacking = {
+            "tuned_on_all_srcc": self.tuned_on_all_srcc is None,
+            "name": self.name is None,
+            "sets": not self.sets,
+        }
+        for name in (name for name, lacks in lacking.items() if lacks):
+            content.pop(name, None)
         return content
 
 
 class HeldOut(Model):
     """SRCC on references that the weights were not tuned on, averaged over the folds.
 
+    Where `split` is another than references, the folds hold out data sets, distortions (then the references are on both
+    sides: the figures say how weights carry over to other distortions, not to other pictures), or what a column says.
+
     In older records, whose folds have no `tuned_on_all_srcc`, the optimism is best.srcc minus srcc_mean: figures of
     different pairs, which do not compare (see `is_older`).
     """
 
-    folds: Annotated[int, Field(ge=2)]
+    folds: Positive
+    split: Split = Field(default="references", description="what a fold holds out")
     srcc_mean: Coefficient
-    srcc_std: Deviation
+    srcc_std: Deviation = Field(description="null of a single fold")
     per_fold: tuple[Fold, ...]
     uniform_srcc_mean: Coefficient
     objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
@@ -256,6 +283,28 @@ class Confidence(Model):
         return self
 
 
+class HeldOutSet(Model):
+    """Held-out figures of one of several data sets: means over the folds that hold out some of its pairs."""
+
+    folds: Positive
+    srcc_mean: Coefficient
+    uniform_srcc_mean: Coefficient
+    objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
+
+
+class SetResult(Model):
+    """What a record of several data sets says of one of them: never ranked together with another's scores."""
+
+    weight: Share = Field(description="its share in the objective; those of all sets sum to 1")
+    protocol: Protocol
+    uniform: Correlation
+    uniform_value: Coefficient | None = Field(default=None, description="null where the objective is the SRCC")
+    best: Correlation | None = Field(default=None, description="the figures of the record's best configuration")
+    best_value: Coefficient | None = Field(default=None, description="null where the objective is the SRCC")
+    held_out: HeldOutSet | None = None
+    confidence: Confidence | None = None
+
+
 class Strategy(Model):
     """How many samples were chosen in which way, and how much was evaluated for them."""
 
@@ -284,7 +333,10 @@ class Timing(Model):
 
 
 class Result(Model):
-    """One run's record."""
+    """One run's record.
+
+    Of several data sets every figure outside of `sets` is the weighted mean of the sets' own.
+    """
 
     schema_: Literal["iqatune.result/1"] = Field(default=RESULT_SCHEMA, alias="schema")
     status: Literal["running", "interrupted", "complete"]
@@ -295,7 +347,8 @@ class Result(Model):
     undefined: str | None = Field(default=None, description="why no sample of a complete run has a defined SRCC")
     baselines: Baselines
     held_out: HeldOut | None = None
-    confidence: Confidence | None = None
+    confidence: Confidence | None = Field(default=None, description="null of several data sets: see `sets`")
+    sets: dict[str, SetResult] = Field(default={}, description="of several data sets, each by its name")
     strategy: Strategy
     timing: Timing
     environment: Environment

@@ -42,6 +42,8 @@ class RunFolder:
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
+        others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
+        others += _split(run)
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
         searcher = run.searcher.replace(":", "_")
@@ -148,6 +150,13 @@ def _of_columns(names: Sequence[str]) -> str:
 
 def _file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]", "_", text)
+
+
+def _split(run: Run) -> list[str]:
+    """What a folder says of folds that hold out something else than references."""
+    column = _file_name(run.split_column or "")
+    words = {"sets": "leave-one-set-out", "distortions": "leave-one-distortion-out", "column": f"split={column}"}
+    return [] if run.split == "references" else [words[run.split]]
 
 
 def _numbered(name: str, number: int) -> str:

@@ -11,7 +11,7 @@ from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from iqatune.records.distances import DISTANCES_SCHEMA, Distances
-from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
+from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.export import EXPORT_FORMAT, Header
 from iqatune.records.extraction import EXTRACTION, Extraction
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
@@ -25,6 +25,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "trial": (TRIAL_LINE, TrialLine),
     "sweep": (SWEEP_SCHEMA, Sweep),
     "evaluation": (EVALUATION_SCHEMA, Evaluation),
+    "evaluations": (EVALUATIONS_SCHEMA, Evaluations),
     "scores": (DISTANCES_SCHEMA, Distances),
     "replay": (REPLAY_SCHEMA, Replay),
     "doctor": (DIAGNOSIS_SCHEMA, Diagnosis),

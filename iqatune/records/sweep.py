@@ -6,7 +6,7 @@ from pydantic import Field
 
 from iqatune.records.base import Model, Number
 from iqatune.records.prior import CUBE
-from iqatune.records.vocabulary import ObjectiveName, Stop
+from iqatune.records.vocabulary import ObjectiveName, Split, Stop
 
 SWEEP_SCHEMA: Final = "iqatune.sweep/1"
 SWEEP_FILE = "sweep.json"
@@ -24,6 +24,7 @@ class CellState(Model):
     prior: str = CUBE
     objective: ObjectiveName = "srcc"
     stop: Stop | None = None
+    split: Split = "references"
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

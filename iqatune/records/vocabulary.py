@@ -44,6 +44,9 @@ Stop = Literal["auto"]
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
 
+Split = Literal["references", "sets", "distortions", "column"]
+"""What a fold holds out: references; a data set; a distortion; what a column of the pairs or features file says."""
+
 Verdict = Literal["helped", "not shown to help", "harmed"]
 """What the folds say of tuning on references never seen, against the uniform weights."""
 

@@ -3,12 +3,22 @@
 import math
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Final
 
 from iqatune.evaluation.gain import gain_of
-from iqatune.records.labels import search_note
+from iqatune.records.labels import HELD_OUT, search_note
+from iqatune.records.vocabulary import Split
 from iqatune.report.collect import SettingRuns
-from iqatune.report.context import SIMULATED, Context
+from iqatune.report.context import SIMULATED, Context, is_of_several
 from iqatune.report.model import Advice
+
+UNSEEN: Final[dict[Split, str]] = {
+    "references": "unseen images",
+    "sets": "data sets that it was not tuned on",
+    "distortions": "distortions that it was not tuned on",
+    "column": "the pairs that were held out",
+}
+"""What held-out figures speak of, by what a fold holds out."""
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -42,6 +52,9 @@ def advice(context: Context) -> tuple[Advice, ...]:
 def _of_dataset(context: Context, dataset: str) -> Advice:
     all_groups = [group for group in context.found.groups if group.setting.dataset == dataset]
     groups = [group for group in all_groups if context.usual.same_pairs(dataset, group.protocol)]
+    # held-out figures of other folds do not compare, and those by reference are what a user wants to know
+    split = "references" if any(each.setting.split == "references" for each in groups) else groups[0].setting.split
+    groups = [group for group in groups if group.setting.split == split]
     tied = [group for group, is_tied in zip(groups, context.ties(groups), strict=True) if is_tied]
     chosen = max(tied, key=merit)
     sentences = (
@@ -71,6 +84,12 @@ def _beside_best_column(chosen: SettingRuns) -> str:
 def _certainty(chosen: SettingRuns, tied: Sequence[SettingRuns], groups: Sequence[SettingRuns]) -> str:
     if len(groups) == 1:
         return "It is the only setting that was tried, so nothing is known of others."
+    if is_of_several(chosen):
+        measure = "held-out SRCC" if chosen.held_out else "tuned SRCC"
+        return (
+            f"It has the highest {measure} of {len(groups)} settings; means over several data sets are not tested, and "
+            "it may be no better than another: 'iqatune evaluate' compares them on each set."
+        )
     if len(tied) == 1:
         return f"It is better than the other {len(groups) - 1} settings that were tried, beyond chance."
     names = {
@@ -121,10 +140,16 @@ def _figures(group: SettingRuns) -> str:
     folds = sorted({run.result.held_out.folds for run in group.runs if run.result.held_out is not None})
     numbers = " or ".join(str(number) for number in folds)
     return (
-        f"Expect an SRCC of {mean(group.held_out):.3f} on unseen images ({numbers} folds by reference, "
+        f"Expect an SRCC of {mean(group.held_out):.3f} on {UNSEEN[group.setting.split]} ({numbers} "
+        f"{'fold' if folds == [1] else 'folds'}{_held_out(group)}, "
         f"{_seeds(len(group.held_out))}). {tuned}{'' if len(group.held_out) == len(group.runs) else f' ({seeds})'}; "
         "the two are of different pairs and do not compare."
     )
+
+
+def _held_out(group: SettingRuns) -> str:
+    split = group.setting.split
+    return " by reference" if split == "references" else f", {HELD_OUT[split]} held out in each"
 
 
 def _seeds(count: int) -> str:

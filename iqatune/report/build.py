@@ -165,16 +165,20 @@ def _drawings_section(context: Context, *, with_images: bool) -> Section:
 
 
 def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[ScoredSet, ...]:
-    every = {
-        dataset: next(
-            DataOptions.of(group.runs[0].result.run) for group in found.groups if group.setting.dataset == dataset
-        )
-        for dataset in (found.datasets if scoring.every else ())
-    }
-    if scoring.data is not None:
-        digest = dataset_sha256(scoring.data, scoring.machine.cache, progress)
+    every: dict[str, DataOptions] = {}
+    for group in found.groups if scoring.every else ():
+        result = group.runs[0].result
+        data = DataOptions.of(result.run)
+        if not data.datasets:
+            every.setdefault(group.setting.dataset, data)
+        # several data sets are scored one by one: the scores of two are never ranked together
+        for each in data.sets if data.datasets else ():
+            digest = result.sets[each.dataset].protocol.dataset_sha256
+            every.setdefault(found.names.pairs.get(digest, dataset_label(each)), each)
+    for each in () if scoring.data is None else scoring.data.sets:
+        digest = dataset_sha256(each, scoring.machine.cache, progress)
         known = [group.setting.dataset for group in found.groups if group.protocol.dataset_sha256 == digest]
-        every[known[0] if known else dataset_label(scoring.data)] = scoring.data
+        every[known[0] if known else dataset_label(each)] = each
     return tuple(
         _scores_of(found, dataset, data, scoring=scoring, progress=progress, warnings=warnings)
         for dataset, data in every.items()

@@ -10,18 +10,18 @@ from iqatune.errors import InputError
 from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.documents import broken_seal, parse_json, validated
-from iqatune.records.evaluation import EVALUATION_SCHEMA, Evaluation
+from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.labels import backbone_label, dataset_label
 from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
-from iqatune.records.vocabulary import ObjectiveName, Stop
+from iqatune.records.vocabulary import ObjectiveName, Split, Stop
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
 
-SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, BENCH_SCHEMA)
+SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA)
 
 SHORT = 6
 """Digits of a hash that tell apart what has the same name."""
@@ -87,6 +87,7 @@ class Setting:
     space: str
     prior: str
     objective: ObjectiveName
+    split: Split
     samples: int
     protocol: tuple[tuple[str, object], ...]
     stop: Stop | None = None
@@ -207,6 +208,11 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
     groups = grouped(complete, names)
     kept = {run.path for group in groups for run in group.runs}
     evaluations = _documents(documents, EVALUATION_SCHEMA, Evaluation)
+    evaluations += [
+        (path, evaluation, fault)
+        for path, several, fault in _documents(documents, EVALUATIONS_SCHEMA, Evaluations)
+        for evaluation in several.evaluations
+    ]
     benches = _documents(documents, BENCH_SCHEMA, Bench)
     broken = [(path, fault) for path, _, fault in (*evaluations, *benches) if fault is not None]
     if broken and not force:
@@ -233,7 +239,7 @@ def names_of(results: Sequence[Result]) -> Names:
     for result in results:
         run, protocol = result.run, result.protocol
         file = run.pairs if run.features is None else run.features
-        if file is not None:
+        if file is not None and not run.datasets:
             label, digest = dataset_label(run), protocol.dataset_sha256
             of_features = f"{run.dataset}:{Path(file).parent.name}/{Path(file).stem}"
             finer = f"{label}/{Path(file).stem}" if run.features is None else of_features
@@ -265,7 +271,7 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
     ordered = sorted(
-        groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "objective", "samples")
+        groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "objective", "split", "samples")
     )
     return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
@@ -273,6 +279,8 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
     fields = result.protocol.model_dump(exclude={"split_seed"})
+    if run.datasets:  # whose weights make another objective
+        fields["weights"] = tuple(run.weights.items())
     return Setting(
         dataset=names.dataset(result),
         backbone=names.backbone(result),
@@ -280,6 +288,7 @@ def _setting(result: Result, names: Names) -> Setting:
         space=run.space,
         prior=run.prior,
         objective=run.objective,
+        split=run.split,
         samples=run.samples,
         protocol=tuple(fields.items()),
         stop=run.stop,

@@ -18,6 +18,7 @@ BY_INTERVAL = (
     "* tied with the best of its column (bold): its 95 % interval reaches the best figure; what has no interval is not "
     "tested. This test is blunter than a paired one, which takes the data (--score)."
 )
+NOT_TESTED = "* not tested: figures of several data sets are means; 'iqatune evaluate' compares metrics on each set."
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,14 @@ class Context:
         )
 
     def ties(self, groups: Sequence[SettingRuns], untuned: Sequence[Evaluated] = ()) -> tuple[bool, ...]:
-        """Which of the groups of one data set, and then of metrics that were not tuned, are tied with the best."""
+        """Which of the groups of one data set, and then of metrics that were not tuned, are tied with the best.
+
+        Means over several data sets are not tested: all of them.
+        """
         if not groups:
             return ()
+        if is_of_several(groups[0]):
+            return (True,) * (len(groups) + len(untuned))
         middles = [group.middle for group in groups]
         scores = self.scores_of(groups[0].setting.dataset)
         keys = [_key(str(run.path), run.result.protocol) for run in middles]
@@ -97,7 +103,14 @@ class Context:
 
     def tie_note(self, dataset: str) -> str:
         """By which test figures of a data set are called tied."""
+        if any(is_of_several(group) for group in self.found.groups if group.setting.dataset == dataset):
+            return NOT_TESTED
         return BY_INTERVAL if self.scores_of(dataset) is None else PAIRED
+
+
+def is_of_several(group: SettingRuns) -> bool:
+    """Whether a setting was tuned on several data sets, so that its figures are weighted means."""
+    return bool(group.runs[0].result.sets)
 
 
 def interval_of(group: SettingRuns) -> Cell:

@@ -82,9 +82,10 @@ def card(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...
         left_out = f"; left out: {', '.join(map(str, excluded))}" if isinstance(excluded, tuple) and excluded else ""
         missing = f"; {data['missing']} pairs missing" if data["missing"] else ""
         rated = f" (of {data['ratings']} ratings)" if data["ratings"] else ""
+        better = "each with its own direction" if data["better"] == "by set" else f"{data['better']} is better"
         lines.append(
             f"{dataset}: {data['pairs']} pairs{rated}, {data['references']} references, labels {data['label']} "
-            f"({data['better']} is better){left_out}{missing}, data {_short(data['dataset_sha256'])}{simulated}."
+            f"({better}){left_out}{missing}, data {_short(data['dataset_sha256'])}{simulated}."
         )
     method = usual_protocol.method
     through_backbones = [group for group in groups if not group.protocol.columns]

@@ -249,13 +249,15 @@ def evaluate(
     return evaluation_of(scores, by)
 
 
-def tuned_on(file: Path, *, force: bool = False) -> DataOptions:
-    """The data that a record was tuned on.
+def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions, ...]:
+    """The data sets that records were tuned on, each once; whatever of their columns, and however split.
 
     Raises:
-        InputError: when it is no record, or without `force` not what was written.
+        InputError: for a file that is no record, or without `force` not what was written.
     """
-    return DataOptions.of(open_result(file).trusted(force=force).run)
+    results = [open_result(file).trusted(force=force) for file in files]
+    every = (data for result in results for data in DataOptions.of(result.run).sets)
+    return tuple(dict.fromkeys(data.model_copy(update={"feature_columns": (), "split_column": None}) for data in every))
 
 
 def _with_columns(data: DataOptions, results: Sequence[Result]) -> DataOptions:
@@ -292,26 +294,27 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
     return sealed(Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated)))
 
 
-def as_csv(evaluation: Evaluation) -> str:
+def as_csv(*evaluations: Evaluation) -> str:
     """One line a metric and group; the group of the whole set is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
     figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior"]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
-    for metric in evaluation.results:
-        names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
-        names += [evaluation.dataset, str(evaluation.simulated).lower()]
-        bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
-        figures = [metric.srcc, metric.krcc, metric.plcc]
-        forced = metric.forced or ""
-        whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced, metric.prior]
-        writer.writerow(map(csv_cell, whole))
-        for group in metric.groups:
-            figures = [group.srcc, group.krcc, group.plcc]
-            writer.writerow(
-                map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced, metric.prior])
-            )
+    for evaluation in evaluations:
+        for metric in evaluation.results:
+            names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
+            names += [evaluation.dataset, str(evaluation.simulated).lower()]
+            bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
+            figures = [metric.srcc, metric.krcc, metric.plcc]
+            forced = metric.forced or ""
+            whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced, metric.prior]
+            writer.writerow(map(csv_cell, whole))
+            for group in metric.groups:
+                figures = [group.srcc, group.krcc, group.plcc]
+                writer.writerow(
+                    map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced, metric.prior])
+                )
     return text.getvalue()
 
 

@@ -6,7 +6,7 @@ weights >= 0 that carry its temperature as their sum. Shrinkage adds the chi-squ
 from the uniform ones. L-BFGS-B minimises both (Byrd, Lu, Nocedal and Zhu 1995, as scipy has it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +44,9 @@ class Couples:
     weight: Floats
 
     @classmethod
-    def of(cls, quality: Floats, set_ids: Sequence[str], seed: int) -> "Couples":
+    def of(
+        cls, quality: Floats, set_ids: Sequence[str], seed: int, set_weights: Mapping[str, float] | None = None
+    ) -> "Couples":
         """Couples within each data set, whose scores compare; those that people hardly told apart count less.
 
         A couple's weight is the difference of its scores over their standard deviation in the set, 1 at most.
@@ -53,9 +55,11 @@ class Couples:
             quality: (N,) human scores, higher is better.
             set_ids: (N,) the data set of each pair.
             seed: of the draw.
+            set_weights: how much the couples of each set count together; by default as much as any other's.
         """
-        names = np.asarray(set_ids)
-        parts = [_drawn(np.flatnonzero(names == name), quality, seed) for name in dict.fromkeys(set_ids)]
+        names, shares = np.asarray(set_ids), set_weights or {}
+        found = {name: _drawn(np.flatnonzero(names == name), quality, seed) for name in dict.fromkeys(set_ids)}
+        parts = [(better, worse, weight * shares.get(name, 1.0)) for name, (better, worse, weight) in found.items()]
         better, worse, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return cls(better, worse, weight / weight.sum() if len(weight) else weight)
 
@@ -72,7 +76,7 @@ def _drawn(rows: NDArray[np.intp], quality: Floats, seed: int) -> tuple[NDArray[
     first, second, differences = first[told], second[told], differences[told]
     weight = np.minimum(np.abs(differences) / quality[rows].std(), 1) if len(differences) else differences
     is_first = differences > 0
-    # each data set counts the same, whatever its number of couples
+    # together they count 1, whatever their number
     return np.where(is_first, first, second), np.where(is_first, second, first), weight / max(weight.sum(), 1e-300)
 
 

@@ -5,6 +5,7 @@ computed again in one fixed way before they are ranked, and sums run over whole 
 one, in batches, and on any number of threads it comes out the same to the last bit, and identical images tie.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -136,6 +137,57 @@ class OtherObjective:
         """Both figures of one configuration, (P,) parameters in [0, 1], on the budget's rows; NaN where undefined."""
         distances = distances_of(self._by_srcc.space, self._tables[budget], parameters)
         return Figures(self._by_srcc(parameters, budget), self._measures[budget](distances))
+
+
+class JointObjective:
+    """The weighted mean of the SRCC of several data sets, each on its own pairs: no scores of two are ranked together.
+
+    Args:
+        parts: of each set.
+        weights: of each set, summing to 1.
+    """
+
+    def __init__(self, parts: Sequence[Objective], weights: Sequence[float]) -> None:
+        self._parts = tuple(parts)
+        self._weights = tuple(weights)
+
+    def __call__(self, parameters: Floats, budget: int = -1) -> float:
+        """The mean of one configuration, (P,) parameters in [0, 1]; NaN where that of one of the sets is."""
+        return weighted_mean([part(parameters, budget) for part in self._parts], self._weights)
+
+    def batch(self, parameters: Floats) -> Floats:
+        """(K,) means of K configurations, (K, P) parameters, on all rows: the same as one by one, only sooner."""
+        columns = zip(*(part.batch(parameters).tolist() for part in self._parts), strict=True)
+        return np.array([weighted_mean(column, self._weights) for column in columns])
+
+
+class OtherJointObjective:
+    """The same of another objective than the SRCC, which is computed beside it.
+
+    Args:
+        parts: of each set.
+        weights: of each set, summing to 1.
+    """
+
+    def __init__(self, parts: Sequence[OtherObjective], weights: Sequence[float]) -> None:
+        self._parts = tuple(parts)
+        self._weights = tuple(weights)
+
+    def __call__(self, parameters: Floats, budget: int = -1) -> Figures:
+        """Both means of one configuration, (P,) parameters in [0, 1]; NaN where that of one of the sets is."""
+        found = [part(parameters, budget) for part in self._parts]
+        return Figures(*(weighted_mean(column, self._weights) for column in zip(*found, strict=True)))
+
+
+def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    """The mean of figures of several data sets; of one its figure, to the last bit.
+
+    Args:
+        weights: above 0; they need not sum to 1.
+    """
+    if len(values) == 1:
+        return values[0]
+    return math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / math.fsum(weights)
 
 
 def distances_of(space: Space, tables: Sequence[Floats], parameters: Floats) -> Floats:

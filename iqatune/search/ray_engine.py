@@ -18,7 +18,7 @@ from iqatune.records.trial import Trial
 from iqatune.runtime.cluster import environment
 from iqatune.runtime.driver import Desk
 from iqatune.search.loop import OtherSearch
-from iqatune.search.objective import Objective
+from iqatune.search.objective import JointObjective, Objective
 from iqatune.search.searchers.base import AwaitingResults, Conduct, Proposal, Searcher, SearchExhausted
 from iqatune.search.task import Task
 
@@ -64,7 +64,7 @@ def _silence() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _fit(conversation: "Conversation", objective: Objective, folder: Path) -> None:
+def _fit(conversation: "Conversation", objective: Objective | JointObjective, folder: Path) -> None:
     adapter = Adapter(conversation)
     results = tune.Tuner(
         tune.with_parameters(_Evaluation, objective=objective),

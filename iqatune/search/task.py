@@ -1,11 +1,13 @@
 """A search as data: all that a process needs to run it, here, in a worker or on a cluster."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.evaluation.folds import Split
 from iqatune.evaluation.jackknife import jackknife_error
 from iqatune.evaluation.measures import Labels, Measure
 from iqatune.metric.spaces import Space
@@ -15,7 +17,14 @@ from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import ObjectiveName, Stop
 from iqatune.search.fidelity import nested_subsets
 from iqatune.search.loop import search
-from iqatune.search.objective import Objective, OtherObjective, distances_of
+from iqatune.search.objective import (
+    JointObjective,
+    Objective,
+    OtherJointObjective,
+    OtherObjective,
+    distances_of,
+    weighted_mean,
+)
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.stopping import Stopping
@@ -38,6 +47,9 @@ class Task:
         objective_name: what is maximised.
         stop: the rule that ends it before its last sample, if any.
         distortions: (N) the distortion of each pair, which `worst-distortion` alone needs.
+        set_ids: (N) the data set of each pair; none where there is one set.
+        set_weights: of each set in the objective, by its name; the others count where some are left out.
+        pictures: (N) of several sets the picture that each pair's reference shows; see `groups`.
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
     """
@@ -52,6 +64,9 @@ class Task:
     objective_name: ObjectiveName = "srcc"
     stop: Stop | None = None
     distortions: tuple[str, ...] = ()
+    set_ids: tuple[str, ...] = ()
+    set_weights: Mapping[str, float] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
     columns: Floats | None = None
 
     @classmethod
@@ -69,35 +84,90 @@ class Task:
             objective_name=run.objective,
             stop=run.stop,
             distortions=tuple(pair.distortion for pair in table.pairs),
+            set_ids=table.set_ids,
+            set_weights=run.weights,
+            pictures=table.pictures,
             columns=prepared.columns,
         )
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """(N) what is on one side of a split: references, or all of several sets that show one picture."""
+        return self.pictures or self.reference_ids
+
     def subsets(self) -> tuple[NDArray[np.intp], ...]:
         """Rows of every budget, the last one all; a single budget unless the searcher makes use of more."""
-        return _subsets(self.searcher, self.reference_ids, self.seed)
+        return _subsets(self.searcher, self.reference_ids, self.seed, self.set_ids)
 
-    def objective(self) -> Objective:
+    def parts(self) -> "tuple[Part, ...]":
+        """The search on each data set by itself; of one set, itself. A figure of this task is `mean_of` theirs."""
+        names = tuple(dict.fromkeys(self.set_ids))
+        if len(names) < 2:
+            return (Part(names[0] if names else "", 1.0, np.arange(len(self.quality)), self),)
+        ids = np.asarray(self.set_ids)
+        total = math.fsum(self.set_weights[name] for name in names)
+        return tuple(
+            Part(name, self.set_weights[name] / total, np.flatnonzero(ids == name), self.of_rows(ids == name))
+            for name in names
+        )
+
+    def mean_of(self, figure: Callable[["Part"], float]) -> float:
+        """The weighted mean of a figure of each data set; of one set that figure."""
+        parts = self.parts()
+        return weighted_mean([figure(part) for part in parts], [part.weight for part in parts])
+
+    def objective(self) -> Objective | JointObjective:
         """The SRCC, which is maximised unless `objective_name` says otherwise."""
-        return Objective(self.space, self.tables, self.quality, self.subsets())
+        parts, weights, subsets = self._by_set()
+        of_each = [part.of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
+        return of_each[0] if len(of_each) == 1 else JointObjective(of_each, weights)
 
-    def maximised(self) -> Objective | OtherObjective:
+    def maximised(self) -> Objective | OtherObjective | JointObjective | OtherJointObjective:
         """What a search in this process maximises."""
         if self.objective_name == "srcc":
             return self.objective()
-        subsets = self.subsets()
-        return OtherObjective(self.objective(), self.tables, [self.measure(rows) for rows in subsets], subsets)
+        parts, weights, subsets = self._by_set()
+        of_each = [part.other_of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
+        return of_each[0] if len(of_each) == 1 else OtherJointObjective(of_each, weights)
+
+    def of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> Objective:
+        """The SRCC of one data set on some rows for every budget."""
+        return Objective(self.space, self.tables, self.quality, subsets)
+
+    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective:
+        """Another objective of one data set on some rows for every budget."""
+        measures = [self.measure(rows) for rows in subsets]
+        return OtherObjective(self.of_subsets(subsets), self.tables, measures, subsets)
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
-        """The objective as a figure of distances, of all pairs or of some rows."""
+        """The objective as a figure of distances of one data set, of all pairs or of some rows."""
         rows = np.arange(len(self.quality)) if rows is None else rows
         labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
         return Measure.of(self.objective_name, self.quality[rows], self.tables[0][rows], labels)
+
+    def figure(self, distances: Floats) -> float:
+        """The objective's figure of (N,) distances."""
+        return self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
 
     def value(self, parameters: Floats | None) -> float:
         """The objective's figure of (P,) parameters on all pairs; NaN of None."""
         if parameters is None:
             return float("nan")
-        return self.measure()(distances_of(self.space, self.tables, parameters))
+        return self.figure(distances_of(self.space, self.tables, parameters))
+
+    def srcc(self, parameters: Floats | None) -> float:
+        """The SRCC of (P,) parameters on all pairs, as a search finds it; NaN of None."""
+        if parameters is None:
+            return float("nan")
+        return self.mean_of(lambda part: Objective(part.task.space, part.task.tables, part.task.quality)(parameters))
+
+    def _by_set(self) -> "tuple[list[Task], list[float], list[list[NDArray[np.intp]]]]":
+        """The task of every data set, its weight, and the rows of its own that belong to every budget."""
+        parts, subsets = self.parts(), self.subsets()
+        if len(parts) == 1:
+            return [self], [1.0], [list(subsets)]
+        rows = [[np.flatnonzero(np.isin(part.rows, subset)) for subset in subsets] for part in parts]
+        return [part.task for part in parts], [part.weight for part in parts], rows
 
     def problem(self) -> Problem:
         """What the searcher is told."""
@@ -111,33 +181,43 @@ class Task:
         return searcher if self.stop is None else Stopping(searcher, self.standard_error)
 
     def standard_error(self, parameters: Floats) -> float:
-        """Of the objective's figure of (P,) parameters, over references; NaN where there is none."""
-        return jackknife_error(lambda rows: self.of_rows(rows).value(parameters), self.reference_ids)
+        """Of the objective's figure of (P,) parameters, over references, or pictures; NaN where there is none.
+
+        Of several data sets the figure is their weighted mean, which is undefined without one of them.
+        """
+        every = set(self.set_ids)
+
+        def figure(rows: NDArray[np.bool_]) -> float:
+            others = self.of_rows(rows)
+            return others.value(parameters) if set(others.set_ids) == every else float("nan")
+
+        return jackknife_error(figure, self.groups)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> "Task":
         """The same search on some of the pairs."""
-        ids = tuple(identity for identity, chosen in zip(self.reference_ids, rows, strict=True) if chosen)
-        kinds = (
-            tuple(kind for kind, chosen in zip(self.distortions, rows, strict=True) if chosen)
-            if self.distortions
-            else ()
-        )
+        places = np.flatnonzero(rows).tolist()
+
+        def of(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(names[place] for place in places) if names else ()
+
         return replace(
             self,
             tables=tuple(table[rows] for table in self.tables),
             quality=self.quality[rows],
-            reference_ids=ids,
-            distortions=kinds,
+            reference_ids=of(self.reference_ids),
+            distortions=of(self.distortions),
+            set_ids=of(self.set_ids),
+            pictures=of(self.pictures),
             columns=None if self.columns is None else self.columns[rows],
         )
 
-    def split(self, held_out: NDArray[np.bool_]) -> tuple["Task", "Task"]:
-        """The same search on the other pairs, and the held-out pairs as its weights see them.
+    def split(self, fold: Split) -> tuple["Task", "Task"]:
+        """The same search on the pairs that a fold tunes on, and the held-out pairs as its weights see them.
 
         Columns of a features file get the directions and scales of the pairs that are searched on, in both parts: of
         the held-out pairs nothing is known.
         """
-        tuned_on, left_out = self.of_rows(~held_out), self.of_rows(held_out)
+        tuned_on, left_out = self.of_rows(fold.tuned), self.of_rows(fold.held_out)
         if tuned_on.columns is None or left_out.columns is None:
             return tuned_on, left_out
         scaling = Scaling.of(tuned_on.columns, tuned_on.quality)
@@ -154,17 +234,36 @@ class Task:
         return searcher, search(searcher, self.maximised(), recorded, keep)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A search on one of several data sets.
+
+    Attributes:
+        name: of the set; empty where there is one.
+        weight: its share in the objective, those of all parts summing to 1.
+        rows: its pairs in the whole task.
+        task: the search on these alone.
+    """
+
+    name: str
+    weight: float
+    rows: NDArray[np.intp]
+    task: Task
+
+
 def problem_of(run: Run, prepared: PreparedPairs) -> Problem:
     """What the searcher of a run will be told, without the features that only its objective needs."""
     ids = prepared.table.reference_ids
-    budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed))
+    budgets = _budgets(ids, _subsets(run.searcher, ids, run.seed, prepared.table.set_ids))
     return Problem(prepared.space(run.space).names, run.samples, run.seed, budgets)
 
 
-def _subsets(searcher: str, reference_ids: Sequence[str], seed: int) -> tuple[NDArray[np.intp], ...]:
+def _subsets(
+    searcher: str, reference_ids: Sequence[str], seed: int, set_ids: Sequence[str]
+) -> tuple[NDArray[np.intp], ...]:
     if not find(searcher).wants_budgets:
         return (np.arange(len(reference_ids)),)
-    return nested_subsets(reference_ids, seed=seed)
+    return nested_subsets(reference_ids, seed=seed, set_ids=set_ids)
 
 
 def _budgets(reference_ids: Sequence[str], subsets: Sequence[NDArray[np.intp]]) -> tuple[float, ...]:

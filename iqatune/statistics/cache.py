@@ -1,6 +1,6 @@
 """The cache folder: what every file in it is called, and what it holds of a table. No CNN and no torch is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
 from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
 from iqatune.statistics.pictures import picture_digests, reference_files
+from iqatune.statistics.same_pictures import Remembered
 from iqatune.statistics.store import DamagedFile, Moments, Place, Settings, place_of, read_group
 
 
@@ -109,6 +110,15 @@ class Cache:
         """
         digests = self.digests(stamps_of(reference_files(table)), progress)
         return picture_digests(digests, self.folder / "pictures.json", progress)
+
+    def remembered(self, tables: Sequence[PairTable], progress: Progress) -> Remembered:
+        """What is known of the references of several data sets.
+
+        Raises:
+            InputError: naming a file that cannot be read or decoded.
+        """
+        pictures = {path: name for table in tables for path, name in self.picture_digests(table, progress).items()}
+        return Remembered(pictures, self.folder / "likeness.json")
 
     def identity(self, options: BackboneOptions, progress: Progress) -> Identity | None:
         """The identity of the backbone that these options built before; None where that is not known."""

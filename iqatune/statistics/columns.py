@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -81,6 +81,7 @@ class PreparedColumns:
     device: str = NO_CNN
     computed: int = 0
     channels: tuple[int, ...] = ()
+    set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
 
     @cached_property
     def scaling(self) -> Scaling:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.spaces import BackboneSpace, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights, uniform_weights
 from iqatune.progress import Progress
-from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.options import JOINED, BackboneOptions, DataOptions
 from iqatune.records.prior import CUBE
 from iqatune.records.result import Best, Protocol
 from iqatune.runtime.cluster import is_connected
@@ -30,6 +31,7 @@ from iqatune.statistics.cache import Cache, settings_of
 from iqatune.statistics.columns import file_sha256
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
+from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
 from iqatune.statistics.store import Moments
 
 NO_DEVICE = "none: all statistics were in the cache"
@@ -38,7 +40,7 @@ NO_DEVICE = "none: all statistics were in the cache"
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A data set seen through a backbone.
+    """A data set, or several as one, seen through a backbone.
 
     Attributes:
         table: the pairs.
@@ -48,6 +50,7 @@ class Prepared:
         device: name of what the backbone ran on; NO_DEVICE where it did not.
         seconds: that loading and extraction took.
         computed: pairs that passed the backbone now.
+        set_protocols: of several data sets the protocol of each, by its name; empty for one.
     """
 
     table: PairTable
@@ -57,6 +60,7 @@ class Prepared:
     device: str
     seconds: float
     computed: int
+    set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
 
     @property
     def similarity(self) -> Similarity:
@@ -110,7 +114,7 @@ class Prepared:
 
 
 def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:
-    """The pairs of a data set, with one reference for all reference files of one picture.
+    """The pairs of a data set, with one reference for all reference files of one picture; those of several as one.
 
     What a user has to know of the labels is said: references that are there more than once, rows that repeat a pair,
     rows that were left out.
@@ -118,6 +122,13 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
     Raises:
         InputError: for everything that is wrong with the labels, and a reference that cannot be decoded.
     """
+    if data.datasets:
+        tables = [load_table(each, cache, progress) for each in data.sets]
+        groups = one_picture_a_group(tables, progress, cache.remembered(tables, progress))
+        shared = shared_line(groups)
+        if shared is not None:
+            progress.say(shared)
+        return joined_table(tables, groups)
     given = load_pairs(data)
     if given.columns:
         progress.say(taken_line(given))
@@ -153,6 +164,12 @@ def prepare(
     started = time.perf_counter()
     refuse_features(data)
     table = table or load_table(data, cache, progress)
+    if table.sets:
+        parts = [
+            prepare(each, backbone, similarity=similarity, cache=cache, progress=progress, table=its_table)
+            for each, its_table in zip(data.sets, table.sets, strict=True)
+        ]
+        return _joined(table, parts, time.perf_counter() - started)
     found = _statistics(table, backbone, cache, progress)
     return Prepared(
         table=table,
@@ -173,6 +190,12 @@ def current_protocol(
     Raises:
         InputError: for what is wrong with the images or the parameters.
     """
+    if table.sets:
+        parts = [
+            current_protocol(each, backbone, similarity=similarity, cache=cache, progress=progress)
+            for each in table.sets
+        ]
+        return joined_protocol(table, parts)
     identity = cache.identity(backbone, progress)
     if identity is None:
         from iqatune.backbones.network import build_backbone
@@ -196,8 +219,81 @@ def refuse_features(data: DataOptions) -> None:
         )
 
 
+def joined_table(tables: Sequence[PairTable], pictures: Mapping[Path, Path]) -> PairTable:
+    """The pairs of several data sets as one table: references are named SET/REFERENCE, scores stay each set's own.
+
+    Args:
+        pictures: for every reference file the first of those that show its picture.
+    """
+    pairs = [
+        replace(pair, reference_id=f"{table.dataset}/{pair.reference_id}") for table in tables for pair in table.pairs
+    ]
+    name_of = {pair.reference: pair.reference_id for pair in pairs}
+    betters = dict.fromkeys(table.better for table in tables)
+    return PairTable(
+        dataset=JOINED.join(table.dataset for table in tables),
+        pairs=tuple(pairs),
+        label=", ".join(f"{table.dataset}: {table.label}" for table in tables),
+        label_sha256=_sha256_of([(table.dataset, table.label_sha256) for table in tables]),
+        better="higher" if "higher" in betters else "lower",
+        excluded=tuple(f"{table.dataset}: {what}" for table in tables for what in table.excluded),
+        missing=sum(table.missing for table in tables),
+        first_missing=next((table.first_missing for table in tables if table.first_missing), ""),
+        simulated=any(table.simulated for table in tables),
+        sets=tuple(tables),
+        pictures=tuple(name_of[pictures[pair.reference]] for pair in pairs),
+    )
+
+
+def joined_protocol(table: PairTable, parts: Sequence[Protocol]) -> Protocol:
+    """The protocol of several data sets as one, from those of each."""
+    hashes = [(each.dataset, part.dataset_sha256) for each, part in zip(table.sets, parts, strict=True)]
+    betters = {part.better for part in parts}
+    ratings = [part.ratings for part in parts if part.ratings is not None]
+    return parts[0].model_copy(
+        update={
+            "pairs": len(table),
+            "references": len(table.references),
+            "label": table.label,
+            "better": betters.pop() if len(betters) == 1 else "by set",
+            "excluded": table.excluded,
+            "missing": table.missing,
+            "ratings": sum(ratings) if ratings else None,
+            "simulated": table.simulated,
+            # pictures that are one decide the folds, and another release may find others
+            "dataset_sha256": _sha256_of([hashes, _shared(table)]),
+        }
+    )
+
+
+def _joined(table: PairTable, parts: Sequence[Prepared], seconds: float) -> Prepared:
+    protocols = {each.dataset: part.protocol for each, part in zip(table.sets, parts, strict=True)}
+    devices = [part.device for part in parts if part.device != NO_DEVICE]
+    return Prepared(
+        table=table,
+        channels=parts[0].channels,
+        moments=np.concatenate([part.moments for part in parts]),
+        protocol=joined_protocol(table, list(protocols.values())),
+        device=devices[0] if devices else NO_DEVICE,
+        seconds=seconds,
+        computed=sum(part.computed for part in parts),
+        set_protocols=protocols,
+    )
+
+
+def _shared(table: PairTable) -> list[list[str]]:
+    """The references that show another one's picture, each with that."""
+    return [
+        list(both) for both in dict.fromkeys(zip(table.reference_ids, table.groups, strict=True)) if len(set(both)) > 1
+    ]
+
+
+def _sha256_of(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
 def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
-    """The hash of a data set in a protocol: of its images' contents and human scores.
+    """The hash of one data set in a protocol: of its images' contents and human scores.
 
     Raises:
         InputError: for what is wrong with the labels or the images.
@@ -308,5 +404,4 @@ def _dataset_sha256(table: PairTable, digests: dict[Path, str]) -> str:
     """Hash of the pairs as they are scored: image contents and human scores, in order."""
     images = [(digests[pair.reference], digests[pair.distorted]) for pair in table.pairs]
     scores = np.array([pair.score for pair in table.pairs]).tolist()
-    content = json.dumps([table.label_sha256, images, scores])
-    return hashlib.sha256(content.encode()).hexdigest()
+    return _sha256_of([table.label_sha256, images, scores])

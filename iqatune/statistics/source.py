@@ -1,5 +1,6 @@
-"""What a run is tuned on: a data set seen through a backbone, or the columns of a features file."""
+"""What a run is tuned on: a data set, or several, seen through a backbone; or the columns of a features file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,10 @@ class PreparedPairs(Protocol):
     @property
     def protocol(self) -> records.Protocol:
         """What decides the figures."""
+
+    @property
+    def set_protocols(self) -> Mapping[str, records.Protocol]:
+        """Of several data sets the protocol of each, by its name; empty of one."""
 
     @property
     def device(self) -> str:

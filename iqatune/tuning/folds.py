@@ -1,4 +1,5 @@
-"""SRCC on references never seen: the same search on each fold's other references, beside the main search.
+"""SRCC on pairs never seen: the same search on each fold's other references, beside the main search; or on the other
+data sets, or distortions.
 
 Of the space `stage+K` the descriptors that its tilts are made of come from all references, images without scores.
 """
@@ -6,21 +7,32 @@ Of the space `stage+K` the descriptors that its tilts are made of come from all 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from iqatune.datasets.pairs_csv import UNNAMED
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
-from iqatune.evaluation.folds import reference_folds
+from iqatune.evaluation.folds import (
+    Split,
+    by_column,
+    by_distortion,
+    by_reference,
+    by_set,
+    on_both_sides,
+    possible_folds,
+)
 from iqatune.evaluation.gain import gain_of
 from iqatune.metric.spaces import ColumnSpace
 from iqatune.metric.weights import Floats
-from iqatune.records.result import BestColumn, Fold, FoldObjective, HeldOut, HeldOutObjective
+from iqatune.records.options import Run
+from iqatune.records.result import BestColumn, Fold, FoldObjective, FoldSet, HeldOut, HeldOutObjective, HeldOutSet
 from iqatune.records.trial import Trial
+from iqatune.records.vocabulary import Split as SplitName
 from iqatune.runtime.worker import Processes
 from iqatune.search.choice import best_trial
-from iqatune.search.objective import Objective
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
 from iqatune.statistics.columns import best_column
@@ -32,18 +44,88 @@ FoldTrials = Callable[[], list[Trial | None]]
 """Waits for the folds' searches: the best trial of each."""
 
 
-def fold_masks(task: Task, folds: int) -> tuple[NDArray[np.bool_], ...]:
-    """For every fold the (N,) mask of its held-out pairs; the split is the seed's."""
-    return reference_folds(task.reference_ids, folds, task.seed)
+@dataclass(frozen=True)
+class Folds:
+    """The folds of a run.
+
+    Attributes:
+        kind: what a fold holds out.
+        splits: one for each fold; none where nothing is held out.
+        notes: what the user has to know of them.
+    """
+
+    kind: SplitName
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...] = ()
+
+
+def folds_of(run: Run, table: PairTable) -> Folds:
+    """The folds that a run asks for, on its pairs; those by reference are the seed's, and as many as can be had.
+
+    Raises:
+        InputError: when there is nothing to hold out, or too little to tune on.
+    """
+    match run.split:
+        case "sets":
+            return Folds("sets", by_set(table.groups, table.set_ids))
+        case "distortions":
+            return _by_distortion(table)
+        case "column":
+            return _by_column(table, str(run.split_column))
+        case _:
+            return _by_reference(run, table)
+
+
+def _by_reference(run: Run, table: PairTable) -> Folds:
+    found = possible_folds(table.groups, run.folds, run.seed, table.set_ids)
+    splits = by_reference(table.groups, found, run.seed, table.set_ids) if found else ()
+    if found == run.folds:
+        return Folds("references", splits)
+    of_each = " of each data set" if table.sets else ""
+    note = (
+        f"{len(table.references)} references of {len(table)} pairs allow {found or 'no'} folds, not {run.folds}: "
+        f"a fold needs 3 pairs, and 2 references to tune on{of_each}"
+    )
+    return Folds("references", splits, (note,))
+
+
+def _by_distortion(table: PairTable) -> Folds:
+    names = [pair.distortion for pair in table.pairs]
+    if any({pair.distortion for pair in each.pairs} == {UNNAMED} for each in table.sets or (table,)):
+        raise InputError(
+            "`leave_one_distortion_out`: the pairs of the CSV file have no distortion labels; add the column "
+            "`distortion` to it"
+        )
+    splits, left_out = by_distortion(names, table.quality, table.set_ids)
+    if not left_out:
+        return Folds("distortions", splits)
+    shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+    note = (
+        f"`leave_one_distortion_out`: {shown} held out by no fold, with fewer than 3 pairs or one score for all; they "
+        "are tuned on"
+    )
+    return Folds("distortions", splits, (note,))
+
+
+def _by_column(table: PairTable, column: str) -> Folds:
+    splits = by_column([pair.split for pair in table.pairs], column)
+    both = on_both_sides(splits, table.groups)
+    if both is None:
+        return Folds("column", splits)
+    note = (
+        f"`split_column` {column}: {both} and perhaps other references are tuned on and held out; the held-out figures "
+        "then say little of other pictures"
+    )
+    return Folds("column", splits, (note,))
 
 
 @contextmanager
-def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: int) -> Iterator[FoldTrials]:
+def fold_searches(task: Task, splits: Sequence[Split], processes: int) -> Iterator[FoldTrials]:
     """Start the folds' searches in worker processes.
 
     Quick ones, and all where there is to be one process, are done in this process when they are asked for.
     """
-    tasks = [task.split(mask)[0] for mask in held_out]
+    tasks = [task.split(split)[0] for split in splits]
     expected = find(task.searcher).expected_seconds(task.problem())
     if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(fold) for fold in tasks]
@@ -61,7 +143,7 @@ def fold_searches(task: Task, held_out: Sequence[NDArray[np.bool_]], processes: 
 
 def held_out_of(
     task: Task,
-    held_out: Sequence[NDArray[np.bool_]],
+    folds: Folds,
     parameters: Sequence[Floats | None],
     *,
     tuned: Floats | None,
@@ -78,41 +160,58 @@ def held_out_of(
         uniform: (N,) distances of all pairs under the uniform weights; those of columns, whose directions and scales
             are each fold's own, are made anew.
     """
-    on_all = [_srcc(task.of_rows(mask), tuned) for mask in held_out]
-    folds = tuple(
-        _fold(task, mask, found, uniform=uniform[mask], tuned_on_all_srcc=figure)
-        for mask, found, figure in zip(held_out, parameters, on_all, strict=True)
+    per_fold = tuple(
+        _fold(task, split, found, uniform=uniform[split.held_out], tuned_on_all=tuned)
+        for split, found in zip(folds.splits, parameters, strict=True)
     )
+    on_all = [task.of_rows(split.held_out).srcc(tuned) for split in folds.splits]
+    figures = [fold.srcc for fold in per_fold]
     scored = HeldOut(
-        folds=len(folds),
-        srcc_mean=float(np.mean([fold.srcc for fold in folds])),
-        srcc_std=float(np.std([fold.srcc for fold in folds], ddof=1)),
-        per_fold=folds,
-        uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
-        objective=_mean_objective(folds),
-        best_column_srcc_mean=_mean_best_column(folds),
-        optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, folds, strict=True)])),
+        folds=len(per_fold),
+        split=folds.kind,
+        srcc_mean=float(np.mean(figures)),
+        srcc_std=float(np.std(figures, ddof=1)) if len(figures) > 1 else float("nan"),
+        per_fold=per_fold,
+        uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in per_fold])),
+        objective=_mean_objective(per_fold),
+        best_column_srcc_mean=_mean_best_column(per_fold),
+        optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, per_fold, strict=True)])),
     )
     gain = gain_of([scored])
     return scored.model_copy(update={"gain_error": gain.error, "verdict": gain.verdict})
 
 
-def _fold(
-    task: Task, mask: NDArray[np.bool_], parameters: Floats | None, *, uniform: Floats, tuned_on_all_srcc: float
-) -> Fold:
-    tuned_on, fold = task.split(mask)
+def held_out_by_set(held_out: HeldOut) -> dict[str, HeldOutSet]:
+    """The held-out figures of every one of several data sets: means over the folds that hold out some of it."""
+    names = dict.fromkeys(name for fold in held_out.per_fold for name in fold.sets)
+    return {name: _of_set([fold.sets[name] for fold in held_out.per_fold if name in fold.sets]) for name in names}
+
+
+def _of_set(folds: Sequence[FoldSet]) -> HeldOutSet:
+    return HeldOutSet(
+        folds=len(folds),
+        srcc_mean=float(np.mean([fold.srcc for fold in folds])),
+        uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in folds])),
+        objective=_mean_objective(folds),
+    )
+
+
+def _fold(task: Task, split: Split, parameters: Floats | None, *, uniform: Floats, tuned_on_all: Floats | None) -> Fold:
+    tuned, fold = task.split(split)
     if task.columns is not None:
         uniform = np.vecdot(fold.tables[0], fold.space.uniform)
     return Fold(
         references=tuple(dict.fromkeys(fold.reference_ids)),
         pairs=len(fold.quality),
         parameters={} if parameters is None else dict(zip(task.space.names, parameters.tolist(), strict=True)),
-        tuned_srcc=_srcc(tuned_on, parameters),
-        srcc=_srcc(fold, parameters),
-        uniform_srcc=srcc(fold.quality, -uniform),
-        tuned_on_all_srcc=tuned_on_all_srcc,
-        objective=_objective(tuned_on, fold, parameters, uniform),
-        best_column=_best_column(tuned_on, fold),
+        tuned_srcc=tuned.srcc(parameters),
+        srcc=fold.srcc(parameters),
+        uniform_srcc=fold.mean_of(lambda part: srcc(part.task.quality, -uniform[part.rows])),
+        tuned_on_all_srcc=fold.srcc(tuned_on_all),
+        objective=_objective(tuned, fold, parameters, uniform),
+        best_column=_best_column(tuned, fold),
+        name=split.name,
+        sets=_fold_sets(tuned, fold, parameters, uniform=uniform, tuned_on_all=tuned_on_all),
     )
 
 
@@ -130,15 +229,36 @@ def _mean_best_column(folds: Sequence[Fold]) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def _objective(tuned: Task, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:
+def _fold_sets(
+    tuned: Task, held_out: Task, parameters: Floats | None, *, uniform: Floats, tuned_on_all: Floats | None
+) -> dict[str, FoldSet]:
+    """The figures of every one of several data sets that a fold holds out."""
+    tuned_on = {part.name: part.task for part in tuned.parts()}
+    return {
+        part.name: FoldSet(
+            pairs=len(part.rows),
+            tuned_srcc=tuned_on[part.name].srcc(parameters) if part.name in tuned_on else float("nan"),
+            srcc=part.task.srcc(parameters),
+            uniform_srcc=srcc(part.task.quality, -uniform[part.rows]),
+            tuned_on_all_srcc=part.task.srcc(tuned_on_all),
+            objective=_objective(tuned_on.get(part.name), part.task, parameters, uniform[part.rows]),
+        )
+        for part in held_out.parts()
+        if part.name
+    }
+
+
+def _objective(tuned: Task | None, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:
     if held_out.objective_name == "srcc":
         return None
     return FoldObjective(
-        tuned=tuned.value(parameters), held_out=held_out.value(parameters), uniform=held_out.measure()(uniform)
+        tuned=float("nan") if tuned is None else tuned.value(parameters),
+        held_out=held_out.value(parameters),
+        uniform=held_out.figure(uniform),
     )
 
 
-def _mean_objective(folds: Sequence[Fold]) -> HeldOutObjective | None:
+def _mean_objective(folds: Sequence[Fold] | Sequence[FoldSet]) -> HeldOutObjective | None:
     found = [fold.objective for fold in folds if fold.objective is not None]
     if not found:
         return None
@@ -146,12 +266,6 @@ def _mean_objective(folds: Sequence[Fold]) -> HeldOutObjective | None:
         mean=float(np.mean([figures.held_out for figures in found])),
         uniform_mean=float(np.mean([figures.uniform for figures in found])),
     )
-
-
-def _srcc(task: Task, parameters: Floats | None) -> float:
-    if parameters is None:
-        return float("nan")
-    return Objective(task.space, task.tables, task.quality)(parameters)
 
 
 def _best(task: Task) -> Trial | None:

@@ -15,14 +15,16 @@ from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.labels import source_label
-from iqatune.records.options import Run
+from iqatune.records.options import Run, WeightedSet
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
 from iqatune.tuning.run import checked_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
-OPTIONS = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
+OPTIONS = tuple(name for name in Run.names() if name not in (*NOT_OF_A_GRID, "datasets"))
+APART = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
+"""What may tell runs apart."""
 REQUIRED = ("dataset", "backbone", "searcher")
 LISTS = ("exclude", "feature_columns")
 """Options whose one value is itself a list."""
@@ -149,7 +151,9 @@ def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
                 raise InputError(f"{source}: '{name}' is given by two keys at once; keep it in one place")
             options[name] = value
     try:
-        return Run(**{"device": device, **options})
+        return Run(**Run.collected({"device": device, **options}))
+    except InputError as error:
+        raise InputError(f"{source}: {error.line}") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -183,8 +187,8 @@ def _apart(folder: Path, runs: Sequence[Run]) -> Iterator[tuple[Run, Path]]:
     if len(runs) == 1:
         yield runs[0], folder
         return
-    spelled = {name: _short(dict.fromkeys(getattr(run, name) for run in runs)) for name in OPTIONS}
-    different = [name for name in OPTIONS if len(spelled[name]) > 1]
+    spelled = {name: _short(dict.fromkeys(getattr(run, name) for run in runs)) for name in APART}
+    different = [name for name in APART if len(spelled[name]) > 1]
     for run in runs:
         variant = ",".join(f"{name}={spelled[name][getattr(run, name)]}" for name in different)
         yield run, folder.parent / variant / folder.name
@@ -201,6 +205,8 @@ def _short(values: Iterable[Any]) -> dict[Any, str]:
 
 
 def _file_name(value: Any) -> str:
+    if isinstance(value, WeightedSet):
+        return value.dataset
     if isinstance(value, tuple):
         return "+".join(_file_name(part) for part in value) or "none"
     return "none" if value is None else re.sub(r"[^A-Za-z0-9._+-]", "_", Path(str(value)).name)

@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from iqatune.errors import InputError
-from iqatune.evaluation.folds import possible_folds
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed
@@ -23,8 +22,8 @@ from iqatune.search.searchers.base import AwaitingResults, Problem, Proposal, Se
 from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
 from iqatune.statistics.source import PreparedPairs
-from iqatune.tuning.folds import fold_masks
-from iqatune.tuning.run import counts
+from iqatune.tuning.folds import folds_of
+from iqatune.tuning.run import counts, split_seed
 from iqatune.version import package_version
 
 SECONDS: Final = 20.0
@@ -161,16 +160,20 @@ def _alike(recorded: Any, now: Any) -> bool:
 def _folds(subject: Subject) -> Findings:
     """The split is the one that the options and the data give."""
     run, task, held_out = subject.run, subject.task, subject.result.held_out
-    folds = possible_folds(task.reference_ids, run.folds, run.seed)
-    found = _compared("protocol.split_seed", subject.result.protocol.split_seed, run.seed if folds else None)
+    split = folds_of(run, subject.prepared.table)
+    folds = len(split.splits)
+    found = _compared("protocol.split_seed", subject.result.protocol.split_seed, split_seed(run, split))
     if held_out is None:
         # until it is complete a search has no held-out figures
         expected = folds if subject.result.status == "complete" else 0
         return found + _compared("held_out", "none", f"{expected} folds" if expected else "none")
+    found += _compared("held_out.split", held_out.split, split.kind)
     if held_out.folds != folds:
         return found + _changed("held_out.folds", held_out.folds, folds)
     ids = np.array(task.reference_ids)
-    for place, (fold, mask) in enumerate(zip(held_out.per_fold, fold_masks(task, folds), strict=True)):
+    for place, (fold, expected_fold) in enumerate(zip(held_out.per_fold, split.splits, strict=True)):
+        mask = expected_fold.held_out
+        found += _compared(f"held_out.per_fold[{place}].name", fold.name, expected_fold.name)
         references = sorted(set(ids[mask].tolist()))
         if sorted(fold.references) != references:
             found += _changed(
@@ -371,10 +374,12 @@ def _fold_searches(subject: Subject, held_out: HeldOut, seconds: float) -> Findi
     expected = find(task.searcher).expected_seconds(_tried(task.problem(), subject.result))
     if seconds + (expected or 0.0) * held_out.folds > SECONDS:
         return _not_proven(f"that the folds' searches find their parameters: it takes over {SECONDS:.0f} s")
-    masks = fold_masks(task, held_out.folds)
+    splits = folds_of(subject.run, subject.prepared.table).splits
+    if len(splits) != held_out.folds:
+        return Findings()  # named already
     names = task.space.names
-    for place, (fold, mask) in enumerate(zip(held_out.per_fold, masks, strict=True)):
-        best = best_trial(task.split(mask)[0].run()[1])
+    for place, (fold, split) in enumerate(zip(held_out.per_fold, splits, strict=True)):
+        best = best_trial(task.split(split)[0].run()[1])
         recorded = [fold.parameters.get(name) for name in names] if fold.parameters else None
         if recorded == (None if best is None else best.parameters.tolist()):
             continue

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from iqatune.evaluation.agreement import confidence, correlation
+from iqatune.evaluation.agreement import confidence
+from iqatune.evaluation.folds import Split
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
-from iqatune.records.result import Baselines, Best, HeldOut, Result, open_result
+from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Result, open_result
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.source import PreparedPairs, Source
-from iqatune.tuning.folds import held_out_of
+from iqatune.tuning.folds import Folds, folds_of, held_out_of
 from iqatune.tuning.proof import Subject, prove
-from iqatune.tuning.run import value_of
+from iqatune.tuning.run import agreement, set_results, value_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
@@ -33,7 +34,7 @@ NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
 """Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
 
 
-def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Progress) -> Replay:
+def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Progress) -> Replay:
     """Prove a record: its seal, its figures (tuned, uniform, held-out, the intervals), its weights, trials and folds.
 
     No figure that is null is made up, and what cannot be proven, or takes more than seconds, is said.
@@ -41,14 +42,15 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     Every image file is read and hashed, whatever the cache remembers of it.
 
     Args:
-        where: options of the run that say where things are now: data_root, pairs, features, backbone_weights, device.
+        where: options of the run that say where things are now: data_root, pairs (of several data sets NAME=PATH each),
+            features, backbone_weights, device.
 
     Raises:
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
     """
     opened = open_result(file)
     result = opened.result
-    run = result.run.model_copy(update=where)
+    run = _where_it_is_now(result.run, where)
     source = Source.of(run)
     proving = replace(cache, hashes_anew=True)
     prepared = source.prepare(proving, progress)
@@ -76,9 +78,19 @@ def replay(file: Path, where: Mapping[str, str], *, cache: Cache, progress: Prog
     return Replay(file=str(file), changed=changed, figures=compared, notes=(*proof.notes, *older))
 
 
+def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
+    paths = {
+        name: [where[name]] if isinstance(where[name], str) else where[name]
+        for name in ("data_root", "pairs")
+        if where.get(name)
+    }
+    others = {name: value for name, value in where.items() if name not in ("data_root", "pairs")}
+    return run.moved(**paths).model_copy(update=others)
+
+
 def figures(result: Result) -> dict[str, float]:
     """Every figure of a record that can be recomputed, by its path in the file, as best.srcc."""
-    content = result.model_dump(include={"best", "baselines", "held_out", "confidence"})
+    content = result.model_dump(include={"best", "baselines", "held_out", "confidence", "sets"})
     return dict(_flat(content, ""))
 
 
@@ -91,7 +103,7 @@ def is_same(recorded: float, recomputed: float) -> bool:
 
 def _flat(content: Any, path: str) -> list[tuple[str, float]]:
     if isinstance(content, dict):
-        inputs = {"parameters", "alpha", "beta", "columns", "sample"}
+        inputs = {"parameters", "alpha", "beta", "columns", "sample", "protocol"}
         parts = [(f"{path}.{name}" if path else name, part) for name, part in content.items() if name not in inputs]
     elif isinstance(content, list | tuple):
         parts = [(f"{path}[{place}]", part) for place, part in enumerate(content)]
@@ -104,10 +116,13 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
     """How the intervals of a complete record were made, and the verdict: recomputed with the figures, and none."""
     if result.status != "complete":
         return ()
-    words = {
-        "confidence.method": (_method(result), _method(again)),
+    words: dict[str, tuple[Any, Any]] = {
+        "confidence.method": (_method(result.confidence), _method(again.confidence)),
         "baselines.best_column.name": (_best_columns(result)[:1], _best_columns(again)[:1]),
     }
+    for name, part in result.sets.items():
+        if name in again.sets:
+            words[f"sets.{name}.confidence.method"] = (_method(part.confidence), _method(again.sets[name].confidence))
     if again.held_out is not None:  # otherwise it has been named already what it could not be recomputed from
         words["held_out.verdict"] = (_verdict(result), _verdict(again))
         words["held_out.per_fold.best_column.name"] = (_best_columns(result)[1:], _best_columns(again)[1:])
@@ -116,8 +131,8 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
     )
 
 
-def _method(result: Result) -> str | None:
-    return None if result.confidence is None else result.confidence.method
+def _method(intervals: Confidence | None) -> str | None:
+    return None if intervals is None else intervals.method
 
 
 def _verdict(result: Result) -> str | None:
@@ -134,9 +149,20 @@ def _best_columns(result: Result) -> tuple[str, ...]:
 def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
     recorded, now = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in (result.protocol, prepared.protocol))
     changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
+    if set(result.sets) != set(prepared.set_protocols):
+        changes.append(("sets", ", ".join(result.sets), ", ".join(prepared.set_protocols)))
+    else:
+        for of_set, part in result.sets.items():
+            then, today = (
+                protocol.model_dump(exclude=NOT_RECOMPUTED)
+                for protocol in (part.protocol, prepared.set_protocols[of_set])
+            )
+            changes += [
+                (f"sets.{of_set}.{name}", value, today[name]) for name, value in then.items() if value != today[name]
+            ]
     if result.held_out is not None and not _keeps_parameters(result.held_out):
         changes.append(("parameters of the folds", "none", "needed for the held-out figures; search anew"))
-    if result.held_out is not None and not _folds_are_there(result.held_out, prepared):
+    if result.held_out is not None and _folds_to_score(result.held_out, result.run, prepared) is None:
         changes.append(("references of the folds", "those of the record", "not those of the data"))
     if result.channels != prepared.channels:
         changes.append(("channels", result.channels, prepared.channels))
@@ -144,28 +170,33 @@ def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
 
 
 def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
-    quality, references = prepared.table.quality, prepared.table.reference_ids
     uniform = prepared.uniform()
     task = Task.of(run, prepared)
-    best, intervals = None, None
+    best, tuned, intervals = None, None, None
     if result.best is not None:
-        distances = prepared.distances_of(result.best)
-        agreement = correlation(quality, distances)
-        best = Best(**{**result.best.model_dump(), **agreement.model_dump(), "value": value_of(task, distances)})
-        intervals = confidence(quality, distances, references)
+        tuned = prepared.distances_of(result.best)
+        found = agreement(task, tuned)
+        best = Best(**{**result.best.model_dump(), **found.model_dump(), "value": value_of(task, tuned)})
+        if not prepared.set_protocols:
+            intervals = confidence(task.quality, tuned, task.reference_ids)
     held_out = None
     held = result.held_out
-    if held is not None and _keeps_parameters(held) and _folds_are_there(held, prepared):
-        held_out = _held_out(held, best, Task.of(run, prepared), uniform=uniform)
+    folds = None if held is None else _folds_to_score(held, run, prepared)
+    if held is not None and folds is not None and _keeps_parameters(held):
+        held_out = _held_out(held, best, task, folds=folds, uniform=uniform)
+    sets = set_results(
+        task, prepared, uniform=uniform, tuned=tuned, held_out=held_out, intervals=result.status == "complete"
+    )
     update = {
         "best": best,
         "baselines": Baselines(
-            uniform=correlation(quality, uniform),
+            uniform=agreement(task, uniform),
             uniform_value=value_of(task, uniform),
             best_column=prepared.best_column(),
         ),
         "held_out": held_out,
         "confidence": intervals,
+        "sets": sets,
     }
     return result.model_copy(update=update)
 
@@ -175,17 +206,30 @@ def _keeps_parameters(held_out: HeldOut) -> bool:
     return all(fold.parameters or math.isnan(fold.srcc) for fold in held_out.per_fold)
 
 
-def _folds_are_there(held_out: HeldOut, prepared: PreparedPairs) -> bool:
-    folds = [reference for fold in held_out.per_fold for reference in fold.references]
-    return sorted(folds) == sorted(prepared.table.references)
+def _folds_to_score(held_out: HeldOut, run: Run, prepared: PreparedPairs) -> Folds | None:
+    """The folds that a record's figures are of; None where they are not of this data.
+
+    Those by reference are the record's own, whatever this release would choose.
+    """
+    table = prepared.table
+    if held_out.split == "references":
+        folds = [reference for fold in held_out.per_fold for reference in fold.references]
+        if sorted(folds) != sorted(table.references):
+            return None
+        ids = np.array(table.reference_ids)
+        masks = [np.isin(ids, fold.references) for fold in held_out.per_fold]
+        return Folds("references", tuple(Split(mask, ~mask) for mask in masks))
+    if held_out.split != run.split:
+        return None
+    found = folds_of(run, table)
+    names = [split.name for split in found.splits]
+    return found if names == [fold.name for fold in held_out.per_fold] else None
 
 
-def _held_out(recorded: HeldOut, best: Best | None, task: Task, *, uniform: Floats) -> HeldOut:
-    ids = np.array(task.reference_ids)
-    masks = [np.isin(ids, fold.references) for fold in recorded.per_fold]
+def _held_out(recorded: HeldOut, best: Best | None, task: Task, *, folds: Folds, uniform: Floats) -> HeldOut:
     parameters = [_vector(fold.parameters, task.space.names) for fold in recorded.per_fold]
     tuned = None if best is None or recorded.is_older else _vector(best.parameters, task.space.names)
-    found = held_out_of(task, masks, parameters, tuned=tuned, uniform=uniform)
+    found = held_out_of(task, folds, parameters, tuned=tuned, uniform=uniform)
     return _as_older(found, math.nan if best is None else best.srcc) if recorded.is_older else found
 
 

@@ -1,6 +1,7 @@
 """What an earlier run left in a folder: the same run to go on with, or another one to put out of the way."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from iqatune.progress import Progress
 from iqatune.records.options import Run
@@ -40,8 +41,11 @@ def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Pr
 
 def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...]:
     """Names of what makes a run another one than the recorded: options, and what the protocol says of data and CNN."""
+    incidental: dict[str, Any] = dict.fromkeys(INCIDENTAL, True)
+    # those of each of several data sets as well
+    incidental["datasets"] = {"__all__": {"data_root", "pairs"}}
     pairs = (
-        (earlier.run.model_dump(exclude=INCIDENTAL), run.model_dump(exclude=INCIDENTAL)),
+        (earlier.run.model_dump(exclude=incidental), run.model_dump(exclude=incidental)),
         # the seed of the split follows from the options and the data
         (earlier.protocol.model_dump(exclude={"split_seed"}), protocol.model_dump(exclude={"split_seed"})),
     )

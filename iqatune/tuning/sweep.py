@@ -238,5 +238,6 @@ def _state(cell: Cell) -> CellState:
         prior=run.prior,
         objective=run.objective,
         stop=run.stop,
+        split=run.split,
         seed=run.seed,
     )

@@ -384,3 +384,31 @@ def test_doctor_says_which_way_each_column_runs(iqatune: Command, metrics: Path)
     assert says["constant"] == "the same for every pair: flat"
     assert "psnr (SRCC 0." in says["qualities"]
     assert "lpips (SRCC -0." in says["distances"]
+
+
+def test_other_splits_of_a_features_file(iqatune: Command, metrics: Path) -> None:
+    frame, named = pd.read_csv(metrics), ("--features", metrics, "--better", "higher", "--searcher", "random")
+    assert iqatune("search", *named, "--samples", 8, "--leave-one-distortion-out").code == 0
+    file = Path("runs/csv/metrics/random-columns-leave-one-distortion-out-s0/result.json")
+    held_out = _record(file)["held_out"]
+    assert [fold["name"] for fold in held_out["per_fold"]] == ["blur", "noise"]
+    assert all(fold["best_column"] for fold in held_out["per_fold"])
+    assert iqatune("replay", file).code == 0
+    frame["part"] = [1 if row % 6 < 2 else 2 for row in range(48)]
+    frame.to_csv(metrics, index=False)
+    assert iqatune("search", *named, "--samples", 8, "--split-column", "Part").code == 0
+    file = Path("runs/csv/metrics/random-columns-split=Part-s0/result.json")
+    record = _record(file)
+    assert list(record["best"]["columns"]) == ["psnr", "lpips", "noise"]
+    for fold, part in zip(record["held_out"]["per_fold"], (1, 2), strict=True):
+        assert (fold["name"], fold["pairs"]) == (str(part), int((frame["part"] == part).sum()))
+        rows, names = frame["part"] == part, list(record["best"]["columns"])
+        # directions and scales are those of the pairs that the fold was tuned on
+        features = _scaled(frame, names, frame["score"], ~rows)
+        figure = -spearmanr(frame["score"][rows], features[rows].mean(axis=1)).statistic
+        assert fold["uniform_srcc"] == pytest.approx(figure, abs=1e-9)
+    assert iqatune("replay", file).code == 0
+    split = ("--split-column", "part")
+    assert "is no feature of a pair" in iqatune("search", *named, *split, "--feature-columns", "psnr,part").last_line
+    assert iqatune("search", *named, *split, "--folds", 3).code == 2
+    assert iqatune("evaluate", file).code == 0

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad, minimize
 from scipy.stats import spearmanr
 
-from iqatune.evaluation.folds import reference_folds
+from iqatune.evaluation.folds import by_reference, reference_folds
 from iqatune.metric.priors import Prior
 from iqatune.metric.spaces import BackboneSpace, ChannelSpace, ConstantSpace, Space, StageSpace, TiltedStageSpace
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.choice import best_trial, chosen
 from iqatune.search.fitting import Couples, Fit
+from iqatune.search.searchers.fit import _InnerFolds
 from iqatune.search.task import Task
 
 CHANNELS = (3, 4, 5)
@@ -217,3 +218,92 @@ def test_inner_folds_go_by_the_objective(objective: ObjectiveName) -> None:
     assert first.inner is not None
     assert second.inner is not None
     assert first.inner.mean != second.inner.mean
+
+
+def joint(searcher: str = "fit", objective: ObjectiveName = "srcc") -> Task:
+    """Two sets of 10 and 6 references on other scales, of which two of each show the same pictures."""
+    task = planted(StageSpace(CHANNELS), pairs=160, references=16, noise=0.05)
+    ids = np.array([int(name[1:]) for name in task.reference_ids])
+    in_first = ids < 10
+    names = tuple(f"{'a' if first else 'b'}/{number}" for number, first in zip(ids, in_first, strict=True))
+    return replace(
+        task,
+        searcher=searcher,
+        objective_name=objective,
+        quality=np.where(in_first, task.quality, 50 + 300 * task.quality),
+        reference_ids=names,
+        set_ids=tuple("a" if first else "b" for first in in_first),
+        set_weights={"a": 0.25, "b": 0.75},
+        pictures=tuple({"b/10": "a/3", "b/15": "a/7"}.get(name, name) for name in names),
+    )
+
+
+def _by_set(task: Task, weights: np.ndarray) -> float:
+    """The weighted mean of each set's SRCC, by scipy."""
+    sets = np.array(task.set_ids)
+    parts = [(share, sets == name) for name, share in task.set_weights.items()]
+    return sum(
+        share * float(spearmanr(task.quality[rows], -task.tables[0][rows] @ weights).statistic) for share, rows in parts
+    )
+
+
+def test_couples_of_a_set_count_as_much_as_the_set() -> None:
+    task = joint()
+    sets = np.array(task.set_ids)
+    couples = Couples.of(task.quality, task.set_ids, 0, task.set_weights)
+    assert (sets[couples.better] == sets[couples.worse]).all()
+    assert couples.weight[sets[couples.better] == "b"].sum() == pytest.approx(0.75)
+    scaled = Couples.of(np.where(sets == "a", task.quality, 7 * task.quality), task.set_ids, 0, task.set_weights)
+    assert scaled.weight == pytest.approx(couples.weight)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_inner_folds_of_several_sets_hold_out_pictures_of_each(seed: int) -> None:
+    task = replace(joint(), seed=seed)
+    folds = _InnerFolds(task)
+    assert len(folds.tasks) == 5
+    held_out = [set(left_out.groups) for _, left_out in folds.tasks]
+    assert sorted(name for names in held_out for name in names) == sorted(set(task.groups))
+    for (tuned, left_out), couples in zip(folds.tasks, folds._couples, strict=True):
+        assert {*tuned.set_ids} == {*left_out.set_ids} == {"a", "b"}
+        assert not {*tuned.groups} & {*left_out.groups}
+        sets = np.array(tuned.set_ids)
+        assert (sets[couples.better] == sets[couples.worse]).all()
+
+
+def test_inner_figures_of_several_sets_are_their_weighted_means() -> None:
+    task = joint()
+    path = [trial for trial in _trials(task) if trial.inner is not None and trial.inner.shrinkage in (None, 1.0)]
+    figures = []
+    for fold in by_reference(task.groups, 5, task.seed, task.set_ids):
+        tuned, left_out = task.of_rows(fold.tuned), task.of_rows(fold.held_out)
+        fit = Fit(task.space, tuned.tables[0], Couples.of(tuned.quality, tuned.set_ids, task.seed, task.set_weights))
+        found = fit.solve(1.0, fit.uniform).shares
+        figures.append([_by_set(left_out, weights) for weights in (task.space.uniform, found)])
+    means = [trial.inner.mean for trial in path if trial.inner is not None]
+    assert means == pytest.approx(np.mean(figures, axis=0).tolist(), abs=1e-9)
+    best = best_trial(_trials(task))
+    assert best is not None
+    weights = task.space.coefficients(best.parameters)
+    assert best.srcc == pytest.approx(_by_set(task, weights), abs=1e-9)
+
+
+def test_a_fit_of_several_sets_chooses_by_the_run_objective() -> None:
+    trials = _trials(joint(objective="krcc"))
+    assert all(trial.value is not None and trial.value < trial.srcc for trial in trials)
+    other = _trials(joint())
+    assert [trial.inner.mean for trial in trials if trial.inner] != [trial.inner.mean for trial in other if trial.inner]
+
+
+def test_the_standard_error_of_several_sets_leaves_out_pictures() -> None:
+    task = joint("random")
+    parameters = np.array([0.2, 0.9, 0.4, 0.6, 0.3, 0.8])
+    weights, groups = task.space.coefficients(parameters), np.array(task.groups)
+    every = np.unique(groups)
+    assert len(every) == 14
+    without = [_by_set(task.of_rows(groups != picture), weights) for picture in every]
+    expected = np.sqrt(13 / 14 * np.sum((np.array(without) - np.mean(without)) ** 2))
+    assert task.standard_error(parameters) == pytest.approx(expected, abs=1e-9)
+    # a set of one reference has no figure without it
+    few = task.of_rows(np.array([name.startswith("a/") or name == "b/12" for name in task.reference_ids]))
+    assert np.isnan(few.standard_error(parameters))

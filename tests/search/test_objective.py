@@ -1,16 +1,19 @@
 """The objective against scipy's Spearman correlation."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import spearmanr
+from scipy.stats import kendalltau, spearmanr
 
 from iqatune.metric.spaces import BackboneSpace, ChannelSpace, StageSpace, make_space
-from iqatune.search.objective import Objective
+from iqatune.records.vocabulary import ObjectiveName
+from iqatune.search.objective import Figures, Objective
+from iqatune.search.task import Task
 
 CHANNELS = (3, 2)
 
@@ -111,3 +114,73 @@ def test_one_pair_has_no_correlation() -> None:
     objective = Objective(space, (features,), np.ones(1))
     assert np.isnan(objective(np.full(len(space.names), 0.5)))
     assert np.isnan(objective.batch(np.full((3, len(space.names)), 0.5))).all()
+
+
+def _joint_task(searcher: str = "random", objective: ObjectiveName = "srcc") -> Task:
+    """Two sets of 40 and 30 pairs, whose scores are on other scales."""
+    rng = np.random.default_rng(8)
+    features = rng.uniform(size=(70, 4))
+    quality = -features @ (0.4, 0.1, 0.3, 0.2) + rng.normal(0, 0.1, 70)
+    quality[40:] = 100 + 50 * quality[40:]
+    return Task(
+        searcher=searcher,
+        samples=5,
+        seed=0,
+        space=StageSpace(CHANNELS),
+        tables=(features,),
+        quality=quality,
+        reference_ids=tuple(f"a/{row // 5}" for row in range(40)) + tuple(f"b/{row // 5}" for row in range(30)),
+        objective_name=objective,
+        set_ids=("a",) * 40 + ("b",) * 30,
+        set_weights={"a": 0.75, "b": 0.25},
+    )
+
+
+def test_several_sets_are_each_ranked_by_themselves() -> None:
+    task = _joint_task()
+    parameters = np.random.default_rng(3).uniform(size=(7, 4))
+    objective = task.objective()
+    found = np.array([objective(row) for row in parameters])
+    np.testing.assert_array_equal(objective.batch(parameters), found)
+    for row, value in zip(task.space.coefficients(parameters), found, strict=True):
+        distances = task.tables[0] @ row
+        own = [-spearmanr(task.quality[rows], distances[rows]).statistic for rows in (slice(40), slice(40, 70))]
+        assert value == pytest.approx(0.75 * own[0] + 0.25 * own[1], abs=1e-12)
+        assert value != pytest.approx(-spearmanr(task.quality, distances).statistic, abs=1e-3)
+    # without one of them the other has all the weight
+    alone = task.of_rows(np.arange(70) < 40)
+    assert alone.objective()(parameters[0]) == Objective(task.space, (task.tables[0][:40],), task.quality[:40])(
+        parameters[0]
+    )
+
+
+def test_budgets_hold_their_share_of_every_set() -> None:
+    task = _joint_task("bohb")
+    ids = np.array(task.reference_ids)
+    assert [{name[0] for name in ids[rows]} for rows in task.subsets()] == [{"a", "b"}] * len(task.subsets())
+    assert len(task.subsets()) == len(task.problem().budgets) > 1
+    rows = task.subsets()[0]
+    parameters = np.full(4, 0.5)
+    parts = [rows[rows < 40], rows[rows >= 40]]
+    distances = task.tables[0] @ task.space.coefficients(parameters)
+    own = [-spearmanr(task.quality[part], distances[part]).statistic for part in parts]
+    assert task.objective()(parameters, 0) == pytest.approx(0.75 * own[0] + 0.25 * own[1], abs=1e-12)
+
+
+def test_another_objective_of_several_sets_is_the_mean_of_each_sets_own() -> None:
+    task = _joint_task("bohb", "krcc")
+    parameters = np.array([0.2, 0.9, 0.4, 0.6])
+    figures = task.maximised()(parameters, -1)
+    distances = task.tables[0] @ task.space.coefficients(parameters)
+    own = [-kendalltau(task.quality[rows], distances[rows]).statistic for rows in (slice(40), slice(40, 70))]
+    assert isinstance(figures, Figures)
+    assert figures.value == pytest.approx(0.75 * own[0] + 0.25 * own[1], abs=1e-12)
+    assert figures.value == task.value(parameters) == task.figure(distances)
+    assert figures.srcc == task.objective()(parameters)
+
+
+def test_a_set_without_a_figure_leaves_the_mean_without_one() -> None:
+    task = _joint_task()
+    features = task.tables[0].copy()
+    features[40:] = 0.5
+    assert np.isnan(replace(task, tables=(features,)).objective()(np.full(4, 0.5)))

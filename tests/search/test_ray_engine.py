@@ -17,7 +17,7 @@ import iqatune
 from iqatune.errors import InputError
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
-from iqatune.search.objective import Objective
+from iqatune.search.objective import JointObjective, Objective
 from iqatune.search.task import Task
 
 # Ray's start and its timeouts depend on what else the machine does
@@ -68,7 +68,7 @@ def test_the_evaluation_of_a_killed_worker_is_begun_again_and_counts_once(
 
     # classes of this function travel by value: a worker cannot import a test
     class Deadly:
-        def __init__(self, objective: Objective) -> None:
+        def __init__(self, objective: Objective | JointObjective) -> None:
             self.objective = objective
 
         def __call__(self, parameters: Any, budget: int) -> float:

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 from iqatune.datasets.registry import load_pairs
 from iqatune.errors import InputError
 from iqatune.evaluation.correlation import srcc
+from iqatune.evaluation.folds import Split
 from iqatune.metric.spaces import ColumnSpace
 from iqatune.progress import Progress
 from iqatune.records.options import DataOptions
@@ -95,11 +96,11 @@ def test_held_out_pairs_say_nothing_of_directions_and_scales(prepared: Prepared)
         columns=found.columns,
     )
     mask = np.array([name == "r0.png" for name in task.reference_ids])
-    tuned_on, left_out = task.split(mask)
+    tuned_on, left_out = task.split(Split(mask, ~mask))
     spoiled = found.columns.copy()
     spoiled[mask] = -1000 * spoiled[mask] + 7  # another direction, another scale
     quality = np.where(mask, -QUALITY, QUALITY)
-    again, others = replace(task, columns=spoiled, quality=quality).split(mask)
+    again, others = replace(task, columns=spoiled, quality=quality).split(Split(mask, ~mask))
     np.testing.assert_array_equal(again.tables[0], tuned_on.tables[0])
     np.testing.assert_array_equal(tuned_on.tables[0], Scaling.of(COLUMNS[~mask], QUALITY[~mask])(COLUMNS[~mask]))
     scaling = Scaling.of(COLUMNS[~mask], QUALITY[~mask])

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from iqatune.errors import InputError
+from iqatune.evaluation.folds import Split, by_reference
 from iqatune.metric.spaces import make_space
 from iqatune.search.choice import best_trial
 from iqatune.search.task import Task
-from iqatune.tuning.folds import fold_masks, fold_searches
+from iqatune.tuning.folds import fold_searches
 
 
 @pytest.fixture
@@ -32,6 +33,10 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Task:
         quality=-features @ (0.5, 0.1, 0.3, 0.1) + rng.normal(0, 0.1, 90),
         reference_ids=tuple(f"reference {pair // 10}" for pair in range(90)),
     )
+
+
+def _splits(task: Task, folds: int) -> tuple[Split, ...]:
+    return by_reference(task.reference_ids, folds, task.seed)
 
 
 def _kill(times: int) -> threading.Thread:
@@ -53,9 +58,9 @@ def _kill(times: int) -> threading.Thread:
 
 
 def test_a_killed_process_of_a_fold_is_replaced(task: Task) -> None:
-    masks = fold_masks(task, 2)
-    expected = [best_trial(task.of_rows(~mask).run()[1]) for mask in masks]
-    with fold_searches(task, masks, 2) as trials:
+    splits = _splits(task, 2)
+    expected = [best_trial(task.of_rows(split.tuned).run()[1]) for split in splits]
+    with fold_searches(task, splits, 2) as trials:
         _kill(1).join()
         found = trials()
     for one, other in zip(found, expected, strict=True):
@@ -69,7 +74,7 @@ def test_an_interrupt_waits_for_no_fold_under_way_or_to_come(task: Task) -> None
     slow = replace(task, samples=2000)
 
     def search() -> None:
-        with fold_searches(slow, fold_masks(slow, 5), 2):
+        with fold_searches(slow, _splits(slow, 5), 2):
             while len(multiprocessing.active_children()) < 2:
                 time.sleep(0.02)
             raise KeyboardInterrupt
@@ -81,7 +86,7 @@ def test_an_interrupt_waits_for_no_fold_under_way_or_to_come(task: Task) -> None
 
 def test_a_fold_whose_processes_are_killed_again_and_again_is_an_error(task: Task) -> None:
     def search() -> None:
-        with fold_searches(task, fold_masks(task, 2)[:1], 2) as trials:
+        with fold_searches(task, _splits(task, 2)[:1], 2) as trials:
             _kill(2).join()
             trials()
 

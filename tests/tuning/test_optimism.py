@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, spearmanr
 
 from iqatune.errors import InputError
+from iqatune.evaluation.folds import by_reference
 from iqatune.metric.spaces import make_space
 from iqatune.records.result import HeldOut, Result, read_result, write_result
 from iqatune.search.choice import best_trial
 from iqatune.search.task import Task
-from iqatune.tuning.folds import fold_masks, held_out_of
+from iqatune.tuning.folds import Folds, held_out_of
 
 REFERENCES, PAIRS, DATA_SETS = 10, 10, 200
 TRUTH = np.array((0.4, 0.1, 0.1, 0.1, 0.1, 0.2))
@@ -47,19 +48,20 @@ def planted_task(rng: np.random.Generator, *, samples: int, seed: int = 0) -> Ta
 
 def searched(task: Task, folds: int) -> tuple[HeldOut, NDArray[np.float64], float]:
     """The held-out figures, the tuned parameters, and their SRCC over all pairs."""
-    masks = fold_masks(task, folds)
-    best, *of_folds = [best_trial(part.run()[1]) for part in (task, *(task.of_rows(~mask) for mask in masks))]
+    splits = by_reference(task.reference_ids, folds, task.seed)
+    best, *of_folds = [best_trial(part.run()[1]) for part in (task, *(task.of_rows(each.tuned) for each in splits))]
     assert best is not None
     parameters = [None if trial is None else trial.parameters for trial in of_folds]
     uniform = task.tables[0].mean(axis=1)
-    return held_out_of(task, masks, parameters, tuned=best.parameters, uniform=uniform), best.parameters, best.srcc
+    found = held_out_of(task, Folds("references", splits), parameters, tuned=best.parameters, uniform=uniform)
+    return found, best.parameters, best.srcc
 
 
 def test_uniform_weights_have_none() -> None:
     task = planted_task(np.random.default_rng(1), samples=1)
-    masks = fold_masks(task, 5)
+    folds = Folds("references", by_reference(task.reference_ids, 5, task.seed))
     uniform = np.full(len(task.space.names), 0.5)
-    found = held_out_of(task, masks, [uniform] * 5, tuned=uniform, uniform=task.tables[0].mean(axis=1))
+    found = held_out_of(task, folds, [uniform] * 5, tuned=uniform, uniform=task.tables[0].mean(axis=1))
     assert found.optimism == 0.0
     assert found.verdict == "not shown to help"
     # over all pairs they reach another SRCC than within the folds: the difference of the two is no optimism
@@ -84,7 +86,8 @@ def test_it_is_the_difference_on_each_folds_own_pairs() -> None:
     task = planted_task(np.random.default_rng(2), samples=20)
     found, tuned, _ = searched(task, 5)
     differences = []
-    for fold, mask in zip(found.per_fold, fold_masks(task, 5), strict=True):
+    for fold, split in zip(found.per_fold, by_reference(task.reference_ids, 5, task.seed), strict=True):
+        mask = split.held_out
         without = np.array([fold.parameters[name] for name in task.space.names])
         high, low = (
             spearmanr(task.quality[mask], -task.tables[0][mask] @ parameters).statistic

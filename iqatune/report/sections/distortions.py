@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from iqatune.records.evaluation import Evaluated
 from iqatune.report.advice import best_per_backbone
-from iqatune.report.context import SIMULATED, Context
+from iqatune.report.context import SIMULATED, Context, is_of_several
 from iqatune.report.model import Cell, Column, Section, Table, number, slug, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import distortions
@@ -20,6 +20,8 @@ def distortions_section(context: Context) -> Section:
     )
     if not tables:
         text = ("Missing: give --score, or keep 'iqatune evaluate --by distortion --format json' in the folder.",)
+        if context.found.groups and all(map(is_of_several, context.found.groups)):
+            text = ("Missing: of several data sets at once 'iqatune evaluate --by distortion' has it set by set.",)
     for dataset in context.found.datasets:
         figures = [figure for figure in distortions() if figure.dataset == dataset]
         if figures:

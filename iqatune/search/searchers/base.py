@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from iqatune.evaluation.folds import Split
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
@@ -51,15 +52,23 @@ class Pairs(Protocol):
         """(N,) human scores, higher is better."""
 
     @property
-    def reference_ids(self) -> tuple[str, ...]:
-        """(N,) the reference of each pair."""
+    def groups(self) -> tuple[str, ...]:
+        """(N,) what is on one side of a split: the reference of each pair, or of several data sets its picture."""
+
+    @property
+    def set_ids(self) -> tuple[str, ...]:
+        """(N,) the data set of each pair, whose scores compare with no other's; none where there is one set."""
+
+    @property
+    def set_weights(self) -> Mapping[str, float]:
+        """Of each of several data sets, by its name."""
 
     @property
     def seed(self) -> int:
         """Of all that is drawn."""
 
-    def split(self, held_out: NDArray[np.bool_]) -> tuple["Pairs", "Pairs"]:
-        """The other pairs, and those held out as weights fitted to the others see them."""
+    def split(self, fold: Split) -> tuple["Pairs", "Pairs"]:
+        """The pairs that a fold tunes on, and those held out as weights fitted to the others see them."""
 
     def value(self, parameters: Floats | None) -> float:
         """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from iqatune.evaluation.folds import possible_folds, reference_folds
+from iqatune.evaluation.folds import by_reference, possible_folds
 from iqatune.evaluation.gain import corrected_error
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
@@ -141,15 +141,17 @@ def _candidates(task: Pairs) -> list[_Candidate]:
 class _InnerFolds:
     """The pairs' references in folds, and fits to all but one of them at a time.
 
+    Of several data sets each fold holds out its share of each, and a picture that two share is on one side.
+
     Attributes:
         tasks: for every fold what is fitted and what is left out; none where there are too few references.
     """
 
     def __init__(self, task: Pairs) -> None:
         self._space = task.space
-        count = possible_folds(task.reference_ids, INNER_FOLDS, task.seed)
-        masks = reference_folds(task.reference_ids, count, task.seed) if count else ()
-        self.tasks = [task.split(mask) for mask in masks]
+        count = possible_folds(task.groups, INNER_FOLDS, task.seed, task.set_ids)
+        folds = by_reference(task.groups, count, task.seed, task.set_ids) if count else ()
+        self.tasks = [task.split(fold) for fold in folds]
         self._couples = [_couples(tuned) for tuned, _ in self.tasks]
 
     def uniform(self, table: int) -> _Candidate:
@@ -205,7 +207,7 @@ def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
 
 
 def _couples(task: Pairs) -> Couples:
-    return Couples.of(task.quality, ("",) * len(task.quality), task.seed)
+    return Couples.of(task.quality, task.set_ids or ("",) * len(task.quality), task.seed, task.set_weights)
 
 
 def _rank(candidate: _Candidate) -> tuple[bool, float]:
