@@ -41,6 +41,9 @@ distortions."""
 Stop = Literal["auto"]
 """What ends a search before its last sample: the rule of `search.stopping`."""
 
+FIT: Final = "fit"
+"""The searcher that draws no samples."""
+
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
 

@@ -124,7 +124,7 @@ def _name(context: Context, group: SettingRuns) -> str:
     difference = context.usual.differences(setting.dataset, group.protocol)
     how = [
         f"{setting.space} space{search_note(setting)}",
-        f"{setting.samples} samples",
+        setting.effort,
         *([difference] if difference else []),
     ]
     return f"{setting.backbone} tuned by {setting.searcher} ({', '.join(how)})"

@@ -16,7 +16,7 @@ from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_r
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
-from iqatune.records.vocabulary import ObjectiveName, Split, Stop
+from iqatune.records.vocabulary import FIT, ObjectiveName, Split, Stop
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
@@ -91,6 +91,11 @@ class Setting:
     samples: int
     protocol: tuple[tuple[str, object], ...]
     stop: Stop | None = None
+
+    @property
+    def effort(self) -> str:
+        """How many samples there were to be, in words; a fit has none."""
+        return "no samples" if self.searcher == FIT else f"{self.samples} samples"
 
 
 @dataclass(frozen=True)

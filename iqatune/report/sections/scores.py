@@ -88,7 +88,7 @@ def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
     searched = f"{setting.searcher}, {setting.space} space{search_note(setting)}"
     return Table(
         name=_name_of(setting),
-        title=f"{searched}, {setting.samples} samples ({_count(seeds)})",
+        title=f"{searched}, {setting.effort} ({_count(seeds)})",
         columns=(
             Column("backbone"),
             Column("weights"),

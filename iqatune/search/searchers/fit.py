@@ -10,6 +10,7 @@ from iqatune.evaluation.folds import by_reference, possible_folds
 from iqatune.evaluation.gain import corrected_error
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
+from iqatune.records.vocabulary import FIT
 from iqatune.runtime.threads import ThreadPools
 from iqatune.search.choice import chosen
 from iqatune.search.fitting import Couples, Fit, Fitted
@@ -58,7 +59,7 @@ class DirectFit(Searcher):
     them there by more than a standard error. Every configuration of the path is a sample, fitted to all pairs.
     """
 
-    name = "fit"
+    name = FIT
     description = "a convex fit to couples of pairs, shrunk to the uniform weights as far as inner folds say"
     drives = "scipy L-BFGS-B"
     needs_no_results = True
