@@ -123,6 +123,26 @@ class RunFolder:
                 file.replace(self.path / _numbered(file.name, number))
         return _numbered(RESULT_FILE, number)
 
+    def hand_over(self, name: str) -> bool:
+        """Move the files to the folder of that name beside this one, where reports and searches look for such a run.
+
+        Returns:
+            False where that is this one, or has a record of its own: nothing is moved then.
+
+        Raises:
+            InputError: when another process is at work there.
+        """
+        self._check()
+        other = RunFolder(self.path.parent / name)
+        if other == self or other.result_file.exists():
+            return False
+        with other.locked() as owned:
+            # the record last: trials without one would be discarded if this process ended in between
+            for file, place in ((self.trials_file, owned.trials_file), (self.result_file, owned.result_file)):
+                if file.exists():
+                    file.replace(place)
+        return True
+
     def content(self) -> dict[str, bytes]:
         """The files that there are, by their names, to be worked on elsewhere."""
         return {file.name: file.read_bytes() for file in (self.trials_file, self.result_file) if file.exists()}

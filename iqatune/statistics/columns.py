@@ -17,7 +17,7 @@ from iqatune.metric.priors import Prior
 from iqatune.metric.spaces import ColumnSpace
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, BestColumn, ColumnWeight, Protocol
 
 NO_CNN: Final = "none: the features are of a file"
@@ -88,7 +88,7 @@ class PreparedColumns:
         """Directions and scales on all pairs."""
         return Scaling.of(self.columns, self.table.quality)
 
-    def space(self, _name: str, prior: str = CUBE) -> ColumnSpace:
+    def space(self, _name: str, prior: str = DEFAULT_PRIOR) -> ColumnSpace:
         """The one space that there is over columns, its shares under a prior."""
         return ColumnSpace(self.names, Prior.of(prior))
 

@@ -23,7 +23,7 @@ from iqatune.metric.spaces import BackboneSpace, make_space, tilts_of
 from iqatune.metric.weights import Floats, Weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.options import JOINED, BackboneOptions, DataOptions
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, Protocol
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
@@ -67,7 +67,7 @@ class Prepared:
         """How l and s compare under the protocol."""
         return Similarity.of(self.protocol)
 
-    def space(self, name: str, prior: str = CUBE) -> BackboneSpace:
+    def space(self, name: str, prior: str = DEFAULT_PRIOR) -> BackboneSpace:
         """The space of that name over this backbone's channels, its shares under a prior."""
         descriptors = None
         if tilts_of(name):

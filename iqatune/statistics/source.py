@@ -11,7 +11,7 @@ from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records import result as records
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.prior import CUBE
+from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, BestColumn
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol, prepare_columns, usable_columns
@@ -53,7 +53,7 @@ class PreparedPairs(Protocol):
     def computed(self) -> int:
         """Pairs that passed the backbone now."""
 
-    def space(self, name: str, prior: str = CUBE) -> Space:
+    def space(self, name: str, prior: str = DEFAULT_PRIOR) -> Space:
         """The space of that name."""
 
     def tables(self, space: Any) -> tuple[Floats, ...]:

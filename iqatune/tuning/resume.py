@@ -1,6 +1,7 @@
 """What an earlier run left in a folder: the same run to go on with, or another one to put out of the way."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from iqatune.progress import Progress
@@ -35,6 +36,11 @@ def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Pr
             progress.say(f"{folder.path}: goes on from {earlier.run.samples} samples to {run.samples}")
             return earlier.model_copy(update={"status": "interrupted"})
         progress.warn(f"{run.searcher} plans its samples by how many there will be, so that more of them begin anew")
+    if others == ("prior",):
+        name = RunFolder.of(Path(), earlier.run).path.name
+        if folder.hand_over(name):
+            progress.warn(f"{folder.path}: held a run under the prior {earlier.run.prior}, which is now in {name}")
+            return None
     archive(folder, others, progress)
     return None
 

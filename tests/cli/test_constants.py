@@ -111,12 +111,12 @@ def test_a_grid_has_them(iqatune: Callable[..., Any], small_set: Any, small_cach
 @pytest.fixture
 def chosen(search: Callable[..., Any]) -> dict[str, Any]:
     """A search that chooses the constant, in the folder `runs`."""
-    ran = search("--searcher", "random", "--space", "stage+c", "--output", "runs", "--json")
+    ran = search("--searcher", "random", "--space", "stage+c", "--prior", "cube", "--output", "runs", "--json")
     found: dict[str, Any] = json.loads(ran.out)
     return found
 
 
-WITH_C = Path("runs/csv/squeezenet/random-stage+c-s0")
+WITH_C = Path("runs/csv/squeezenet/random-stage+c-cube-s0")
 
 
 def test_the_constant_that_is_chosen_is_that_of_its_number(

@@ -78,7 +78,7 @@ def test_figures_of_real_metrics_are_those_of_numpy_and_scipy(
         pytest.skip(f"needs {file}")
     given = ("--features", file, "--better", better, "--searcher", "random", "--samples", 10, "--prior", prior)
     assert iqatune("search", *given).code == 0
-    folder = f"random-columns{'' if prior == 'cube' else '-dirichlet0.3'}-s0"
+    folder = f"random-columns{'-cube' if prior == 'cube' else ''}-s0"
     record = _record(Path("runs", "csv", name, folder, "result.json"))
     frame = pd.read_csv(file)
     quality = frame["score"] if better == "higher" else -frame["score"]
@@ -244,7 +244,7 @@ def test_a_sweep_takes_features_and_resumes(iqatune: Command, metrics: Path) -> 
     assert ran.code == 0, ran.err
     cells = json.loads(ran.out)["cells"]
     assert {cell["state"] for cell in cells} == {"done"}
-    assert cells[0]["folder"] == "csv/metrics/random-columns-psnr+lpips-s0"
+    assert cells[0]["folder"] == "csv/metrics/random-columns-psnr+lpips-cube-s0"
     assert (cells[0]["backbone"], cells[0]["features"]) == ("", str(metrics))
     ran = iqatune("sweep", grid, "--jobs", 2)
     assert ran.code == 0, ran.err

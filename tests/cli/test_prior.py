@@ -31,23 +31,23 @@ def _trials(folder: str, output: str = "runs") -> list[dict[str, Any]]:
 def test_a_search_under_a_prior_is_recorded_and_replays(
     searcher: str, search: Command, iqatune: Command, small_cache: Path
 ) -> None:
-    search("--searcher", searcher)
-    printed = search("--searcher", searcher, "--prior", "dirichlet:0.3", "--json")
-    cube, sparse = _record(f"{searcher}-stage-s0"), _record(f"{searcher}-stage-dirichlet0.3-s0")
+    search("--searcher", searcher, "--prior", "cube")
+    printed = search("--searcher", searcher, "--json")
+    cube, sparse = _record(f"{searcher}-stage-cube-s0"), _record(f"{searcher}-stage-s0")
     assert json.loads(printed.out) == sparse
     assert (cube["run"]["prior"], sparse["run"]["prior"]) == ("cube", "dirichlet:0.3")
     quantiles = gamma.ppf(list(sparse["best"]["parameters"].values()), 0.3)
     stages = np.split(np.array(sparse["best"]["alpha"]), np.cumsum(sparse["channels"])[:-1])
     np.testing.assert_allclose([stage.sum() for stage in stages], quantiles[:6] / quantiles.sum(), rtol=1e-9)
-    ran = iqatune("replay", FOLDER / f"{searcher}-stage-dirichlet0.3-s0" / "result.json", "--cache-dir", small_cache)
+    ran = iqatune("replay", FOLDER / f"{searcher}-stage-s0" / "result.json", "--cache-dir", small_cache)
     assert ran.code == 0, ran.out
     assert "not proven" not in ran.out.lower()
 
 
 def test_random_numbers_are_the_same_under_every_prior_and_their_figures_are_not(search: Command) -> None:
-    search("--searcher", "random")
+    search("--searcher", "random", "--prior", "cube")
     search("--searcher", "random", "--prior", "simplex")
-    cube, simplex = _trials("random-stage-s0"), _trials("random-stage-simplex-s0")
+    cube, simplex = _trials("random-stage-cube-s0"), _trials("random-stage-simplex-s0")
     assert [trial["parameters"] for trial in cube] == [trial["parameters"] for trial in simplex]
     assert [trial["srcc"] for trial in cube] != [trial["srcc"] for trial in simplex]
 
@@ -56,7 +56,7 @@ def test_a_replay_finds_another_prior_than_the_one_searched_under(
     search: Command, iqatune: Command, small_cache: Path, forge: Command
 ) -> None:
     search("--searcher", "random", "--prior", "dirichlet:0.3")
-    file = FOLDER / "random-stage-dirichlet0.3-s0" / "result.json"
+    file = FOLDER / "random-stage-s0" / "result.json"
     forge(file, lambda content: content["run"].update(prior="simplex"))
     ran = iqatune("replay", file, "--cache-dir", small_cache, "--json")
     assert ran.code == 1
@@ -71,14 +71,34 @@ def test_other_spaces_replay_under_a_prior(space: str, search: Command, iqatune:
     assert ran.code == 0, ran.out
 
 
-def test_a_record_without_the_key_is_of_the_cube_and_goes_on(search: Command, forge: Command) -> None:
-    search("--searcher", "random")
-    whole, file = _record("random-stage-s0"), FOLDER / "random-stage-s0" / "result.json"
-    forge(file, lambda content: content["run"].pop("prior"))
+@pytest.fixture
+def of_an_older_release(search: Command, forge: Command) -> dict[str, Any]:
+    """A finished search as it was made before there were priors: under the cube, and in the folder of the default."""
+    search("--searcher", "random", "--prior", "cube")
+    (FOLDER / "random-stage-cube-s0").rename(FOLDER / "random-stage-s0")
+    forge(FOLDER / "random-stage-s0" / "result.json", lambda content: content["run"].pop("prior"))
+    return _record("random-stage-s0")
+
+
+def test_a_record_without_the_key_is_of_the_cube(
+    of_an_older_release: dict[str, Any], iqatune: Command, small_cache: Path
+) -> None:
+    file = FOLDER / "random-stage-s0" / "result.json"
     assert package.read_result(file).run.prior == "cube"
+    assert "prior" not in of_an_older_release["run"]
+    ran = iqatune("replay", file, "--cache-dir", small_cache)
+    assert ran.code == 0, ran.out
+
+
+def test_a_default_search_leaves_an_older_record_to_reports_and_to_who_goes_on_with_it(
+    of_an_older_release: dict[str, Any], search: Command
+) -> None:
     ran = search("--searcher", "random")
-    assert "complete" in ran.err
-    assert _record("random-stage-s0")["best"] == whole["best"]
+    assert "held a run under the prior cube, which is now in random-stage-cube-s0" in ran.err
+    assert _record("random-stage-cube-s0") == of_an_older_release
+    assert _record("random-stage-s0")["run"]["prior"] == "dirichlet:0.3"
+    assert "complete" in search("--searcher", "random", "--prior", "cube").err
+    assert sorted(folder.name for folder in FOLDER.iterdir()) == ["random-stage-cube-s0", "random-stage-s0"]
 
 
 @pytest.mark.parametrize("searcher", ["random", "blendsearch"])
@@ -86,7 +106,7 @@ def test_a_resumed_search_equals_a_whole_one(searcher: str, search: Command, for
     options = ("--searcher", searcher, "--prior", "dirichlet:0.3")
     search(*options)
     search(*options, "--output", "again")
-    name = f"{searcher}-stage-dirichlet0.3-s0"
+    name = f"{searcher}-stage-s0"
     folder = Path("again", "csv", "squeezenet", name)
     trials = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     (folder / "trials.jsonl").write_text("".join(trials[:3]))
@@ -109,7 +129,7 @@ def test_two_spellings_are_one_run(search: Command) -> None:
     search("--searcher", "random", "--prior", "simplex")
     assert "complete" in search("--searcher", "random", "--prior", "dirichlet:1.0").err
     assert sorted(folder.name for folder in FOLDER.iterdir()) == [
-        "random-stage-dirichlet0.3-s0",
+        "random-stage-s0",
         "random-stage-simplex-s0",
     ]
 
@@ -134,18 +154,18 @@ def test_a_sweep_over_priors_gives_each_its_folder_and_row(iqatune: Command, sma
     ran = iqatune("sweep", "grid.yaml", "--cache-dir", small_cache, "--output", "runs", "--jobs", 1)
     assert ran.code == 0, ran.err
     assert sorted(folder.name for folder in FOLDER.iterdir()) == [
-        "random-stage-dirichlet0.3-s0",
+        "random-stage-cube-s0",
         "random-stage-s0",
         "random-stage-simplex-s0",
     ]
     assert "stage, simplex prior" in ran.out
-    assert "stage, dirichlet:0.3 prior" in ran.out
+    assert "stage, cube prior" in ran.out
     cells = json.loads(Path("runs", "sweep.json").read_text())["cells"]
     assert [cell["prior"] for cell in cells] == ["cube", "simplex", "dirichlet:0.3"]
     ran = iqatune("report", "runs", "--output", "report")
     assert ran.code == 0, ran.err
     tables = {file.stem for file in Path("report", "tables").glob("scores-*.csv")}
-    assert tables == {f"scores-random-stage{part}-4" for part in ("", "-simplex", "-dirichlet-0-3")}
+    assert tables == {f"scores-random-stage{part}-4" for part in ("", "-simplex", "-cube")}
     records = sorted(FOLDER.rglob("result.json"))
     ran = iqatune("evaluate", *records, *small_set.options, "--cache-dir", small_cache, "--format", "json")
     assert ran.code == 0, ran.err

@@ -75,7 +75,7 @@ FORGED: dict[str, tuple[Callable[[Any], object], set[str]]] = {
         {"held_out.per_fold[0].pairs"},
     ),
     "a fold's parameters": (
-        lambda c: c["held_out"]["per_fold"][1]["parameters"].update(alpha_0=0.5, beta_2=0.1),
+        lambda c: c["held_out"]["per_fold"][1]["parameters"].update(alpha_0=0.0, alpha_5=1.0),
         {"held_out.optimism"},
     ),
     "the optimism of older records": (
