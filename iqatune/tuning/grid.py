@@ -19,7 +19,7 @@ from iqatune.records.options import Run, WeightedSet
 from iqatune.records.run_folder import RunFolder
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
-from iqatune.tuning.run import checked_run
+from iqatune.tuning.checks import checked_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
 OPTIONS = tuple(name for name in Run.names() if name not in (*NOT_OF_A_GRID, "datasets"))

@@ -23,7 +23,7 @@ from iqatune.search.searchers.registry import find
 from iqatune.search.task import Task
 from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.folds import folds_of
-from iqatune.tuning.run import counts, split_seed
+from iqatune.tuning.recorded import counts, split_seed
 from iqatune.version import package_version
 
 SECONDS: Final = 20.0

@@ -20,7 +20,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.folds import Folds, folds_of, held_out_of
 from iqatune.tuning.proof import Subject, prove
-from iqatune.tuning.run import agreement, set_results, value_of
+from iqatune.tuning.recorded import agreement, set_results, value_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""

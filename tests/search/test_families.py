@@ -15,7 +15,7 @@ from iqatune.search.loop import search
 from iqatune.search.searchers import optuna_names
 from iqatune.search.searchers.base import Problem
 from iqatune.search.searchers.registry import families, find, make_searcher, members
-from iqatune.tuning.run import checked_run
+from iqatune.tuning.checks import checked_run
 
 
 def _problem(samples: int, dimension: int = 12, seed: int = 0) -> Problem:

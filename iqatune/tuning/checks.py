@@ -1,0 +1,82 @@
+"""What is refused of a run before any work is done."""
+
+from iqatune.backbones.zoo import find as find_backbone
+from iqatune.datasets.pairs_csv import UNNAMED
+from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
+from iqatune.metric.spaces import tilts_of
+from iqatune.records.options import PAIRS_SET, Run
+from iqatune.records.vocabulary import COLUMNS
+from iqatune.search.searchers.registry import find as find_searcher
+
+OF_A_BACKBONE = ("backbone_weights", "pooling", "resize", "precision", "structure", "c1", "c2")
+"""Options that a features file makes no use of. A device may be that of a whole sweep."""
+
+
+def checked_run(run: Run) -> Run:
+    """The run with the name of its searcher as its library spells it; a `Run` itself keeps its numbers in range.
+
+    Raises:
+        InputError: for a name that is unknown, or options that do not go together: before any work is done.
+    """
+    searcher = find_searcher(run.searcher)
+    if searcher.fits and run.stop is not None:
+        raise InputError(
+            f"`stop` {run.stop}: {searcher.name} draws no samples, and its path ends by itself; leave it out"
+        )
+    if run.features is None:
+        _check_backbone(run)
+    else:
+        _check_features(run)
+    if run.engine == "ray" and run.objective != "srcc":
+        raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
+    if run.engine == "local" and (run.address or run.concurrency > 1):
+        raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+    _check_split(run)
+    return run.model_copy(update={"searcher": searcher.name})
+
+
+def _check_backbone(run: Run) -> None:
+    if run.feature_columns:
+        raise InputError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+    if not run.backbone:
+        raise InputError("`backbone`: needed; name one, or give `features` FILE.csv in its place")
+    find_backbone(run.backbone)
+    tilts_of(run.space)
+
+
+def _check_features(run: Run) -> None:
+    """Refuse beside a features file what is of a backbone."""
+    if run.backbone:
+        raise InputError(f"`features` {run.features}: in the place of a backbone; leave out it or `backbone`")
+    if run.space != COLUMNS:
+        raise InputError(f"`space` {run.space}: of a backbone; `features` has the space columns alone, leave it out")
+    for name in OF_A_BACKBONE:
+        if getattr(run, name) != Run.model_fields[name].default:
+            raise InputError(f"`{name}` {getattr(run, name)}: of a backbone, and `features` has none; leave it out")
+
+
+def _check_split(run: Run) -> None:
+    asked = [name for name in ("leave_one_set_out", "leave_one_distortion_out", "split_column") if getattr(run, name)]
+    if asked and run.folds != Run.model_fields["folds"].default:
+        raise InputError(f"`{asked[0]}` and `folds` {run.folds} both say what is held out; leave one out")
+    if len(asked) > 1:
+        raise InputError(f"`{asked[0]}` and `{asked[1]}` both say what is held out; leave one out")
+    if run.leave_one_set_out and not run.datasets:
+        raise InputError("`leave_one_set_out`: takes several data sets; name another `dataset`")
+    if run.split_column is not None and run.dataset != PAIRS_SET:
+        raise InputError(f"`split_column` {run.split_column}: is of `dataset` {PAIRS_SET} alone; leave it out")
+
+
+def check_objective(run: Run, table: PairTable) -> None:
+    """Refuse an objective that the pairs have no labels for.
+
+    Raises:
+        InputError: when `worst-distortion` meets pairs without distortions.
+    """
+    unlabelled = [each for each in table.sets or (table,) if {pair.distortion for pair in each.pairs} == {UNNAMED}]
+    if run.objective == "worst-distortion" and unlabelled:
+        raise InputError(
+            "`objective` worst-distortion: the pairs have no distortion labels; add the column `distortion` to the CSV "
+            "file, or take another objective"
+        )
