@@ -58,7 +58,13 @@ WAYS: dict[str, Callable[[str, Path], str]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+OFTEN = ("backslashes", "small letters", "decomposed", "bmp")
+"""Those that every run of the tests tries."""
+
+
+@pytest.mark.parametrize(
+    "way", [way if way in OFTEN else pytest.param(way, marks=pytest.mark.thorough) for way in WAYS]
+)
 def test_every_way_to_write_a_name_means_the_same_file_to_every_verb(
     way: str, folder: Path, plain: list[tuple[str, str]], iqatune: Callable[..., Any], small_cache: Path
 ) -> None:

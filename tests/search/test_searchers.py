@@ -205,11 +205,25 @@ def test_bayesopt_evaluates_a_repeated_point_again(monkeypatch: pytest.MonkeyPat
     assert [trial.parameters.tolist() for trial in trials] == [[0.25] * 3] * 14
 
 
+QUICK_TO_IMPORT = ("random", "bohb", "nevergrad")
+"""Of which every run of the tests starts the other process."""
+
+
 def fingerprint(name: str, count: int) -> str:
     return json.dumps(samples(run(name, problem(count, seed=11))))
 
 
-@pytest.mark.parametrize("name", [*NAMES, "nevergrad:ChainCMAPowell", "optuna:gp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(name for name in NAMES if name in QUICK_TO_IMPORT),
+        *(
+            pytest.param(name, marks=pytest.mark.thorough)
+            for name in (*NAMES, "nevergrad:ChainCMAPowell", "optuna:gp")
+            if name not in QUICK_TO_IMPORT
+        ),
+    ],
+)
 def test_another_process_gives_the_same_samples(name: str) -> None:
     """With other hash seeds, another number of threads and other states of the global generators."""
     count = enough_for_a_model(name)

@@ -99,7 +99,7 @@ def test_it_is_the_difference_on_each_folds_own_pairs() -> None:
     assert found.optimism == pytest.approx(np.mean(differences), abs=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_its_mean_is_the_true_one() -> None:
     """The truth: what the tuned weights reach on the pairs that they were tuned on above new references' pairs."""
     found, truth, older = [], [], []
