@@ -281,7 +281,7 @@ def _name_and_value(option: str, value: Any, names: Sequence[str]) -> tuple[str,
 
 def _of_one(option: str, values: Sequence[Any]) -> Any:
     if option == "exclude":
-        return tuple(part for value in values for part in ([value] if isinstance(value, str) else value))
+        return tuple(part for value in values for part in (value if isinstance(value, list | tuple) else [value]))
     if len(values) > 1:
         raise InputError(f"`{option}` {values[-1]}: given twice for one data set; keep one")
     return values[0] if values else None

@@ -238,3 +238,10 @@ def test_a_large_grid_is_checked_in_linear_time(told: Callable[..., str]) -> Non
     numbers = ", ".join(map(str, range(1, 20_001)))
     Path("grid.yaml").write_text(f"{BASE.replace('csv', 'tid2013')}data_root: nowhere\nsamples: [{numbers}, 1]\n")
     assert "twice" in told("sweep", "grid.yaml", "--quiet")
+
+
+@pytest.mark.parametrize("value", ["null", "5", "[1, {a: 2}]", "[[], null]"])
+def test_what_is_excluded_is_of_any_kind_and_never_an_internal_error(told: Callable[..., str], value: str) -> None:
+    Path("file.yaml").write_text(f"{BASE}pairs: absent.csv\nbetter: higher\nexclude: {value}\n")
+    told("sweep", "file.yaml", "--quiet")
+    told("search", "--config", "file.yaml", "--quiet")
