@@ -2,6 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,19 @@ class PairTable:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def described(self) -> dict[str, Any]:
+        """What a protocol says of the pairs, whatever they are seen through."""
+        return {
+            "pairs": len(self),
+            "references": len(self.references),
+            "label": self.label,
+            "better": self.better,
+            "excluded": self.excluded,
+            "missing": self.missing,
+            "ratings": self.ratings,
+            "simulated": self.simulated,
+        }
 
     @property
     def ratings(self) -> int | None:

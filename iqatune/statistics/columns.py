@@ -179,14 +179,7 @@ def columns_of(table: PairTable, names: Sequence[str]) -> Floats:
 def columns_protocol(table: PairTable, names: Sequence[str]) -> Protocol:
     """The protocol of a features file: what it says of images and of a CNN says nothing."""
     return Protocol(
-        pairs=len(table),
-        references=len(table.references),
-        label=table.label,
-        better=table.better,
-        excluded=table.excluded,
-        missing=table.missing,
-        ratings=table.ratings,
-        simulated=table.simulated,
+        **table.described(),
         resize=None,
         interpolation=None,
         pooling="native",

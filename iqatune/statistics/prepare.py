@@ -379,14 +379,7 @@ def _protocol(
     similarity: Similarity,
 ) -> Protocol:
     return Protocol(
-        pairs=len(table),
-        references=len(table.references),
-        label=table.label,
-        better=table.better,
-        excluded=table.excluded,
-        missing=table.missing,
-        ratings=table.ratings,
-        simulated=table.simulated,
+        **table.described(),
         resize=options.resize,
         interpolation=INTERPOLATION if options.resize else None,
         pooling=backbone.pooling,

@@ -13,6 +13,21 @@ C1, C2 = 0.01, 0.2
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 
 
+def _prepared(small_set: Any, small_cache: Path) -> Any:
+    """The moments of the small set."""
+    import iqatune
+
+    return iqatune.prepare(
+        "csv",
+        "squeezenet",
+        backbone_weights="random",
+        pairs=small_set.labels,
+        better="higher",
+        cache_dir=small_cache,
+        progress="none",
+    )
+
+
 @pytest.fixture
 def record(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> dict[str, Any]:
     """A search with other constants, in the folder `runs`."""
@@ -27,20 +42,10 @@ FOLDER = Path("runs/csv/squeezenet/random-stage-c1=0.01-c2=0.2-s0")
 
 
 def test_the_figures_are_those_of_the_formulas(record: dict[str, Any], small_set: Any, small_cache: Path) -> None:
-    import iqatune
-
     assert (
         (record["run"]["c1"], record["run"]["c2"]) == (record["protocol"]["c1"], record["protocol"]["c2"]) == (C1, C2)
     )
-    prepared = iqatune.prepare(
-        "csv",
-        "squeezenet",
-        backbone_weights="random",
-        pairs=small_set.labels,
-        better="higher",
-        cache_dir=small_cache,
-        progress="none",
-    )
+    prepared = _prepared(small_set, small_cache)
     mean_x, mean_y, var_x, var_y, cov = np.moveaxis(prepared.moments.astype(np.float64), 1, 0)
     texture = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
     structure = (2 * cov + C2) / (var_x + var_y + C2)
@@ -122,20 +127,10 @@ WITH_C = Path("runs/csv/squeezenet/random-stage+c-cube-s0")
 def test_the_constant_that_is_chosen_is_that_of_its_number(
     chosen: dict[str, Any], small_set: Any, small_cache: Path
 ) -> None:
-    import iqatune
-
     best = chosen["best"]
     place = min(int(best["parameters"]["c"] * 13), 12)
     assert best["c"] == pytest.approx(10 ** (-6 + place / 2), rel=1e-5)
-    prepared = iqatune.prepare(
-        "csv",
-        "squeezenet",
-        backbone_weights="random",
-        pairs=small_set.labels,
-        better="higher",
-        cache_dir=small_cache,
-        progress="none",
-    )
+    prepared = _prepared(small_set, small_cache)
     alpha, beta = np.array(best["alpha"]), np.array(best["beta"])
     for trial in map(json.loads, (WITH_C / "trials.jsonl").read_text().splitlines()):
         numbers = trial["parameters"]

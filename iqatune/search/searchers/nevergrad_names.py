@@ -116,12 +116,16 @@ class NevergradNamed(Twinned, OfNevergrad):
 
 @contextmanager
 def _in_a_line(name: str) -> Iterator[None]:
-    """Tell how one of hundreds of algorithms fails on a problem, which no list can know of each."""
+    """Tell how one of hundreds of algorithms fails on a problem, which no list can know of each.
+
+    Nothing is swallowed: what they end in is raised again, as what a user can act on. Only the library's own code runs
+    in here, and its algorithms wrap several packages, whose errors share no class.
+    """
     try:
         yield
-    except (AwaitingResults, SearchExhausted):
+    except (AwaitingResults, SearchExhausted, InputError):
         raise
-    except Exception as error:  # it may be of any class: it is raised again, as a line that names the algorithm
+    except Exception as error:  # no narrower class would do: it is raised again, as a line that names the algorithm
         cause = error.__cause__ or error  # nevergrad wraps what a thread of its own ended in
         if isinstance(cause, ImportError) and cause.name is not None:
             raise InputError(
