@@ -77,7 +77,11 @@ def _drawn(rows: NDArray[np.intp], quality: Floats, seed: int) -> tuple[NDArray[
     weight = np.minimum(np.abs(differences) / quality[rows].std(), 1) if len(differences) else differences
     is_first = differences > 0
     # together they count 1, whatever their number
-    return np.where(is_first, first, second), np.where(is_first, second, first), weight / max(weight.sum(), 1e-300)
+    return (
+        np.where(is_first, first, second),
+        np.where(is_first, second, first),
+        weight / weight.sum() if len(weight) else weight,
+    )
 
 
 @dataclass(frozen=True)
