@@ -75,6 +75,8 @@ class Entry:
     distortion: str
     level: int | None
     score: float
+    score_std: float | None = None
+    """Standard deviation of the ratings that the score is the mean of; None where the file does not say it."""
     features: tuple[float, ...] = ()
     """What a features file says of the pair, in the order of its columns."""
     split: str = ""
@@ -238,6 +240,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
                     level=entry.level,
                     score=entry.score,
                     quality=quality,
+                    score_std=entry.score_std,
                     features=entry.features,
                     split=entry.split,
                 )

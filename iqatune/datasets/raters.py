@@ -97,4 +97,6 @@ def _mean(rows: Sequence[Pair], sign: float, source: str) -> Pair:
     # rows that were averaged before keep their ratings: the mean is of ratings, not of means
     ratings = tuple(rating for row in rows for rating in row.ratings or (row.score,))
     score = float(np.mean(ratings))
-    return replace(first, score=score, quality=sign * score, ratings=ratings)
+    # of a single rating what the file says of it stays
+    score_std = float(np.std(ratings, ddof=1)) if len(ratings) > 1 else first.score_std
+    return replace(first, score=score, quality=sign * score, score_std=score_std, ratings=ratings)

@@ -29,17 +29,15 @@ class Pair:
     """The human score as published; the mean of `ratings` where there are any."""
     quality: float
     """The score oriented so that higher is better: `score` or `-score`."""
+    score_std: float | None = None
+    """Standard deviation of the ratings behind the score (of a sample: n - 1), as published or of `ratings`; None where
+    it is not known."""
     ratings: tuple[float, ...] = ()
     """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
     features: tuple[float, ...] = ()
     """What other metrics say of the pair, a number for each of the table's columns; empty without a features file."""
     split: str = ""
     """What the column of `split_column` says of it; empty without one."""
-
-    @property
-    def score_std(self) -> float | None:
-        """Standard deviation of the ratings (of a sample: n - 1); None where there are fewer than two."""
-        return float(np.std(self.ratings, ddof=1)) if len(self.ratings) > 1 else None
 
 
 @dataclass(frozen=True)
