@@ -37,6 +37,7 @@ VERBS = {
     "export": "Write a tuned metric to a file to use elsewhere.",
     "replay": "Recompute every figure of a record.",
     "extract": "Compute and keep the statistics of a data set.",
+    "cache": "Say what the cache holds, and clear it.",
     "doctor": "Check data, CNN, searchers and device before a search.",
     "bench": "Measure the speed of this machine, beside other packages.",
     "list": "List data sets, backbones, searchers, spaces or baselines.",

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
+from iqatune.records.cache import CACHE_SCHEMA, CacheContents
 from iqatune.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from iqatune.records.distances import DISTANCES_SCHEMA, Distances
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
@@ -29,6 +30,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "scores": (DISTANCES_SCHEMA, Distances),
     "replay": (REPLAY_SCHEMA, Replay),
     "doctor": (DIAGNOSIS_SCHEMA, Diagnosis),
+    "cache": (CACHE_SCHEMA, CacheContents),
     "bench": (BENCH_SCHEMA, Bench),
     "extraction": (EXTRACTION, Extraction),
     "metric": (EXPORT_FORMAT, Header),

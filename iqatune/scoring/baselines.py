@@ -4,17 +4,12 @@ Those built in come from piq (Kastryulin et al. 2022, 'PyTorch Image Quality: Me
 with its defaults. PSNR and FSIMc see RGB; SSIM, MS-SSIM and VIF see luma (BT.601), as in the papers that define them.
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from pydantic import TypeAdapter
 
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
@@ -22,18 +17,15 @@ from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.registry import Plugin, Registry, broken, held_to_contract
-from iqatune.runtime.kept import check_can_be_kept, keep_json, read_json
-from iqatune.statistics.cache import Cache, image_stamps
+from iqatune.statistics.cache import Cache, ReferenceGroup
 from iqatune.statistics.digests import check_unchanged
 from iqatune.version import package_version
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same pairs would get other scores, or a file another form: older ones are then not found."""
-
-_SCORES = TypeAdapter(list[float])
 
 CHUNK = 256
 """Pairs that are scored and kept together; an interrupted measurement loses no more than these."""
@@ -194,27 +186,30 @@ def baseline_scores(
             small).
     """
     baseline = find(name)
-    stamps = image_stamps(table)
-    digests = cache.digests(stamps, progress)
-    measure: _Measure | None = None
-    scores: list[float] = []
-    with progress.track(f"measuring {name}", len(table), "pairs") as advance:
-        for start in range(0, len(table), CHUNK):
-            pairs = table.pairs[start : start + CHUNK]
-            images = [(digests[pair.reference], digests[pair.distorted]) for pair in pairs]
-            key = _key(baseline, resize, images)
-            file = cache.baseline_file(f"{baseline.name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}")
-            found = read_json(file, key, _SCORES, progress)
-            if found is None:
-                check_can_be_kept(file)
-                measure = measure or _Measure(baseline, resize=resize, device=device)
-                found = [measure(pair) for pair in pairs]
-                check_unchanged({path: stamps[path] for pair in pairs for path in (pair.reference, pair.distorted)})
-                keep_json(file, key, found)
-            scores += found
-            advance(len(pairs))
+    lookup = cache.lookup_scores(table, baseline.name, _settings(baseline, resize), progress)
+    lookup.tell_damage(progress)
+    lookup.check_can_be_completed()
+    scores: Floats = lookup.values
+    if lookup.missing:
+        measure = _Measure(baseline, resize=resize, device=device)
+        done = len(table) - lookup.missing_pairs
+        with progress.track(f"measuring {name}", len(table), "pairs", done=done) as advance:
+            for part in _parts(lookup.missing):
+                rows = list(part.rows)
+                scores[rows] = [measure(table.pairs[row]) for row in rows]
+                check_unchanged(part.stamps)
+                part.keep(scores[rows])
+                advance(len(rows))
     sign = 1.0 if baseline.higher_is_better else -1.0
-    return sign * np.array(scores, dtype=np.float64)
+    return sign * scores
+
+
+def _parts(groups: Iterable[ReferenceGroup]) -> Iterator[ReferenceGroup]:
+    """The groups, those of many pairs in parts; the first of them takes the place of what was damaged."""
+    for group in groups:
+        for start in range(0, len(group.rows), CHUNK):
+            part = group.only(range(start, min(start + CHUNK, len(group.rows))))
+            yield replace(part, damaged=() if start else group.damaged)
 
 
 class _Measure:
@@ -267,9 +262,9 @@ class _Measure:
         return held_to_contract("baseline", self._baseline.name, self._plugin)
 
 
-def _key(baseline: Baseline, resize: int | None, images: list[tuple[str, str]]) -> str:
-    """All that decides the scores, as text."""
-    content = [VERSION, package_version(baseline.package), baseline.name, resize, images]
+def _settings(baseline: Baseline, resize: int | None) -> dict[str, object]:
+    """All that decides the scores besides the images."""
+    version = package_version(baseline.package)
+    settings = {"version": VERSION, "baseline": baseline.name, baseline.package: version, "resize": resize}
     origin = BASELINES.origin(baseline.name)
-    content += [origin] if origin else []
-    return json.dumps(content)
+    return settings | ({"plugin": origin} if origin else {})

@@ -12,30 +12,80 @@ from iqatune.backbones.zoo import origin_of
 from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
+from iqatune.runtime.files import writing
 from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
 from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
 from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.same_pictures import Remembered
-from iqatune.statistics.store import DamagedFile, Moments, Place, Settings, place_of, read_group
+from iqatune.statistics.store import (
+    Place,
+    Reader,
+    Settings,
+    Shelf,
+    Values,
+    shelf_of_moments,
+    shelf_of_scores,
+    write_group,
+)
+
+DIGESTS, PICTURES, LIKENESS, BACKBONES = MEMOS = ("digests.json", "pictures.json", "likeness.json", "backbones.json")
+"""Files that remember what takes time to find out: of image files, of references, and of backbones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceGroup:
-    """The pairs of one reference: what the store keeps in one file.
+    """Pairs of one reference: what the store keeps in one file.
 
     Attributes:
         rows: the pairs' places in the table.
         distorted: an image for each of the rows.
-        place: the store's file.
+        digests: SHA-256 of the image files, the reference's first.
+        shelf: where the store keeps what is computed of them.
         stamps: of the image files, taken before they were hashed.
+        damaged: files of the shelf that may have held them.
     """
 
     rows: tuple[int, ...]
     reference: Path
     distorted: tuple[Path, ...]
-    place: Place
+    digests: tuple[str, ...]
+    shelf: Shelf
     stamps: Mapping[Path, Stamp]
+    damaged: tuple[Path, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """The file for all of them."""
+        return self.shelf.place(self.digests[0], self.digests[1:])
+
+    def only(self, members: Sequence[int]) -> "ReferenceGroup":
+        """Some of its pairs, by their numbers in it."""
+        distorted = tuple(self.distorted[member] for member in members)
+        return replace(
+            self,
+            rows=tuple(self.rows[member] for member in members),
+            distorted=distorted,
+            digests=(self.digests[0], *(self.digests[1 + member] for member in members)),
+            stamps={image: self.stamps[image] for image in (self.reference, *distorted)},
+        )
+
+    def absolute(self) -> "ReferenceGroup":
+        """The same for processes that may work in another folder; tables name images by absolute paths anyway."""
+        shelf = replace(self.shelf, folder=self.shelf.folder.absolute())
+        return replace(self, shelf=shelf, damaged=tuple(path.absolute() for path in self.damaged))
+
+    def keep(self, values: Values) -> None:
+        """Keep what was computed of the pairs, (n, ...), in the place of what was damaged.
+
+        Raises:
+            InputError: naming the file when it cannot be written.
+        """
+        write_group(self.place, values)
+        for path in self.damaged:
+            if path != self.place.path:
+                with writing(path):
+                    path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +93,20 @@ class Lookup:
     """What the store holds of a table.
 
     Attributes:
-        moments: (N, 5, C) float32; the rows of the missing groups are not filled in.
-        missing: the groups that the store does not hold, or holds damaged.
-        damaged: what is wrong with each damaged file.
+        values: (N, ...), as moments (N, 5, C) float32; the rows of the missing groups are not filled in.
+        missing: the pairs that the store does not hold, or holds damaged, by their references.
+        damaged: what is wrong with each damaged file that may have held some of them.
         image_digests: SHA-256 of every image file of the table.
     """
 
-    moments: Moments
+    values: Values
     missing: tuple[ReferenceGroup, ...]
     damaged: tuple[str, ...]
     image_digests: dict[Path, str]
 
     @property
     def missing_pairs(self) -> int:
-        """Pairs whose moments are yet to be computed."""
+        """Pairs that are yet to be computed."""
         return sum(len(group.rows) for group in self.missing)
 
     def check_can_be_completed(self) -> None:
@@ -100,7 +150,7 @@ class Cache:
             InputError: naming an image file that cannot be read.
         """
         find = digests_anew if self.hashes_anew else file_digests
-        return find(stamps, self.folder / "digests.json", progress)
+        return find(stamps, self.folder / DIGESTS, progress)
 
     def picture_digests(self, table: PairTable, progress: Progress) -> dict[Path, str]:
         """What tells the picture of every reference file of a table, whatever the file's name and format.
@@ -109,7 +159,7 @@ class Cache:
             InputError: naming a file that cannot be read or decoded.
         """
         digests = self.digests(stamps_of(reference_files(table)), progress)
-        return picture_digests(digests, self.folder / "pictures.json", progress)
+        return picture_digests(digests, self.folder / PICTURES, progress)
 
     def remembered(self, tables: Sequence[PairTable], progress: Progress) -> Remembered:
         """What is known of the references of several data sets.
@@ -118,21 +168,27 @@ class Cache:
             InputError: naming a file that cannot be read or decoded.
         """
         pictures = {path: name for table in tables for path, name in self.picture_digests(table, progress).items()}
-        return Remembered(pictures, self.folder / "likeness.json")
+        return Remembered(pictures, self.folder / LIKENESS)
 
     def identity(self, options: BackboneOptions, progress: Progress) -> Identity | None:
         """The identity of the backbone that these options built before; None where that is not known."""
         named = (options.backbone, options.backbone_weights, options.pooling)
-        return identities.recall(*named, memo=self.folder / "backbones.json", progress=progress)
+        return identities.recall(*named, memo=self.folder / BACKBONES, progress=progress)
 
     def remember(self, identity: Identity, options: BackboneOptions, progress: Progress) -> None:
         """Keep the identity of the backbone that these options built."""
         named = (options.backbone, options.backbone_weights, options.pooling)
-        identities.remember(identity, *named, memo=self.folder / "backbones.json", progress=progress)
+        identities.remember(identity, *named, memo=self.folder / BACKBONES, progress=progress)
 
-    def baseline_file(self, key: str) -> Path:
-        """Where the scores of a baseline are kept."""
-        return self.folder / "baselines" / f"{key}.json"
+    @property
+    def statistics(self) -> Path:
+        """The folder of moments."""
+        return self.folder / "statistics"
+
+    @property
+    def baselines(self) -> Path:
+        """The folder of the scores of baselines."""
+        return self.folder / "baselines"
 
     def lookup(self, table: PairTable, settings: Settings, progress: Progress) -> Lookup:
         """Read what the store holds of a table's moments.
@@ -140,32 +196,25 @@ class Cache:
         Raises:
             InputError: naming an image file that cannot be read.
         """
+        return self._lookup(table, shelf_of_moments(self.statistics, settings), progress)
+
+    def lookup_scores(self, table: PairTable, baseline: str, settings: object, progress: Progress) -> Lookup:
+        """Read what the store holds of a baseline's scores of a table's pairs, (N,).
+
+        Args:
+            settings: all that decides them besides the images.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        return self._lookup(table, shelf_of_scores(self.baselines, baseline, settings), progress)
+
+    def _lookup(self, table: PairTable, shelf: Shelf, progress: Progress) -> Lookup:
         stamps = image_stamps(table)
         digests = self.digests(stamps, progress)
-        moments = np.empty((len(table), 5, sum(settings.channels)), dtype=np.float32)
-        groups = self._groups(table, settings, digests, stamps)
-        return read_missing(Lookup(moments=moments, missing=groups, damaged=(), image_digests=digests))
-
-    def _groups(
-        self, table: PairTable, settings: Settings, digests: Mapping[Path, str], stamps: Mapping[Path, Stamp]
-    ) -> tuple[ReferenceGroup, ...]:
-        rows_of: dict[Path, list[int]] = {}
-        for row, pair in enumerate(table.pairs):
-            rows_of.setdefault(pair.reference, []).append(row)
-        groups = []
-        for reference, rows in rows_of.items():
-            distorted = tuple(table.pairs[row].distorted for row in rows)
-            images = [digests[image] for image in distorted]
-            groups.append(
-                ReferenceGroup(
-                    rows=tuple(rows),
-                    reference=reference,
-                    distorted=distorted,
-                    place=place_of(self.folder / "statistics", settings, digests[reference], images),
-                    stamps={image: stamps[image] for image in (reference, *distorted)},
-                )
-            )
-        return tuple(groups)
+        values = np.empty((len(table), *shelf.shape), dtype=shelf.dtype)
+        groups = _groups(table, shelf, digests, stamps)
+        return read_missing(Lookup(values=values, missing=groups, damaged=(), image_digests=digests))
 
 
 def image_stamps(table: PairTable) -> dict[Path, Stamp]:
@@ -178,19 +227,43 @@ def image_stamps(table: PairTable) -> dict[Path, Stamp]:
 
 
 def read_missing(lookup: Lookup) -> Lookup:
-    """Read the groups that were missing, such as after others have computed them; the rows are filled in place."""
+    """Read the pairs that were missing, such as after others have computed them; the rows are filled in place."""
     missing: list[ReferenceGroup] = []
-    damaged: list[str] = []
+    damaged: dict[Path, str] = {}
+    readers: dict[Path, Reader] = {}
     for group in lookup.missing:
-        try:
-            shape = (len(group.rows), *lookup.moments.shape[1:])
-            lookup.moments[list(group.rows)] = read_group(group.place, shape)
-        except FileNotFoundError:
-            missing.append(group)
-        except DamagedFile as error:
-            damaged.append(str(error))
-            missing.append(group)
-    return replace(lookup, missing=tuple(missing), damaged=tuple(damaged))
+        folder = group.shelf.folder
+        reader = readers[folder] = readers.get(folder) or Reader(group.shelf)
+        found = reader.read(group.digests[0], group.digests[1:])
+        rows = np.array(group.rows)
+        lookup.values[rows[found.there]] = found.values[found.there]
+        absent = np.flatnonzero(~found.there).tolist()
+        if absent:
+            damaged |= found.damaged
+            missing.append(replace(group.only(absent), damaged=tuple(found.damaged)))
+    return replace(lookup, missing=tuple(missing), damaged=tuple(damaged.values()))
+
+
+def _groups(
+    table: PairTable, shelf: Shelf, digests: Mapping[Path, str], stamps: Mapping[Path, Stamp]
+) -> tuple[ReferenceGroup, ...]:
+    rows_of: dict[Path, list[int]] = {}
+    for row, pair in enumerate(table.pairs):
+        rows_of.setdefault(pair.reference, []).append(row)
+    groups = []
+    for reference, rows in rows_of.items():
+        distorted = tuple(table.pairs[row].distorted for row in rows)
+        groups.append(
+            ReferenceGroup(
+                rows=tuple(rows),
+                reference=reference,
+                distorted=distorted,
+                digests=(digests[reference], *(digests[image] for image in distorted)),
+                shelf=shelf,
+                stamps={image: stamps[image] for image in (reference, *distorted)},
+            )
+        )
+    return tuple(groups)
 
 
 def settings_of(backbone: Identity, options: BackboneOptions) -> Settings:

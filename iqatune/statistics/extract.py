@@ -27,7 +27,7 @@ from iqatune.records.vocabulary import Precision
 from iqatune.statistics.cache import Lookup, ReferenceGroup
 from iqatune.statistics.digests import check_unchanged
 from iqatune.statistics.kernels import Kernels, kernels_of
-from iqatune.statistics.store import Moments, write_group
+from iqatune.statistics.store import Moments
 
 PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -77,7 +77,7 @@ def extract(
             small for the backbone, or that was changed meanwhile; and a file that cannot be kept.
     """
     lookup.tell_damage(progress)
-    moments, wanted = lookup.moments, lookup.missing_pairs
+    moments, wanted = lookup.values, lookup.missing_pairs
     if lookup.missing:
         done = len(moments) - wanted
         with progress.track(f"extracting {backbone.name}", len(moments), "pairs", done=done) as advance:
@@ -113,7 +113,7 @@ def extracted(
             for group, computed in stream.moments(decoded(tuple(left), resize, device)):
                 _check_finite(computed, group, backbone.name, precision)
                 check_unchanged(group.stamps)
-                write_group(group.place, computed)
+                group.keep(computed)
                 left.remove(group)
                 yield group, computed
         except torch.OutOfMemoryError as error:

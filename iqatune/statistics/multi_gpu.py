@@ -4,7 +4,6 @@ Tasks write into the one store, which takes several writers; who reads it afterw
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def fill_store(
     shards = _shards(lookup.missing, gpus * SHARDS_PER_GPU)
     if not shards:
         return lookup
-    total, done = len(lookup.moments), len(lookup.moments) - lookup.missing_pairs
+    total, done = len(lookup.values), len(lookup.values) - lookup.missing_pairs
     with (
         connection(None, processors(), gpus) as ray,
         progress.track(f"extracting {options.backbone} on {gpus} GPUs", total, "pairs", done=done) as advance,
@@ -51,7 +50,7 @@ def fill_store(
 
 def _shards(groups: Sequence[ReferenceGroup], count: int) -> list[list[ReferenceGroup]]:
     """The groups in up to `count` shares."""
-    anywhere = [replace(group, place=replace(group.place, path=group.place.path.absolute())) for group in groups]
+    anywhere = [group.absolute() for group in groups]
     return [anywhere[start::count] for start in range(min(count, len(anywhere)))]
 
 

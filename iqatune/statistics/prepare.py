@@ -334,7 +334,7 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
         if not lookup.missing:
             return _Found(
                 identity=identity,
-                moments=lookup.moments,
+                moments=lookup.values,
                 image_digests=lookup.image_digests,
                 computed=0,
                 device=NO_DEVICE,

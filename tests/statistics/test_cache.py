@@ -11,7 +11,6 @@ import pytest
 from iqatune.datasets.registry import load_pairs
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions, DataOptions
-from iqatune.statistics import cache as caches
 from iqatune.statistics import store
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import prepare
@@ -29,19 +28,18 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     """How often each file of the store is opened, and its content check-summed."""
     counts: Counter[Path] = Counter()
     summed = Counter[str]()
-    read_group, checksum = store.read_group, store._checksum
+    opened, checksum = store._opened, store._checksum
 
-    def counted(place: store.Place, shape: tuple[int, int, int]) -> store.Moments:
-        if place.path.exists():
-            counts[place.path] += 1
-        return read_group(place, shape)
+    def counted(path: Path) -> Any:
+        counts[path] += 1
+        return opened(path)
 
-    def counted_sum(key: str, moments: store.Moments) -> str:
+    def counted_sum(key: str, values: store.Values) -> str:
         summed["sums"] += 1
         counts[Path("sums")] = summed["sums"]
-        return checksum(key, moments)
+        return checksum(key, values)
 
-    monkeypatch.setattr(caches, "read_group", counted)
+    monkeypatch.setattr(store, "_opened", counted)
     monkeypatch.setattr(store, "_checksum", counted_sum)
     return counts
 
@@ -82,7 +80,7 @@ def test_settings_of_built_in_backbones_keep_their_names(tmp_path: Path) -> None
         precision="fp32",
         channels=(3, 64, 128, 256, 384, 512),
     )
-    path = store.place_of(tmp_path, settings, "a" * 64, ["b" * 64]).path
-    assert path.parent.name == "squeezenet-04f7c710843be5b7"
+    folder = store.shelf_of_moments(tmp_path, settings).folder
+    assert folder.name == "squeezenet-04f7c710843be5b7"
     added = replace(settings, plugin="iqatune-toy 0.3.1")
-    assert store.place_of(tmp_path, added, "a" * 64, ["b" * 64]).path.parent != path.parent
+    assert store.shelf_of_moments(tmp_path, added).folder != folder

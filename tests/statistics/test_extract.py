@@ -26,10 +26,9 @@ from iqatune.records.options import BackboneOptions
 from iqatune.records.vocabulary import Precision
 from iqatune.statistics import extract as extraction
 from iqatune.statistics import fused_cpu
-from iqatune.statistics.cache import Cache, settings_of
+from iqatune.statistics.cache import Cache, ReferenceGroup, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
-from iqatune.statistics.store import Place, write_group
 
 MakeTable = Callable[..., PairTable]
 
@@ -183,7 +182,7 @@ def test_what_changes_the_figures_is_another_file(make_table: MakeTable, backbon
     assert _extract(table, build_backbone("squeezenet", "random", seed=1), tmp_path / "cache").computed == 12
     assert _extract(table, build_backbone("squeezenet", "random", "l2"), tmp_path / "cache").computed == 12
     Image.fromarray(np.full((64, 72, 3), 9, np.uint8)).save(table.pairs[0].distorted)
-    assert _extract(table, backbone, tmp_path / "cache").computed == 6  # its own reference's pairs
+    assert _extract(table, backbone, tmp_path / "cache").computed == 1  # its own pair
     assert _extract(table, backbone, tmp_path / "cache").computed == 0
 
 
@@ -225,11 +224,13 @@ def test_interrupted_extraction_resumes_at_the_next_reference(
 ) -> None:
     table = make_table(references=3)
 
-    def stop_after_one(place: Place, moments: np.ndarray) -> None:
-        write_group(place, moments)
+    keep = ReferenceGroup.keep
+
+    def stop_after_one(group: ReferenceGroup, moments: np.ndarray) -> None:
+        keep(group, moments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(extraction, "write_group", stop_after_one)
+    monkeypatch.setattr(ReferenceGroup, "keep", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
         _extract(table, backbone, tmp_path / "cache")
     monkeypatch.undo()

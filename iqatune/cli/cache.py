@@ -1,0 +1,117 @@
+"""`iqatune cache`."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import click
+
+from iqatune.cli.emit import emit, form_of
+from iqatune.cli.options import (
+    cache_option,
+    config_option,
+    debug_option,
+    json_option,
+    option,
+    optional_data_options,
+    quiet_option,
+    refuse_without,
+)
+from iqatune.cli.progress import console_progress
+from iqatune.cli.terminal import print_line, print_table
+from iqatune.errors import UsageError
+from iqatune.records.cache import CacheContents, Holding
+from iqatune.records.options import DataOptions
+
+Action = Literal["show", "where", "clear"]
+
+EPILOG = """\b
+Examples:
+  iqatune cache
+  iqatune cache --dataset tid2013 --data-root ~/data/tid2013
+  iqatune cache clear --backbone vgg19
+  iqatune cache clear --all
+"""
+
+
+@click.command("cache", epilog=EPILOG)
+@click.argument("action", type=click.Choice(get_args(Action)), default="show")
+@optional_data_options("What is kept of this data set's images alone.")
+@option("--backbone", help="What is kept of this CNN alone.")
+@option("--all", "everything", is_flag=True, help="With clear: all that the cache holds.")
+@cache_option
+@config_option
+@quiet_option
+@json_option
+@debug_option
+def command(
+    data: DataOptions | None,
+    *,
+    action: Action,
+    backbone: str | None,
+    everything: bool,
+    cache_dir: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Say where the cache is, what it holds and how large it is (show), its folder alone (where), or clear it (clear).
+
+    What is cleared costs the time of computing it again, and no result: records are elsewhere.
+    """
+    from iqatune.api.cache import open_cache
+    from iqatune.statistics import inventory
+
+    cache = open_cache(cache_dir)
+    if action == "where" and not as_json:
+        print_line(str(cache.folder.absolute()))
+        return
+    if data is None:
+        refuse_without("--dataset", [name for name in DataOptions.model_fields if name != "dataset"])
+    if action == "show" and everything:
+        raise UsageError("`all`: only `iqatune cache clear` needs it; leave it out")
+    narrowed = data is not None or backbone is not None
+    if action == "clear" and narrowed == everything:
+        raise UsageError("say what to clear: either `all`, or `backbone` NAME, `dataset` NAME or both")
+    references = None
+    if data is not None:
+        references = inventory.references_of(data, cache, console_progress(quiet=quiet))
+    selection = inventory.Selection(backbone=backbone, references=references)
+    found = (inventory.clear if action == "clear" else inventory.contents)(cache, selection)
+    emit(found, form_of(as_json=as_json), table=_print)
+
+
+def _print(found: CacheContents) -> None:
+    files = sum(holding.files for holding in found.holdings)
+    said = f"{files} {'file' if files == 1 else 'files'}, {_size(found.size)}"
+    if found.cleared:
+        print_line(f"{found.folder}: removed {said}")
+        return
+    if not found.holdings:
+        print_line(f"{found.folder}: nothing is kept")
+        return
+    rows = [
+        (
+            holding.kind,
+            holding.name,
+            _settings(holding),
+            "" if holding.pairs is None else str(holding.pairs),
+            str(holding.files),
+            _size(holding.size),
+        )
+        for holding in found.holdings
+    ]
+    print_table(f"{found.folder}: {said}", ("kind", "of", "settings", "pairs", "files", "size"), rows, left=3)
+
+
+def _settings(holding: Holding) -> str:
+    if not holding.readable:
+        return "damaged, or of another release: not read"
+    told = {name: "none" if value is None else str(value) for name, value in holding.settings.items()}
+    # of a hash a few digits tell one from another
+    short = {name: value[:8] if name.endswith("sha256") else value for name, value in told.items()}
+    return ", ".join(f"{name.removesuffix('_sha256')} {value}" for name, value in short.items())
+
+
+def _size(size: int) -> str:
+    if size < 1_000_000:
+        return f"{size / 1e3:.1f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 1_000_000_000 else f"{size / 1e9:.2f} GB"
