@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from iqatune.datasets.adapter import Entry
 from iqatune.datasets.files import FileFinder, composed
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
+
+_WINDOWS = re.compile(r"[A-Za-z]:/|//")
+"""How an absolute path of Windows begins, as image names are spelled."""
 
 DEEPEST = 3
 """Folders below the root that are looked into: reference_images/, LIVE/refimgs/, LIVE/LIVE/refimgs/."""
@@ -31,7 +35,7 @@ def placed(entries: Sequence[Entry], finder: FileFinder, source: str, options: D
 
     Raises:
         InputError: when several files have the name of an image; without `allow_missing` for an image that is absent
-            while others are there, and lies elsewhere.
+            while others are there, and lies elsewhere, and for an absolute path of Windows.
     """
     left_out = {name.strip().casefold() for name in options.exclude}
     looked_for = [entry for entry in entries if entry.distortion.casefold() not in left_out]
@@ -44,6 +48,8 @@ def placed(entries: Sequence[Entry], finder: FileFinder, source: str, options: D
         found = {name: _places(name, files) for name in absent}
         for name, places in found.items():
             said = f"{finder.root / name}: no such image, though {absent[name]} of {source} names it"
+            if _WINDOWS.match(name) and not options.allow_missing:
+                raise InputError(f"{said}, by a path of Windows; write it relative to the images' folder")
             if len(absent) < len(rows) and len(places) == 1:
                 raise InputError(f"{said}; there is {places[0]}: correct the path")
             if len(absent) == len(rows) and len(places) > 1:

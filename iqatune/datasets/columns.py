@@ -134,23 +134,18 @@ def _encoding(path: Path) -> str:
         return marked
     if start.startswith(_WORKBOOKS):
         raise InputError(f"{path}: a spreadsheet's own file, not a CSV file; {SAVE_AS} in the spreadsheet")
-    if b"\0" in start:
+    if b"\0" in start.partition(b"\n")[0]:
         raise InputError(f"{path}: no text, or UTF-16 without a byte order mark; {SAVE_AS}")
     return "utf-8"
 
 
 def _text_lines(path: Path, encoding: str) -> Sequence[str]:
     try:
-        lines = list(lines_of(path, encoding))
+        return list(lines_of(path, encoding))
     except InputError as error:
-        cause = error.__cause__
-        if isinstance(cause, UnicodeDecodeError) and encoding.startswith("utf-8"):
+        if isinstance(error.__cause__, UnicodeDecodeError) and encoding.startswith("utf-8"):
             raise InputError(f"{path}: {_undecodable(path)}; {SAVE_AS}") from error
         raise
-    holed = next((number for number, line in enumerate(lines, start=1) if "\0" in line), None)
-    if holed is not None:
-        raise InputError(f"{path}: line {holed} holds a byte 0, which is no text; {SAVE_AS}")
-    return lines
 
 
 def _undecodable(path: Path) -> str:

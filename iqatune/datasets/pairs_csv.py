@@ -5,8 +5,6 @@ give to these columns are known as well.
 """
 
 import math
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,9 +48,6 @@ NEEDED = (*IMAGES, SCORE)
 
 USUALLY: Mapping[str, Better] = {"mos": "higher", "elo_score": "higher", "dmos": "lower"}
 """Which score is mostly the better quality, by the name of its column. KADID-10k's dmos is otherwise."""
-
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""How an absolute path of Windows begins."""
 
 INFO = DatasetInfo(
     name="csv",
@@ -182,7 +177,7 @@ def read_entry(cells: Cells, columns: PairColumns, sheet: Sheet, *, where: str) 
         InputError: naming file and row, for what is missing or wrong.
     """
     said = f"{sheet.path}: {where}"
-    reference, distorted = (name_of_image(cells, name, said) for name in (columns.reference, columns.distorted))
+    reference, distorted = (image_name(filled(cells, name, said)) for name in (columns.reference, columns.distorted))
     distortion = "" if columns.distortion is None else cells[columns.distortion]
     return Entry(
         where=where,
@@ -193,28 +188,19 @@ def read_entry(cells: Cells, columns: PairColumns, sheet: Sheet, *, where: str) 
         level=None if columns.level is None else _level(cells[columns.level], sheet, said),
         score=parse_score(cells[columns.score], sheet.path, where, sheet.decimal),
         score_std=None if columns.score_std is None else _deviation(cells, columns.score_std, sheet, said),
-        split="" if columns.split is None else _filled(cells, columns.split, said),
+        split="" if columns.split is None else filled(cells, columns.split, said),
     )
 
 
-def name_of_image(cells: Cells, column: str, said: str) -> str:
-    """The image that a row names, spelled as files are looked for.
+def filled(cells: Cells, column: str, said: str) -> str:
+    """A cell of a column in which each row has to say something.
 
     Args:
         said: file and row, for error lines.
 
     Raises:
-        InputError: for an empty cell, and an absolute path of Windows where there are none.
+        InputError: for an empty one, and for a spreadsheet's error.
     """
-    name = _filled(cells, column, said)
-    if os.name != "nt" and _WINDOWS.match(name):
-        raise InputError(
-            f"{said} has the {column} '{shown(name)}', a path of Windows; write it relative to the images' folder"
-        )
-    return image_name(name)
-
-
-def _filled(cells: Cells, column: str, said: str) -> str:
     text = cells[column]
     if not text:
         raise InputError(f"{said} has no {column}; fill it in or remove the row")

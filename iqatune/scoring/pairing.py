@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from iqatune.datasets.columns import read_sheet
-from iqatune.datasets.files import FileFinder, composed
-from iqatune.datasets.pairs_csv import DISTORTED, IMAGES, REFERENCE, column_of, name_of_image
+from iqatune.datasets.files import FileFinder, composed, image_name
+from iqatune.datasets.pairs_csv import DISTORTED, IMAGES, REFERENCE, column_of, filled
 from iqatune.errors import InputError
 
 
@@ -63,8 +63,8 @@ def pairs_of_csv(path: Path) -> ImagePairs:
     columns = [column_of(names, sheet) or names[0] for names in (REFERENCE, DISTORTED)]
     pairs = []
     for where, cells in sheet.rows:
-        first, second = (_found(finder, name_of_image(cells, column, f"{path}: {where}")) for column in columns)
-        pairs.append(ImagePair(first, second, (cells[columns[0]], cells[columns[1]])))
+        reference, distorted = (filled(cells, column, f"{path}: {where}") for column in columns)
+        pairs.append(ImagePair(_found(finder, reference), _found(finder, distorted), (reference, distorted)))
     if not pairs:
         raise InputError(f"{path}: holds no pair")
     return ImagePairs(tuple(pairs))
@@ -72,7 +72,8 @@ def pairs_of_csv(path: Path) -> ImagePairs:
 
 def _found(finder: FileFinder, name: str) -> Path:
     """The file of that name, as a data set's are found; where there is none, whoever opens it says so."""
-    return finder.find(name) or finder.root / name
+    spelled = image_name(name)
+    return finder.find(spelled) or finder.root / spelled
 
 
 def _pairs_of_folders(reference: Path, distorted: Path) -> ImagePairs:

@@ -156,6 +156,18 @@ def test_an_image_that_lies_elsewhere_is_named_and_not_taken_while_others_are_wh
     assert "a rank correlation needs" in refused(meta, allow_missing=True)
 
 
+@pytest.mark.parametrize("name", ["C:\\images\\b.png", "D:/b.png", "\\\\server\\images\\b.png"])
+def test_paths_of_windows_are_named_as_such(name: str, folder: Path) -> None:
+    meta = write(folder / "meta.csv", [("ref_name", "dist_name", "mos"), *PAIRS, ("r.png", name, 4)])
+    says = (
+        f"no such image, though row 5 of {meta} names it, by a path of Windows; write it relative to the images' folder"
+    )
+    assert refused(meta).endswith(says)
+    # those that are absolute throughout, too
+    lines = [(pair[0], f"C:\\images\\{pair[1]}", pair[2]) for pair in PAIRS]
+    assert "row 2 of" in refused(write(folder / "meta.csv", [("ref_name", "dist_name", "mos"), *lines]))
+
+
 def test_two_images_of_one_name_are_not_chosen_between(folder: Path) -> None:
     (folder / "older").mkdir()
     (folder / "older" / "B.png").write_bytes(b"")
