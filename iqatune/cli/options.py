@@ -272,7 +272,10 @@ _where_data_options = (
         help="Its folder, as distributed; of several sets one each  [default: $IQATUNE_DATA/<dataset>].",
     ),
     option_of(
-        DataOptions, "--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."
+        DataOptions,
+        "--pairs",
+        metavar="FILE.csv",
+        help="For --dataset csv: columns reference, distorted, score, or those of pyiqa's meta_info_*.csv.",
     ),
     option_of(DataOptions, "--better", help="For --dataset csv: which score is better."),
     option_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from iqatune.datasets.files import FileFinder
-from iqatune.datasets.numbers import number
+from iqatune.datasets.numbers import DecimalMark, number
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
@@ -24,6 +24,9 @@ LARGEST_SCORE = 1e100
 
 LONGEST_LINE = 2**20
 """Characters; a row of a label file has hundreds. A file of one endless line would fill the memory."""
+
+SHOWN = 200
+"""Characters of a cell that an error line shows, at most."""
 
 
 @dataclass(frozen=True)
@@ -161,24 +164,33 @@ def chosen_label(options: DataOptions, info: DatasetInfo) -> str:
     )
 
 
-def lines_of(path: Path) -> Iterator[str]:
+def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
     """A label file's lines, read one by one.
 
     Raises:
-        InputError: when it cannot be read as UTF-8 text, or a line is longer than a label file's can be.
+        InputError: when it cannot be read as text of that encoding, or a line is longer than a label file's can be.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=encoding) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), ""), start=1):
                 if len(line) > LONGEST_LINE:
                     raise InputError(f"{path}: line {number} has over {LONGEST_LINE} characters; give a list of images")
                 yield line
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable UTF-8 text file ({error})") from error
+        name = encoding.removesuffix("-sig").upper()
+        raise InputError(f"{path}: not a readable {name} text file ({error})") from error
 
 
-def parse_score(value: object, path: Path, where: str) -> float:
+def shown(text: str) -> str:
+    """A cell of a label file for an error line, cut where it is long."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def parse_score(value: object, path: Path, where: str, decimal: DecimalMark = ".") -> float:
     """A finite score.
+
+    Args:
+        decimal: what stands before its decimals.
 
     Raises:
         InputError: naming file and place, when it is empty, no number, NaN or infinite.
@@ -187,9 +199,10 @@ def parse_score(value: object, path: Path, where: str) -> float:
     if not text:
         raise InputError(f"{path}: {where} has no score; fill it in or remove the entry")
     try:
-        score = number(text)
+        score = number(text, decimal)
     except ValueError as error:
-        raise InputError(f"{path}: {where} has the score '{text}', which is no number; correct it") from error
+        said = f"{path}: {where} has the score '{shown(text)}', which is {error}"
+        raise InputError(f"{said}; correct it or remove the entry") from error
     if not math.isfinite(score):
         raise InputError(f"{path}: {where} has the score {text}; correct it or remove the entry")
     if abs(score) > LARGEST_SCORE:

@@ -64,6 +64,10 @@ class PairTable:
     """Names of the pairs' features; empty without a features file, which needs no images."""
     passed_over: tuple[str, ...] = ()
     """Further columns of a features file that were not taken, each with the reason."""
+    score_column: str = "score"
+    """What a user's CSV file calls the score."""
+    read_as: str = ""
+    """How a user's CSV file was read, in words, where that does not go without saying; empty where it does."""
     sets: "tuple[PairTable, ...]" = ()
     """The tables of several data sets that this one joins, in the order of its pairs; none where it is of one set."""
     pictures: tuple[str, ...] = ()
@@ -71,6 +75,11 @@ class PairTable:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def read_line(self) -> str | None:
+        """What a user is told of how a CSV file was read; None where that goes without saying."""
+        return f"{self.label}: {self.read_as}" if self.read_as else None
 
     def described(self) -> dict[str, Any]:
         """What a protocol says of the pairs, whatever they are seen through."""

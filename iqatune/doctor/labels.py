@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iqatune.datasets.adapter import DatasetInfo, Published
 from iqatune.datasets.features_csv import taken_line
+from iqatune.datasets.pairs_csv import USUALLY
 from iqatune.datasets.raters import missing_line, repeated, repeated_line
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.doctor.findings import Outcome, some
@@ -34,6 +35,14 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
     else:
         kinds = len({pair.distortion for pair in table.pairs})
         yield "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, {kinds} distortions"
+    if table.read_line is not None:
+        yield "file", "ok", table.read_line
+    usual = USUALLY.get(table.score_column)
+    if usual not in (None, table.better):
+        says = (
+            f"of {table.score_column} the {usual} one is usually the better, and it is read as {table.better} is better"
+        )
+        yield "better", "note", f"{says} (as KADID-10k's dmos is)" if table.score_column == "dmos" else says
     if table.missing:
         yield "images", "warning", missing_line(table)
     yield _rows(table)

@@ -116,8 +116,8 @@ class Prepared:
 def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:
     """The pairs of a data set, with one reference for all reference files of one picture; those of several as one.
 
-    What a user has to know of the labels is said: references that are there more than once, rows that repeat a pair,
-    rows that were left out.
+    What a user has to know of the labels is said: how a CSV file was read, references that are there more than once,
+    rows that repeat a pair, rows that were left out.
 
     Raises:
         InputError: for everything that is wrong with the labels, and a reference that cannot be decoded.
@@ -130,6 +130,8 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
             progress.say(shared)
         return joined_table(tables, groups)
     given = load_pairs(data)
+    if given.read_line is not None:
+        progress.say(given.read_line)
     if given.columns:
         progress.say(taken_line(given))
     if given.missing:
