@@ -9,13 +9,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
-from iqatune.datasets.files import FileFinder
 from iqatune.datasets.numbers import number
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
-from iqatune.runtime.files import sha256_of_file
 
 MINIMUM_PAIRS = 3
 
@@ -31,9 +29,15 @@ class Published:
     """What is known of a set as its makers publish it, to check a copy against."""
 
     counts: Mapping[tuple[str, int | None], int]
-    """Pairs of every distortion and level; the level is None where the set does not grade its distortions."""
-    scores: tuple[float, float]
-    """The lowest and the highest score of the usual label file."""
+    """Pairs of every distortion and level; the level is None where the set does not grade its distortions. Empty where
+    their sum alone is known."""
+    scores: tuple[float, float] | None
+    """The lowest and the highest score of the usual label file; None where they are not known."""
+    _: KW_ONLY
+    values: str = ""
+    """What these scores are, in words, as label files of the same kind say it too."""
+    may_lack: tuple[str, ...] = ()
+    """Distortions that copies leave out as a whole."""
     names_tell_reference: bool = True
     """Whether a distorted image's name begins with its reference's."""
 
@@ -51,6 +55,8 @@ class DatasetInfo:
     """Where the images come from: the home page of the set."""
     labels: tuple[str, ...]
     """Label files it offers, the usual one first."""
+    layouts: tuple[str, ...] = ()
+    """How its folders may be, in words, the set's own first; empty where it depends on the user's files."""
     published: Published | None = None
     """None where it depends on the user's file."""
 
@@ -97,30 +103,8 @@ class LabelList:
     excluded: tuple[str, ...] = ()
     """What the set's own rule left out, in words."""
     simulated: bool = False
-
-
-ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
-"""From a label file's path to its entries and what the set's own rule left out, in words."""
-
-
-def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
-    """An adapter of a data set that is distributed as a folder with its label files at the top."""
-
-    def load(options: DataOptions) -> PairTable:
-        if options.pairs is not None:
-            raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
-        if options.better is not None:
-            raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
-        finder = FileFinder(find_root(options, info))
-        name = chosen_label(options, info)
-        path = finder.find(name)
-        if path is None:
-            raise InputError(f"{finder.root / name}: no such label file; get it with {info.name} from {info.source}")
-        entries, excluded = read(path)
-        labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries=entries, excluded=excluded)
-        return build_table(options, labels, finder)
-
-    return Adapter(info, load)
+    values: str = ""
+    """What the scores are, in words."""
 
 
 def find_root(options: DataOptions, info: DatasetInfo) -> Path:
@@ -202,7 +186,9 @@ def parse_score(value: object, path: Path, where: str) -> float:
 class Finder(Protocol):
     """Says where the files are that labels name."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """What relative names are relative to."""
 
     def find(self, name: str) -> Path | None:
         """The absolute path of the file of that name; None where there is none."""
@@ -263,6 +249,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         missing=len(entries) - len(pairs),
         first_missing=next(iter(absent), ""),
         simulated=labels.simulated,
+        values=labels.values,
     )
 
 
