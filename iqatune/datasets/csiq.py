@@ -13,7 +13,17 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published
-from iqatune.datasets.label_files import IQA_DATASET, ReadRows, Row, Source, meta_info, refuse_columns, words
+from iqatune.datasets.label_files import (
+    FROM_IQA_DATASET,
+    FROM_PYIQA,
+    IQA_DATASET,
+    ReadRows,
+    Row,
+    Source,
+    meta_info,
+    refuse_columns,
+    words,
+)
 from iqatune.datasets.published import LabelFile, PublishedSet, Turned
 from iqatune.errors import InputError
 
@@ -135,8 +145,8 @@ def _rows(path: Path) -> Iterable[tuple[Any, ...]]:
         raise InputError(f"{path}: not a readable Excel file ({error}); restore the set's own file") from error
 
 
-def _label(name: str, read: ReadRows) -> LabelFile:
-    return LabelFile(name, read, "DMOS", better="lower")
+def _label(name: str, read: ReadRows, origin: str = "") -> LabelFile:
+    return LabelFile(name, read, "DMOS", better="lower", origin=origin)
 
 
 ADAPTER = PublishedSet(
@@ -159,8 +169,8 @@ ADAPTER = PublishedSet(
     labels=(
         _label("csiq.DMOS.xlsx", _sheet),
         _label("csiq_label.txt", words("image", "score", example="1600.AWGN.1.png 0.061989")),
-        _label("CSIQ.txt", IQA_DATASET),
-        _label("meta_info_CSIQDataset.csv", meta_info("dmos")),
+        _label("CSIQ.txt", IQA_DATASET, FROM_IQA_DATASET),
+        _label("meta_info_CSIQDataset.csv", meta_info("dmos"), FROM_PYIQA),
         LabelFile(
             "csiq_all.txt",
             words("image", "score", example="dst_imgs/awgn/1600.AWGN.1.png 0.938011", std_may_follow=True),

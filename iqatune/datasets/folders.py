@@ -236,5 +236,8 @@ def _letters(name: str) -> str:
 
 
 def _common(names: Sequence[str]) -> str:
-    """One name for several folders: the folder that they are in, where there is one."""
-    return names[0] if len(names) == 1 else posixpath.commonpath(names) or ", ".join(names)
+    """One name for several folders: where they are in one, `FOLDER/TYPE`."""
+    if len(names) == 1:
+        return names[0]
+    parent = posixpath.commonpath(names)
+    return f"{parent}/TYPE" if parent else ", ".join(names)

@@ -11,7 +11,17 @@ import posixpath
 import re
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published
-from iqatune.datasets.label_files import IQA_DATASET, ReadRows, Row, Source, columns, meta_info, words
+from iqatune.datasets.label_files import (
+    FROM_IQA_DATASET,
+    FROM_PYIQA,
+    IQA_DATASET,
+    ReadRows,
+    Row,
+    Source,
+    columns,
+    meta_info,
+    words,
+)
 from iqatune.datasets.published import LabelFile, PublishedSet
 
 DISTORTIONS = (
@@ -63,8 +73,8 @@ def _entry(row: Row, labels: Source) -> Entry:
     )
 
 
-def _label(name: str, read: ReadRows) -> LabelFile:
-    return LabelFile(name, read, "DMOS on which the higher score is better", better="higher")
+def _label(name: str, read: ReadRows, origin: str = "") -> LabelFile:
+    return LabelFile(name, read, "DMOS on which the higher score is better", better="higher", origin=origin)
 
 
 _OWN = columns(image=("dist_img",), score=("dmos",), reference="ref_img", std=("var", "std"))
@@ -86,8 +96,8 @@ ADAPTER = PublishedSet(
     labels=(
         _label("dmos.csv", _OWN),
         _label("kadid10k.csv", _OWN),
-        _label("KADID-10k.txt", IQA_DATASET),
-        _label("meta_info_KADID10kDataset.csv", meta_info("dmos")),
+        _label("KADID-10k.txt", IQA_DATASET, FROM_IQA_DATASET),
+        _label("meta_info_KADID10kDataset.csv", meta_info("dmos"), FROM_PYIQA),
         _label("kadid10k_label.txt", words("image", "score", example="I01_01_01.png 4.57")),
         _label("kadid10k_all.txt", words("image", "score", example="images/I01_01_01.png 4.57", std_may_follow=True)),
     ),

@@ -138,6 +138,10 @@ def columns(
     return read
 
 
+FROM_IQA_DATASET = "from https://github.com/icbcbicc/IQA-Dataset"
+FROM_PYIQA = "from https://huggingface.co/datasets/chaofengc/IQA-PyTorch-Datasets-metainfo"
+"""Where lists of others come from."""
+
 IQA_DATASET = columns(image=("dis_img_path",), score=("score",), reference="ref_img_path")
 """The lists of IQA-Dataset; what they say of distortions (`dis_type`) is not used: two of TID2013's are one there."""
 

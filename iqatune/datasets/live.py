@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published, lines_of
-from iqatune.datasets.label_files import IQA_DATASET, Row, Source, meta_info, refuse_columns, words
+from iqatune.datasets.label_files import (
+    FROM_IQA_DATASET,
+    FROM_PYIQA,
+    IQA_DATASET,
+    Row,
+    Source,
+    meta_info,
+    refuse_columns,
+    words,
+)
 from iqatune.datasets.published import LabelFile, PublishedSet, Turned
 from iqatune.errors import InputError
 
@@ -164,6 +173,8 @@ def _decompressed_size(content: bytes) -> int:
     return total
 
 
+SOURCE = "https://live.ece.utexas.edu/research/quality/subjective.htm"
+
 REALIGNED, OLDER = "realigned DMOS", "DMOS before realignment (SRCC differs by about .03)"
 
 ADAPTER = PublishedSet(
@@ -172,7 +183,7 @@ ADAPTER = PublishedSet(
         description="LIVE release 2: JPEG2000, JPEG, white noise, blur, fast fading, realigned DMOS (lower is better)",
         pairs=779,
         references=29,
-        source="https://live.ece.utexas.edu/research/quality/subjective.htm",
+        source=SOURCE,
         labels=(),
         layouts=("refimgs/ jp2k/ jpeg/ wn/ gblur/ fastfading/", "blur/ for gblur/"),
         published=Published(
@@ -182,9 +193,15 @@ ADAPTER = PublishedSet(
         ),
     ),
     labels=(
-        LabelFile("dmos_realigned.mat", partial(_matlab, scores="dmos_new"), REALIGNED, better="lower"),
+        LabelFile(
+            "dmos_realigned.mat",
+            partial(_matlab, scores="dmos_new"),
+            REALIGNED,
+            better="lower",
+            origin=f"as a download of its own from {SOURCE}",
+        ),
         LabelFile("dmos.mat", partial(_matlab, scores="dmos"), OLDER, better="lower"),
-        LabelFile("LIVE.txt", IQA_DATASET, REALIGNED, better="lower"),
+        LabelFile("LIVE.txt", IQA_DATASET, REALIGNED, better="lower", origin=FROM_IQA_DATASET),
         LabelFile(
             "live_all.txt",
             _text,
@@ -193,7 +210,7 @@ ADAPTER = PublishedSet(
             turned=Turned(best=BEST, worst=WORST, values="realigned DMOS turned round"),
         ),
         # pyiqa calls the column mos, but writes dmos.mat into it
-        LabelFile("meta_info_LIVEIQADataset.csv", meta_info("mos", "dmos"), OLDER, better="lower"),
+        LabelFile("meta_info_LIVEIQADataset.csv", meta_info("mos", "dmos"), OLDER, better="lower", origin=FROM_PYIQA),
     ),
     places={
         "refimgs": ("refimgs",),

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published, lines_of
 from iqatune.datasets.files import image_name
-from iqatune.datasets.label_files import Row, Source, files_in, meta_info, refuse_columns
+from iqatune.datasets.label_files import FROM_PYIQA, Row, Source, files_in, meta_info, refuse_columns
 from iqatune.datasets.published import LabelFile, PublishedSet
 from iqatune.errors import InputError
 
@@ -92,7 +92,7 @@ ADAPTER = PublishedSet(
     ),
     labels=(
         LabelFile("Train_Label", _folder, "Elo ratings", better="higher"),
-        LabelFile("meta_info_PIPALDataset.csv", _meta, "Elo ratings", better="higher"),
+        LabelFile("meta_info_PIPALDataset.csv", _meta, "Elo ratings", better="higher", origin=FROM_PYIQA),
     ),
     places={
         "Train_Ref": ("Train_Ref",),

@@ -49,6 +49,7 @@ class LabelFile:
         values: what its scores are, in words; another kind than that of the set's first label file is told.
         note: what else one has to know of it.
         turned: where copies are known to hold the scores the other way round.
+        origin: where it comes from, if that is not with the set: 'from X', 'of X'.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LabelFile:
     better: Better
     note: str = ""
     turned: Turned | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +137,11 @@ class PublishedSet:
             path = home.beside(label.name)
             if path is not None:
                 return label, path
-        others = ", ".join(label.name for label in wanted[1:])
+        first, *others = wanted
+        named = f" (nor {', '.join(label.name for label in others)})" if others else ""
+        origin = first.origin or f"with {self.info.name} from {self.info.source}"
         raise InputError(
-            f"{home.root / wanted[0].name}: no such label file, there or below{f' (nor {others})' if others else ''}; "
-            f"get it with {self.info.name} from {self.info.source}"
+            f"{home.root / first.name}: no such label file, there or below{named}; {first.name} comes {origin}"
         )
 
     def _turned(self, label: LabelFile, entries: Sequence[Entry], home: Home) -> tuple[LabelFile, tuple[str, ...]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from iqatune.datasets.adapter import DatasetInfo, Entry, Published
 from iqatune.datasets.label_files import (
+    FROM_IQA_DATASET,
+    FROM_PYIQA,
     IQA_DATASET,
     ReadRows,
     Row,
@@ -95,8 +97,8 @@ def tid_set(name: str, types: int, levels: int, *, source: str, scores: tuple[fl
             level=int(match["level"]),
         )
 
-    def label(file: str, read: ReadRows, note: str = "") -> LabelFile:
-        return LabelFile(file, read, "MOS", better="higher", note=note)
+    def label(file: str, read: ReadRows, note: str = "", origin: str = "") -> LabelFile:
+        return LabelFile(file, read, "MOS", better="higher", note=note, origin=origin)
 
     return PublishedSet(
         info=DatasetInfo(
@@ -116,8 +118,8 @@ def tid_set(name: str, types: int, levels: int, *, source: str, scores: tuple[fl
         ),
         labels=(
             label("mos_with_names.txt", _with_names),
-            label(f"{title}.txt", IQA_DATASET),
-            label(f"meta_info_{title}Dataset.csv", meta_info("mos")),
+            label(f"{title}.txt", IQA_DATASET, origin=FROM_IQA_DATASET),
+            label(f"meta_info_{title}Dataset.csv", meta_info("mos"), origin=FROM_PYIQA),
             label("mos.csv", columns(image=IMAGE_COLUMNS, score=("mean", "mos"), std=("std", "mos_std"))),
             label(
                 "mos.txt",
