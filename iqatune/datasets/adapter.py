@@ -105,6 +105,8 @@ class LabelList:
     simulated: bool = False
     values: str = ""
     """What the scores are, in words."""
+    origin: str = ""
+    """Where the images come from; empty where that is the user's affair."""
 
 
 def find_root(options: DataOptions, info: DatasetInfo) -> Path:
@@ -236,7 +238,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
             f"({_absent(len(absent))}); "
-            "complete the data set, or work on what is there with `allow_missing`"
+            f"complete the data set{f' from {labels.origin}' if labels.origin else ''}, or work on what is there with `allow_missing`"
         )
     check_pairs(pairs, len(entries), labels.source)
     return PairTable(

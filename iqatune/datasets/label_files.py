@@ -207,8 +207,15 @@ def sha256_of(path: Path) -> str:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The text files of a folder of label files, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    """The text files of a folder of label files, by name.
+
+    Raises:
+        InputError: when the folder cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from error
 
 
 def _lines(path: Path) -> list[tuple[str, str]]:

@@ -175,7 +175,9 @@ def _decompressed_size(content: bytes) -> int:
 
 SOURCE = "https://live.ece.utexas.edu/research/quality/subjective.htm"
 
-REALIGNED, OLDER = "realigned DMOS", "DMOS before realignment (SRCC differs by about .03)"
+REALIGNED, OLDER = "realigned DMOS", "DMOS before realignment"
+
+BETWEEN = "between realigned DMOS and those before SRCC differs by about .03"
 
 ADAPTER = PublishedSet(
     info=DatasetInfo(
@@ -200,7 +202,7 @@ ADAPTER = PublishedSet(
             better="lower",
             origin=f"as a download of its own from {SOURCE}",
         ),
-        LabelFile("dmos.mat", partial(_matlab, scores="dmos"), OLDER, better="lower"),
+        LabelFile("dmos.mat", partial(_matlab, scores="dmos"), OLDER, better="lower", note=BETWEEN),
         LabelFile("LIVE.txt", IQA_DATASET, REALIGNED, better="lower", origin=FROM_IQA_DATASET),
         LabelFile(
             "live_all.txt",
@@ -210,7 +212,14 @@ ADAPTER = PublishedSet(
             turned=Turned(best=BEST, worst=WORST, values="realigned DMOS turned round"),
         ),
         # pyiqa calls the column mos, but writes dmos.mat into it
-        LabelFile("meta_info_LIVEIQADataset.csv", meta_info("mos", "dmos"), OLDER, better="lower", origin=FROM_PYIQA),
+        LabelFile(
+            "meta_info_LIVEIQADataset.csv",
+            meta_info("mos", "dmos"),
+            OLDER,
+            better="lower",
+            note=BETWEEN,
+            origin=FROM_PYIQA,
+        ),
     ),
     places={
         "refimgs": ("refimgs",),

@@ -113,6 +113,10 @@ class PublishedSet:
         counts = Counter(row.left_out for row in rows if row.left_out)
         label, cautions = self._turned(label, entries, home)
         entries, lacking, notes = self._without_lacking(entries, options, home)
+        # to exclude what a copy is without is no mistake: other copies have it
+        absent = {name.casefold() for name in self.may_lack} - {entry.distortion for entry in entries}
+        exclude = tuple(name for name in options.exclude if name.strip().casefold() not in absent)
+        options = options.model_copy(update={"exclude": exclude})
         labels = LabelList(
             path.name,
             sha256_of(path),
@@ -121,6 +125,7 @@ class PublishedSet:
             entries=entries,
             excluded=(*(f"{why} ({count} images)" for why, count in counts.items()), *lacking),
             values=label.values,
+            origin=info.source,
         )
         table = build_table(options, labels, home)
         used = {path.parent for pair in table.pairs for path in (pair.reference, pair.distorted)}
@@ -141,7 +146,7 @@ class PublishedSet:
         named = f" (nor {', '.join(label.name for label in others)})" if others else ""
         origin = first.origin or f"with {self.info.name} from {self.info.source}"
         raise InputError(
-            f"{home.root / first.name}: no such label file, there or below{named}; {first.name} comes {origin}"
+            f"{home.tree.root / first.name}: no such label file, there or below{named}; {first.name} comes {origin}"
         )
 
     def _turned(self, label: LabelFile, entries: Sequence[Entry], home: Home) -> tuple[LabelFile, tuple[str, ...]]:

@@ -652,13 +652,13 @@ LAYOUTS: dict[str, dict[str, Layout]] = {
         "realigned beside": Layout(
             live_split_nesting, "dmos_realigned.mat", std=True, says=("the images are in databaserelease2/",)
         ),
-        "dmos.mat alone": Layout(live_older, "dmos.mat", says=(OLDER,), scores=older),
+        "dmos.mat alone": Layout(live_older, "dmos.mat", says=(OLDER, ".03"), scores=older),
         "blur": Layout(live_blur, "dmos_realigned.mat", std=True, says=("blur/ is read as gblur/",)),
         "IQA-Dataset": Layout(live_list, "LIVE.txt"),
         "pyiqa": Layout(
             live_pyiqa,
             "meta_info_LIVEIQADataset.csv",
-            says=("the images are in LIVEIQA_release2/", OLDER),
+            says=("the images are in LIVEIQA_release2/", OLDER, ".03"),
             scores=older,
         ),
         "live_all.txt": Layout(live_all, "live_all.txt", std=True),
@@ -869,6 +869,12 @@ def test_pipals_types_have_the_published_numbers_of_variants(copies: Callable[..
     assert copies("pipal", "pyiqa")[1].excluded == ("images of the validation or test part (40 images)",)
 
 
+@pytest.mark.parametrize("layout", ["dst_imgs_all", "750 rows", "750 images"])
+def test_contrast_may_be_excluded_whether_a_copy_has_it_or_not(copies: Callable[..., Any], layout: str) -> None:
+    options = DataOptions(dataset="csiq", data_root=str(copies("csiq", layout)[0]), exclude=("contrast",))
+    assert len(load_pairs(options)) == 750
+
+
 def test_cid22_leaves_out_originals_compared_with_themselves(copies: Callable[..., Any]) -> None:
     table = copies("cid22", "own")[1]
     assert table.excluded == ("originals compared with themselves (49 images)",)
@@ -896,11 +902,11 @@ def test_a_search_says_where_the_images_are_and_warns_of_other_scores(
     heard = Heard()
     load_table(DataOptions(dataset="live", data_root=str(root)), Cache(tmp_path), heard)
     assert "live: the images are in LIVEIQA_release2/" in heard.said
-    (line,) = heard.warned
-    assert line == (
-        "live: meta_info_LIVEIQADataset.csv holds DMOS before realignment (SRCC differs by about .03), not the "
-        "realigned DMOS of dmos_realigned.mat"
-    )
+    assert heard.warned == [
+        "live: meta_info_LIVEIQADataset.csv holds DMOS before realignment, not the realigned DMOS of "
+        "dmos_realigned.mat",
+        "live: between realigned DMOS and those before SRCC differs by about .03",
+    ]
 
 
 def test_a_label_file_is_chosen_and_the_usual_scores_are_pointed_to(
@@ -995,7 +1001,9 @@ def test_no_folder_of_images_is_refused(tmp_path: Path) -> None:
     root = small_tid(tmp_path)
     for folder in ("reference_images", "distorted_images"):
         shutil.rmtree(root / folder)
-    assert "reference_images/I01.BMP: no such image" in refused("tid2013", root)
+    said = refused("tid2013", root)
+    assert f"{root / 'reference_images' / 'I01.BMP'}: no such image" in said
+    assert "complete the data set from https://www.ponomarenko.info" in said
 
 
 def test_between_two_copies_nobody_guesses(tmp_path: Path) -> None:
