@@ -9,11 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
+from iqatune.datasets.files import FileFinder
 from iqatune.datasets.numbers import number
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
+from iqatune.runtime.files import sha256_of_file
 
 MINIMUM_PAIRS = 3
 
@@ -107,6 +109,42 @@ class LabelList:
     """What the scores are, in words."""
     origin: str = ""
     """Where the images come from; empty where that is the user's affair."""
+
+
+ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
+"""From a label file's path to its entries and what the set's own rule left out, in words."""
+
+
+def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
+    """An adapter of a plug-in's data set that has one layout: a folder with its label files at the top.
+
+    Several layouts and kinds of label files are a `PublishedSet` (`published.py`), as the built-in sets are.
+    """
+
+    def load(options: DataOptions) -> PairTable:
+        refuse_pairs_options(options, info)
+        finder = FileFinder(find_root(options, info))
+        name = chosen_label(options, info)
+        path = finder.find(name)
+        if path is None:
+            raise InputError(f"{finder.root / name}: no such label file; get it with {info.name} from {info.source}")
+        entries, excluded = read(path)
+        labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries=entries, excluded=excluded)
+        return build_table(options, labels, finder)
+
+    return Adapter(info, load)
+
+
+def refuse_pairs_options(options: DataOptions, info: DatasetInfo) -> None:
+    """Refuse what is of a CSV of pairs alone.
+
+    Raises:
+        UsageError: when a published set is asked for with it.
+    """
+    if options.pairs is not None:
+        raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
+    if options.better is not None:
+        raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
 
 
 def find_root(options: DataOptions, info: DatasetInfo) -> Path:
@@ -238,7 +276,8 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
             f"({_absent(len(absent))}); "
-            f"complete the data set{f' from {labels.origin}' if labels.origin else ''}, or work on what is there with `allow_missing`"
+            f"complete the data set{labels.origin and f' from {labels.origin}'}, or work on what is there with "
+            "`allow_missing`"
         )
     check_pairs(pairs, len(entries), labels.source)
     return PairTable(

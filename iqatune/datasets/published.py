@@ -13,12 +13,13 @@ from iqatune.datasets.adapter import (
     build_table,
     chosen_label,
     find_root,
+    refuse_pairs_options,
 )
 from iqatune.datasets.folders import Home, Places, tree
 from iqatune.datasets.label_files import ReadRows, Row, Source, sha256_of
 from iqatune.datasets.pairs_csv import split_column
 from iqatune.datasets.table import PairTable
-from iqatune.errors import InputError, UsageError
+from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better
 
@@ -99,10 +100,7 @@ class PublishedSet:
                 and images.
         """
         info = self.adapter.info
-        if options.pairs is not None:
-            raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
-        if options.better is not None:
-            raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
+        refuse_pairs_options(options, info)
         root = find_root(options, info)
         name = None if options.label is None else chosen_label(options, info)
         home = tree(root, (*info.labels, *self.companions)).home(self.places, info.name, info.labels)
