@@ -284,7 +284,7 @@ _where_data_options = (
         multiple=True,
         type=OfEachSet(),
         metavar="FILE|NAME=FILE",
-        help="Another label file of the data set (live: dmos.mat).",
+        help="Take this label file of the data set, as live's dmos.mat; see 'iqatune list datasets'.",
     ),
     option_of(
         DataOptions,

@@ -34,9 +34,15 @@ class Published:
     """What is known of a set as its makers publish it, to check a copy against."""
 
     counts: Mapping[tuple[str, int | None], int]
-    """Pairs of every distortion and level; the level is None where the set does not grade its distortions."""
-    scores: tuple[float, float]
-    """The lowest and the highest score of the usual label file."""
+    """Pairs of every distortion and level; the level is None where the set does not grade its distortions. Empty where
+    their sum alone is known."""
+    scores: tuple[float, float] | None
+    """The lowest and the highest score of the usual label file; None where they are not known."""
+    _: KW_ONLY
+    values: str = ""
+    """What these scores are, in words, as label files of the same kind say it too."""
+    may_lack: tuple[str, ...] = ()
+    """Distortions that copies leave out as a whole."""
     names_tell_reference: bool = True
     """Whether a distorted image's name begins with its reference's."""
 
@@ -54,6 +60,8 @@ class DatasetInfo:
     """Where the images come from: the home page of the set."""
     labels: tuple[str, ...]
     """Label files it offers, the usual one first."""
+    layouts: tuple[str, ...] = ()
+    """How its folders may be, in words, the set's own first; empty where it depends on the user's files."""
     published: Published | None = None
     """None where it depends on the user's file."""
 
@@ -100,6 +108,10 @@ class LabelList:
     excluded: tuple[str, ...] = ()
     """What the set's own rule left out, in words."""
     simulated: bool = False
+    values: str = ""
+    """What the scores are, in words."""
+    origin: str = ""
+    """Where the images come from; empty where that is the user's affair."""
 
 
 ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
@@ -107,13 +119,13 @@ ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
 
 
 def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
-    """An adapter of a data set that is distributed as a folder with its label files at the top."""
+    """An adapter of a plug-in's data set that has one layout: a folder with its label files at the top.
+
+    Several layouts and kinds of label files are a `PublishedSet` (`published.py`), as the built-in sets are.
+    """
 
     def load(options: DataOptions) -> PairTable:
-        if options.pairs is not None:
-            raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
-        if options.better is not None:
-            raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
+        refuse_pairs_options(options, info)
         finder = FileFinder(find_root(options, info))
         name = chosen_label(options, info)
         path = finder.find(name)
@@ -124,6 +136,18 @@ def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapte
         return build_table(options, labels, finder)
 
     return Adapter(info, load)
+
+
+def refuse_pairs_options(options: DataOptions, info: DatasetInfo) -> None:
+    """Refuse what is of a CSV of pairs alone.
+
+    Raises:
+        UsageError: when a published set is asked for with it.
+    """
+    if options.pairs is not None:
+        raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
+    if options.better is not None:
+        raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
 
 
 def find_root(options: DataOptions, info: DatasetInfo) -> Path:
@@ -215,7 +239,9 @@ def parse_score(value: object, path: Path, where: str, decimal: DecimalMark = ".
 class Finder(Protocol):
     """Says where the files are that labels name."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """What relative names are relative to."""
 
     def find(self, name: str) -> Path | None:
         """The absolute path of the file of that name; None where there is none."""
@@ -263,7 +289,8 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
             f"({_absent(len(absent))}); "
-            "complete the data set, or work on what is there with `allow_missing`"
+            f"complete the data set{labels.origin and f' from {labels.origin}'}, or work on what is there with "
+            "`allow_missing`"
         )
     check_pairs(pairs, len(entries), labels.source)
     return PairTable(
@@ -276,6 +303,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         missing=len(entries) - len(pairs),
         first_missing=next(iter(absent), ""),
         simulated=labels.simulated,
+        values=labels.values,
     )
 
 

@@ -60,6 +60,14 @@ class PairTable:
     """The first image that is absent, as the label file names it; empty where none is."""
     simulated: bool = False
     """True where the scores come from simulated observers, not from people."""
+    values: str = ""
+    """What the scores are, in words, where label files of a set hold different ones: `realigned DMOS`."""
+    layout: str = ""
+    """The folders that the images are in, in words; empty where they are the user's own affair."""
+    notes: tuple[str, ...] = ()
+    """What is otherwise in this copy of a set than in the set itself, in words."""
+    cautions: tuple[str, ...] = ()
+    """Where the scores are of another kind than the set's usual ones, in words."""
     columns: tuple[str, ...] = ()
     """Names of the pairs' features; empty without a features file, which needs no images."""
     passed_over: tuple[str, ...] = ()

@@ -134,6 +134,10 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
         progress.say(given.read_line)
     if given.columns:
         progress.say(taken_line(given))
+    for line in given.notes:
+        progress.say(f"{given.dataset}: {line}")
+    for line in given.cautions:
+        progress.warn(f"{given.dataset}: {line}")
     if given.missing:
         progress.warn(missing_line(given))
     table = _with_one_reference_a_picture(given, cache, progress)
