@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from iqatune.records.run_folder import backbone_folder
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE
 
 VERSION = 4
 """Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
+
+_OFTEN_EMPTY = ("plugin", "padding")
+"""Settings without which a file is called what it was called before there were any."""
 
 Moments = NDArray[np.float32]
 
@@ -38,6 +42,7 @@ class Settings:
         precision: of the backbone's arithmetic: fp32, bf16 or fp16.
         channels: of every stage.
         plugin: what tells the code of a backbone that is not built in (`Registry.origin`); empty where it is.
+        padding: what images are padded to, in words; empty for a backbone that takes them as they are.
     """
 
     backbone: str
@@ -47,6 +52,7 @@ class Settings:
     precision: str
     channels: tuple[int, ...]
     plugin: str = ""
+    padding: str = ""
 
 
 class DamagedFile(Exception):
@@ -67,10 +73,13 @@ class Place:
 
 def place_of(folder: Path, settings: Settings, reference: str, distorted: Sequence[str]) -> Place:
     """Where the moments of one reference and its distorted images (SHA-256 of their files) are kept."""
-    decides = {name: value for name, value in asdict(settings).items() if name != "plugin" or value}
+    decides = {name: value for name, value in asdict(settings).items() if name not in _OFTEN_EMPTY or value}
     settings_key, images_key = _as_text({"version": VERSION, **decides}), _as_text([reference, *distorted])
-    backbone = settings.backbone.replace(":", "_")
-    path = folder / f"{backbone}-{_hash(settings_key)[:16]}" / f"{_hash(images_key)[:32]}.safetensors"
+    path = (
+        folder
+        / f"{backbone_folder(settings.backbone)}-{_hash(settings_key)[:16]}"
+        / f"{_hash(images_key)[:32]}.safetensors"
+    )
     return Place(path, f"{settings_key} {images_key}")
 
 
