@@ -42,6 +42,7 @@ class Backbone(nn.Module):
         found_in: where in a file of more they were, in words; empty for a plain state dict.
         taps: whose maps the stages after the image are; a part of the first stages still names them all.
         padding: what images are padded to before the CNN sees them; None for one that takes them as they are.
+        made_for: the side in pixels of the only images that it takes unless it is built for others; None for any.
     """
 
     _mean: Tensor
@@ -61,12 +62,17 @@ class Backbone(nn.Module):
         self.padding = cnn.padding
         self._resized = cnn.resized
         self._for_size: dict[tuple[int, int], nn.Module] = {}
-        self._made_for = cnn.made_for
+        self.made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
         self.register_buffer("_mean", _colour(cnn.mean), persistent=False)
         self.register_buffer("_std", _colour(cnn.std), persistent=False)
         self.eval().requires_grad_(requires_grad=False)
+
+    @property
+    def is_built_for_sizes(self) -> bool:
+        """Whether the CNN is built anew for every size of padded images, with resampled tables of positions."""
+        return self._resized is not None
 
     @property
     def identity(self) -> Identity:
@@ -117,7 +123,7 @@ class Backbone(nn.Module):
             self.mean,
             self.std,
             channels_last=self._channels_last,
-            made_for=self._made_for,
+            made_for=self.made_for,
             found_in=self.found_in,
             taps=self.taps,
             padding=self.padding,
@@ -149,8 +155,8 @@ class Backbone(nn.Module):
         while not self._takes(largest, largest):
             largest *= 2
             if largest > _LARGEST_PROBE:
-                if self._made_for:
-                    return self._made_for
+                if self.made_for:
+                    return self.made_for
                 raise InputError(f"`backbone` {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
         if largest == 1:
             return 1
@@ -169,7 +175,7 @@ class Backbone(nn.Module):
     @property
     def _takes_one_size(self) -> bool:
         """Whether the CNN sees images of one size alone, to which smaller ones are padded."""
-        return self._resized is None and self.padding is not None and self.padding.multiple == self._made_for
+        return self._resized is None and self.padding is not None and self.padding.multiple == self.made_for
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -185,8 +191,8 @@ class Backbone(nn.Module):
         near = None if self._takes_one_size else self._near(size)
         if near is not None:
             return InputError(f"{words}, though it takes {near[0]} x {near[1]} {reason}")
-        if self._made_for and size != (self._made_for,) * 2:
-            return InputError(f"{words}, it is made for {self._made_for} x {self._made_for} {reason}")
+        if self.made_for and size != (self.made_for,) * 2:
+            return InputError(f"{words}, it is made for {self.made_for} x {self.made_for} {reason}")
         return InputError(f"{words} {reason}") if isinstance(error, AssertionError) else error
 
     def _near(self, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -218,7 +224,7 @@ class Backbone(nn.Module):
             return self._maps_of(self._network, normalised)
         height, width = normalised.shape[-2:]
         rows, columns = self.padding.padded(height, width)
-        if self._takes_one_size and (rows, columns) != (self._made_for,) * 2:
+        if self._takes_one_size and (rows, columns) != (self.made_for,) * 2:
             raise RuntimeError("it has a place for every position of its maps")
         padded = F.pad(normalised, (0, columns - width, 0, rows - height))
         maps = self._maps_of(self._network_for((rows, columns)), padded)
@@ -231,7 +237,7 @@ class Backbone(nn.Module):
 
     def _network_for(self, size: tuple[int, int]) -> nn.Module:
         """The CNN for padded images of that size (height, width); one that has to be built for it is built once."""
-        if self._resized is None or size == (self._made_for,) * 2:
+        if self._resized is None or size == (self.made_for,) * 2:
             return self._network
         if size not in self._for_size:
             network = self._resized(self._network, size)

@@ -36,6 +36,9 @@ _LARGEST_TRIED = 384
 _UNREADABLE: tuple[type[Exception], ...] = (*parameters.DOWNLOAD_ERRORS, *REFUSALS, TypeError, AttributeError)
 """How timm fails at a folder, or at what came from the hub, that is no model."""
 
+_PARAMETERS = ("model.safetensors", "pytorch_model.bin")
+"""What files of parameters are called on the hub."""
+
 _POSITIONS = "pos_embed"
 """What the names of tables begin with that have an entry for every position of the map."""
 
@@ -160,7 +163,7 @@ class _Model:
         Raises:
             InputError: when there are none, or they cannot be had.
         """
-        from huggingface_hub import constants, try_to_load_from_cache
+        from huggingface_hub import constants
 
         if self.name.startswith(LOCAL_FOLDER):
             try:
@@ -176,8 +179,7 @@ class _Model:
                 "give `backbone_weights` FILE (a state dict) or `backbone_weights` random"
             )
         with parameters.downloading(self.info.name, _hub_errors()):
-            hub_id = (self.config.hf_hub_id or "").partition("@")[0]
-            if hub_id and not isinstance(try_to_load_from_cache(hub_id, "model.safetensors"), str):
+            if self.config.hf_hub_id and not _is_cached(self.config.hf_hub_id, _PARAMETERS):
                 check_answers(constants.ENDPOINT)
             return self.built(options, pretrained=True)
 
@@ -334,28 +336,36 @@ def _tapped(network: Any) -> tuple[int, ...]:
 
 def _described(info: BackboneInfo) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """What a folder, or the hub, says of its model: timm's description, the architecture and its options."""
-    models = _timm().models
     source, _, place = info.model.partition(":")
+    hub = importlib.import_module("timm.models._hub")
+    of_folder, of_hub = hub.load_model_config_from_path, hub.load_model_config_from_hf
     if source == LOCAL_FOLDER.rstrip(":"):
         try:
-            return models.load_model_config_from_path(place)  # type: ignore[no-any-return]
+            return of_folder(place)  # type: ignore[no-any-return]
         except _UNREADABLE as error:
             raise InputError(
                 f"`backbone` {info.name}: no folder of a timm model ({first_line(error)}); name one that holds "
                 "config.json and parameters, as timm's save_for_hf writes it"
             ) from error
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    repository, _, revision = place.partition("@")
     try:
-        if not isinstance(try_to_load_from_cache(repository, "config.json", revision=revision or None), str):
+        if not _is_cached(place, ("config.json",)):
             check_answers(constants.ENDPOINT)
-        return models.load_model_config_from_hf(place)  # type: ignore[no-any-return]
+        return of_hub(place)  # type: ignore[no-any-return]
     except (*_UNREADABLE, *_hub_errors()) as error:
         raise InputError(
             f"`backbone` {info.name}: could not be had from the Hugging Face hub ({first_line(error)}); look at its "
             "name, or where there is no network name a folder that it was downloaded to, as timm:local-dir:FOLDER"
         ) from error
+
+
+def _is_cached(place: str, names: Sequence[str]) -> bool:
+    """Whether the hub's client has one of these files of ORG/MODEL, or ORG/MODEL@REVISION, from before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, revision = place.partition("@")
+    return any(isinstance(try_to_load_from_cache(repository, name, revision=revision or None), str) for name in names)
 
 
 def _hub_errors() -> tuple[type[Exception], ...]:

@@ -66,18 +66,18 @@ def test_a_model_of_one_size_is_built_for_others_with_the_same_parameters(
         first = backbone(image)
     with torch.no_grad():
         again = backbone.placed(torch.device("cpu"), torch.float32)(image)
-    assert all((mine - other).abs().max() < 1e-4 * mine.abs().max() for mine, other in zip(first, again, strict=True))
+    assert all((mine - other).abs().max() < 1e-3 * mine.abs().max() for mine, other in zip(first, again, strict=True))
     assert parameters_sha256(backbone._network) == digest
     built = backbone._network_for((128, 96)).state_dict()
     ours = backbone._network.state_dict()
     differ = {key for key in ours if built[key].shape != ours[key].shape}
     assert differ == {"model.pos_embed1", "model.pos_embed2", "model.pos_embed3"}
     assert all(built[key].data_ptr() == ours[key].data_ptr() for key in ours if key not in differ)
-    # scipy's bicubic spline differs from torch's kernel, but not by much of what a smooth table holds
-    table = torch.linspace(0, 1, 14)[:, None] * torch.linspace(1, 2, 14)
+    # of a table that rises evenly, what is resampled rises evenly: values at the centres of the new places
+    table = torch.linspace(0, 1, 14)[:, None] + torch.linspace(1, 2, 14)
     resized = _bicubic(table[None, None], (8, 6))[0, 0]
-    expected = np.outer((np.arange(8) + 0.5) / 8, 1 + (np.arange(6) + 0.5) / 6)
-    np.testing.assert_allclose(resized.numpy(), expected, atol=0.05)
+    down, across = (((np.arange(count) + 0.5) * 14 / count - 0.5) / 13 for count in (8, 6))
+    np.testing.assert_allclose(resized.numpy()[1:-1, 1:-1], (down[:, None] + 1 + across)[1:-1, 1:-1], atol=0.02)
     image.requires_grad_()
     backbone(image)[-1].sum().backward()  # what was built in inference mode takes part in gradients
     assert image.grad is not None
@@ -144,7 +144,12 @@ def test_doctor_tries_the_sizes_of_the_data(
     )
 
 
-PADDED = ("vit_tiny_patch16_224@2,5", "hrnet_w18_small@0,1")
+MULTIPLE = {"vit_": 16, "hrne": 32, "swin": 4}
+PADDED = (
+    "vit_tiny_patch16_224@2,5",
+    pytest.param("hrnet_w18_small@0,1", marks=pytest.mark.thorough),
+    pytest.param("swin_tiny_patch4_window7_224@0,1", marks=pytest.mark.thorough),
+)
 
 
 @pytest.mark.parametrize("name", PADDED)
@@ -161,7 +166,7 @@ def test_the_record_holds_taps_and_padding_and_everything_agrees(
     record = json.loads(result.read_text())
     taps = name.partition("@")[2].split(",")
     assert record["protocol"]["taps"] == taps
-    assert record["protocol"]["padding"] == {"multiple": 16 if "vit" in name else 32, "square": False}
+    assert record["protocol"]["padding"] == {"multiple": MULTIPLE[name[:4]], "square": False}
     assert record["run"]["backbone"] == f"timm:{name}"
     assert len(record["channels"]) == 3
     assert iqatune("replay", result, "--cache-dir", "c").code == 0
