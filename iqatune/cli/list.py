@@ -96,6 +96,7 @@ def _backbones() -> list[Row]:
                 "name": listed.info.name,
                 "channels": listed.info.channels,
                 "pooling": listed.info.pooling,
+                "taps": listed.info.taps,
                 "description": as_flags(listed.info.description),
             },
             listed.plugin,

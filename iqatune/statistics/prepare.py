@@ -396,6 +396,8 @@ def _protocol(
         dataset_sha256=_dataset_sha256(table, digests),
         backbone_weights=backbone.weights,
         backbone_sha256=backbone.parameters_sha256,
+        taps=backbone.taps,
+        padding=backbone.padding,
     )
 
 
