@@ -118,13 +118,15 @@ def columns(
     """A CSV file by the names of its columns; of several names for one column the first that is there is taken."""
 
     def read(source: Source) -> Iterator[Row]:
-        split = () if source.split_column is None else (source.split_column,)
-        given = dict(read_columns(source.path, ())[:1])
-        header = next(iter(given.values()), {})
-        of_image, of_score = (_first(names, header) or names[0] for names in (image, score))
+        split = source.split_column
+        required = [name for name in (reference, kind, split or "") if name]
+        rows = read_columns(source.path, required)
+        if not rows:
+            return
+        header = rows[0][1]
+        of_image, of_score = (_needed(names, header, source) for names in (image, score))
         of_std = _first(std, header)
-        required = [of_image, of_score, *filter(None, (reference, kind)), *split]
-        for where, cells in read_columns(source.path, required):
+        for where, cells in rows:
             yield Row(
                 where=where,
                 image=image_name(cells[of_image]),
@@ -132,7 +134,7 @@ def columns(
                 reference=image_name(cells[reference]) if reference else "",
                 std=cells[of_std] if of_std else None,
                 kind=cells[kind] if kind else "",
-                split=_filled(cells[split[0]], where, source) if split else "",
+                split=_filled(cells[split], where, source) if split else "",
             )
 
     return read
@@ -240,6 +242,16 @@ def _filled(cell: str, where: str, source: Source) -> str:
     if not cell:
         raise InputError(f"{source.path}: {where} has no {source.split_column}; fill it in or remove the row")
     return cell
+
+
+def _needed(names: Sequence[str], header: dict[str, str], source: Source) -> str:
+    found = _first(names, header)
+    if found is None:
+        raise InputError(
+            f"{source.path}: no column {' or '.join(names)} in its first row ({', '.join(header)}); restore the set's "
+            "own file"
+        )
+    return found
 
 
 def _first(names: Sequence[str], header: dict[str, str]) -> str | None:
