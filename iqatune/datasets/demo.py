@@ -16,7 +16,7 @@ No metric takes part in the scores. A pair's true quality depends on its distort
   logarithm of the local contrast, standardised over the references; `masking` is how much of it goes into z: the
   loading on the first factor of how KADID's 81 references deviate from their distortions' curves.
 - Every reference deviates in every distortion by what busyness does not explain. In KADID the standard deviations of
-  that are .14 to .47.
+  that are .12 to .46.
 - An observer's opinion is the true quality, plus a bias of that observer, plus noise (Janowski and Pinson, "The
   accuracy of subjects in a quality experiment: a theoretical subject model", IEEE Trans. Multimedia 17, 2015), in whole
   steps from 1 to 5. The score is the mean of 30 observers, as many as KADID has.
@@ -29,7 +29,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import KW_ONLY, astuple, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -83,12 +83,10 @@ PHOTOGRAPHS = (
     _Photograph("skimage", "data/motorcycle_left.png", 22.7),
     _Photograph("skimage", "data/rocket.jpg", 5.9),
 )
-"""Photographs in the wheels of packages that iqatune needs, so that nothing is downloaded; all larger than SIZE."""
+"""Photographs in the wheels of packages that iqatune needs, so that nothing is downloaded; all larger than SIZE.
 
-CREDITS = (
-    "Photographs: of scikit-image, scikit-learn and matplotlib, cropped, downscaled and distorted; china by "
-    "danielbuechele and flower by vultilion (flickr.com) under CC BY 2.0, the others in the public domain or CC0."
-)
+Public domain or CC0, but for two under CC BY 2.0 (flickr.com): china by danielbuechele, flower by vultilion.
+"""
 
 MADE = "made.json"
 """The list of the images as they were made: it tells those that are not the same any more."""
@@ -148,6 +146,7 @@ def _image(values: NDArray[np.float64]) -> Image.Image:
 class _Distortion:
     apply: Callable[[Image.Image, float, Generator], Image.Image]
     amounts: tuple[float, float, float, float, float]
+    _: KW_ONLY
     half: float
     """The amount at which quality is in the middle of the scale."""
     slope: float
@@ -158,10 +157,10 @@ class _Distortion:
 
 DISTORTIONS = {
     "gaussian-noise": _Distortion(_gaussian_noise, (3, 7, 14, 28, 55), half=14.95, slope=1.49, masking=0.32),
-    "gaussian-blur": _Distortion(_gaussian_blur, (0.45, 0.7, 1.1, 1.8, 3.6), half=1.01, slope=2.27),
-    "jpeg": _Distortion(_jpeg, (70, 30, 15, 8, 4), half=14.57, slope=-1.79, masking=0.32),
-    "quantization": _Distortion(_quantization, (40, 20, 11, 7, 4), half=7.94, slope=-1.51, masking=0.67),
-    "pixelation": _Distortion(_pixelation, (1.1, 1.25, 1.5, 2.2, 3.6), half=1.47, slope=2.46),
+    "gaussian-blur": _Distortion(_gaussian_blur, (0.45, 0.7, 1.1, 1.8, 3.6), half=1.009, slope=2.27, masking=0.06),
+    "jpeg": _Distortion(_jpeg, (70, 30, 15, 8, 4), half=14.57, slope=-1.79, masking=0.35),
+    "quantization": _Distortion(_quantization, (40, 20, 11, 7, 4), half=7.94, slope=-1.51, masking=0.63),
+    "pixelation": _Distortion(_pixelation, (1.1, 1.25, 1.5, 2.2, 3.6), half=1.474, slope=2.46, masking=0.11),
     "jitter": _Distortion(_jitter, (0.05, 0.1, 0.2, 0.5, 1), half=0.221, slope=1.66),
     "contrast": _Distortion(_contrast, (0.96, 0.92, 0.87, 0.82, 0.76), half=0.352, slope=-2.55),
 }

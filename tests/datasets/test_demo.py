@@ -77,7 +77,7 @@ def test_scores_are_means_of_simulated_opinions_and_say_how_far_these_spread(tab
     assert opinions.shape == (10, 7, 5, 30)
     assert set(np.unique(opinions)) == {1, 2, 3, 4, 5}
     np.testing.assert_allclose(table.quality, opinions.mean(axis=-1).ravel(), rtol=1e-12)
-    spread = [pair.score_std for pair in table.pairs]
+    spread = np.array([pair.score_std for pair in table.pairs], float)
     np.testing.assert_allclose(spread, opinions.std(axis=-1, ddof=1).ravel(), rtol=1e-12)
     levels = [pair.level for pair in table.pairs]
     assert -0.95 < spearmanr(table.quality, levels).statistic < -0.7  # by level, but not by level alone
