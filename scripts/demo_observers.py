@@ -76,7 +76,8 @@ def curve(amounts: tuple[float, ...], scores: Floats) -> tuple[float, float]:
     sign = 1 if logarithms[-1] > logarithms[0] else -1
 
     def misses(parameters: Floats) -> Floats:
-        return expected(sign * np.exp(parameters[1]) * (parameters[0] - logarithms)) - mean
+        missed: Floats = expected(sign * np.exp(parameters[1]) * (parameters[0] - logarithms)) - mean
+        return missed
 
     middle, steepness = least_squares(misses, [float(np.median(logarithms)), 0.0]).x
     return float(np.exp(middle)), float(sign * np.exp(steepness))
@@ -87,7 +88,8 @@ def deviations(amounts: tuple[float, ...], scores: Floats, half: float, slope: f
     known = np.isfinite(amounts)
     z = slope * np.log(half / np.array(amounts)[known])
     found = [least_squares(lambda by, row=row: expected(z + by[0]) - row, [0.0]).x[0] for row in scores[:, known]]
-    return np.array(found) - np.mean(found)
+    centred: Floats = np.array(found) - np.mean(found)
+    return centred
 
 
 def masked(shifts: dict[str, Floats]) -> tuple[dict[str, float], dict[str, float]]:
