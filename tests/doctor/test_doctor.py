@@ -74,8 +74,8 @@ def test_real_images_pass(test_data: Path, examined: Callable[..., Any]) -> None
     assert (code, findings["warning"], findings["note"]) == (0, {}, {})
 
 
-def test_the_demo_passes(examined: Callable[..., Any], tmp_path: Path) -> None:
-    code, findings = examined("--dataset", "demo", "--data-root", tmp_path)
+def test_the_demo_passes(examined: Callable[..., Any], demo_root: Path) -> None:
+    code, findings = examined("--dataset", "demo", "--data-root", demo_root)
     assert (code, findings["warning"]) == (0, {}), findings
 
 
