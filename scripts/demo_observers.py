@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import norm
@@ -53,12 +54,12 @@ def main() -> None:
 
 def scores_of(labels: Path) -> dict[str, Floats]:
     """Mean scores (81, 5), references by levels, of every distortion."""
-    entries, _ = kadid10k.read(labels)
-    places = {name: place for place, name in enumerate(sorted({entry.reference for entry in entries}))}
-    scores = {kind: np.full((len(places), 5), np.nan) for kind in kadid10k.DISTORTIONS}
-    for entry in entries:
-        scores[entry.distortion][places[entry.reference], (entry.level or 0) - 1] = entry.score
-    return scores
+    rows = pandas.read_csv(labels)
+    # I01_01_01.png: the reference, the distortion and the level, each from 1
+    numbers = rows["dist_img"].str.extract(r"I(\d\d)_(\d\d)_(\d\d)").to_numpy().astype(int)
+    scores = np.full(numbers.max(axis=0), np.nan)
+    scores[tuple(numbers.T - 1)] = rows["dmos"]
+    return {kind: scores[:, place] for place, kind in enumerate(kadid10k.DISTORTIONS)}
 
 
 def expected(z: Floats) -> Floats:
