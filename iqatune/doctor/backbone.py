@@ -64,8 +64,10 @@ def size_outcomes(backbone: Backbone, sizes: Mapping[Path, tuple[int, int]]) -> 
     refused = [(size, line) for size in tried if (line := _refused(backbone, size)) is not None]
     of_all = f"{len(tried)} of {len(seen)} sizes tried"
     if refused:
-        images = sum(seen[size] for size, _ in refused)
-        yield "taken sizes", "problem", f"{len(refused)} refused ({images} images), {of_all}: {refused[0][1]}"
+        too = {size for size, _ in refused}
+        images = [path.name for path, size in sizes.items() if resized_size(*size, SHORT_SIDE) in too]
+        says = f"{len(refused)} refused ({len(images)} images, as {images[0]}), {of_all}: {refused[0][1]}"
+        yield "taken sizes", "problem", says
     elif tried:
         taken = [f"{width}x{height}" for width, height in tried]
         how = "" if backbone.padding is None else f", padded to {backbone.padding}"

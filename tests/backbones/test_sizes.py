@@ -134,7 +134,8 @@ def test_doctor_tries_the_sizes_of_the_data(
         found[name] = ran.code, {finding["check"]: finding for finding in json.loads(ran.out)["findings"]}
     code, findings = found["refused"]
     assert (code, findings["taken sizes"]["level"]) == (1, "problem")
-    says = "1 refused (54 images), 1 of 1 sizes tried: --backbone timm:levit_128s: cannot take images of 232 x 240"
+    assert findings["taken sizes"]["says"].startswith("1 refused (54 images, as ")
+    says = "1 of 1 sizes tried: --backbone timm:levit_128s: cannot take images of 232 x 240"
     assert says in findings["taken sizes"]["says"]
     code, findings = found["taken"]
     taken = "the backbone takes 40x36, padded to squares of multiples of 224; 1 of 1 sizes tried"
