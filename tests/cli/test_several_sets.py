@@ -311,8 +311,8 @@ def test_one_set_is_no_several(iqatune: Callable[..., Any], two_sets: Any, small
     for options, says in (
         (("--leave-one-set-out",), "takes several data sets"),
         (("--dataset-weight", "csv=2"), "of no use with one data set"),
-        (("--split-column", "nothing"), "no column nothing"),
-        (("--split-column", "level"), "no column level"),
+        (("--split-column", "nothing"), "--split-column nothing: no column of"),
+        (("--split-column", "level"), "--split-column level: no column of"),
         (("--split-column", "reference", "--folds", 0), "both say what is held out"),
     ):
         ran = iqatune("search", *data, *RANDOM, *options)

@@ -130,6 +130,19 @@ def test_what_is_no_csv_is_bad_input_and_nothing_else(
         assert len(line) < 2000
 
 
+@pytest.mark.parametrize("form", range(len(FORMS)))
+def test_a_nul_in_a_name_is_refused_with_its_line(form: int, tmp_path: Path) -> None:
+    """No file's name holds one: the system's own functions raise."""
+    path = tmp_path / "nul.csv"
+    nul = b"\0b" if form != 1 else "\0b".encode("utf-16")[2:]
+    name = b"b.png" if form != 1 else "b.png".encode("utf-16")[2:]
+    path.write_bytes(FORMS[form].replace(name, nul + name[len(nul) :]))
+    line = refusal(lambda: load_pairs(DataOptions(dataset="csv", pairs=path, better="higher")))
+    assert line is not None
+    assert "holds a NUL character" in line
+    assert f"line {4 if form == 2 else 3}" in line
+
+
 def refusal(read: Callable[[], Any]) -> str | None:
     """The line of an input error; None without one."""
     try:
