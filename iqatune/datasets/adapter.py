@@ -38,6 +38,16 @@ class Published:
     """Whether a distorted image's name begins with its reference's."""
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What a set's human scores are, in words, and between which limits they can lie."""
+
+    name: str
+    """Such as 'MOS of TID2013'."""
+    limits: tuple[float, float] | None
+    """The lowest and the highest score that there can be; None where nothing bounds them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """What a person wants to know of a data set before using it."""
@@ -53,6 +63,8 @@ class DatasetInfo:
     """Label files it offers, the usual one first."""
     published: Published | None = None
     """None where it depends on the user's file."""
+    opinion: Opinion | None = None
+    """None where nothing is known of it but the scores."""
 
 
 @dataclass(frozen=True)

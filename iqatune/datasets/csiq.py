@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published, parse_score, published_set
 from iqatune.errors import InputError
 
 SHEET = "all_by_image"
@@ -124,6 +124,7 @@ ADAPTER = published_set(
         source="https://s2.smu.edu/~eclarson/csiq.html",
         labels=("csiq.DMOS.xlsx",),
         published=Published(counts=COUNTS, scores=(0.0, 1.0)),
+        opinion=Opinion("DMOS of CSIQ", (0.0, 1.0)),
     ),
     better="lower",
     read=read,

@@ -6,7 +6,7 @@ Lin, Hosu, Saupe 2019, 'KADID-10k: A Large-scale Artificially Distorted IQA Data
 import re
 from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published, parse_score, published_set
 from iqatune.datasets.columns import read_columns
 from iqatune.errors import InputError
 
@@ -76,6 +76,7 @@ ADAPTER = published_set(
         published=Published(
             counts={(distortion, level): 81 for distortion in DISTORTIONS for level in range(1, 6)}, scores=(1.0, 4.93)
         ),
+        opinion=Opinion("DMOS of KADID-10k", (1.0, 5.0)),
     ),
     better="higher",
     read=read,

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Literal
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published, parse_score, published_set
 from iqatune.datasets.files import FileFinder
 from iqatune.errors import InputError
 
@@ -119,6 +119,7 @@ ADAPTER = published_set(
             scores=(-2.64, 111.775),
             names_tell_reference=False,
         ),
+        opinion=Opinion("DMOS of LIVE release 2", None),
     ),
     better="lower",
     read=read,

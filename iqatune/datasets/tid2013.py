@@ -6,7 +6,7 @@ Ponomarenko et al. 2015, 'Image database TID2013: Peculiarities, results and per
 import re
 from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, lines_of, parse_score, published_set
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published, lines_of, parse_score, published_set
 from iqatune.errors import InputError
 
 DISTORTIONS = (
@@ -76,6 +76,7 @@ ADAPTER = published_set(
             counts={(distortion, level): 25 for distortion in DISTORTIONS for level in range(1, 6)},
             scores=(0.24242, 7.2143),
         ),
+        opinion=Opinion("MOS of TID2013", (0.0, 9.0)),
     ),
     better="higher",
     read=read,
