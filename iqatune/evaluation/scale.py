@@ -27,6 +27,9 @@ KNOTS = 9
 
 PAIRS_PER_KNOT = 5
 
+NEAREST_KNOTS = 1e-6
+"""In ranges of D: quantiles that are nearer than this are one knot."""
+
 STEEPNESS = 0.01
 """How much of the straight line's slope every part of a curve has at least, so that no two distances get one score."""
 
@@ -142,6 +145,8 @@ def fit_curve(distances: Floats, quality: Floats) -> Curve:
         return Curve(distances[:1], quality.mean(keepdims=True))
     parts = int(np.clip(len(quality) // PAIRS_PER_KNOT, 1, KNOTS - 1))
     knots = np.unique(np.quantile(distances, np.linspace(0, 1, parts + 1)))
+    apart = np.diff(knots) > NEAREST_KNOTS * np.ptp(distances)  # no slope between them is a number for certain
+    knots = knots[np.concatenate([[True], apart])]
     ramps = np.clip(distances[:, None] - knots[:-1], 0, np.diff(knots))
     moved = distances - distances.mean()
     steepness = STEEPNESS * max(0.0, -float(moved @ quality) / float(moved @ moved))
