@@ -47,6 +47,10 @@ class Opinion:
     limits: tuple[float, float] | None
     """The lowest and the highest score that there can be; None where nothing bounds them."""
 
+    def __post_init__(self) -> None:
+        if self.limits is not None and not self.limits[0] < self.limits[1]:
+            raise ValueError(f"limits {self.limits}: the lowest score must be below the highest")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:

@@ -14,10 +14,12 @@ from iqatune.report.published.figures import STUDY_SOURCE, PublishedFigure, Trai
 TRAINED: Final[dict[Training, str]] = {
     "none": "not trained on human scores",
     "elsewhere": "trained elsewhere",
-    "not stated": "on what they were trained is not stated",
+    "not stated": "whose training set is not stated",
     "on the set": "trained on the set itself",
 }
 """The kinds that stand in tables of their own, as their titles say it."""
+
+HAND_MADE: Final = "Constants that a metric's makers chose by looking at such sets do not count as training."
 
 TRAINING_FREE: Final = "JLD"
 """The best of the metrics without training that were published since the study."""
@@ -153,5 +155,6 @@ def _published(figures: Sequence[PublishedFigure], kind: Training) -> Table:
         rows=tuple(rows),
         words=4,
         card=("Each row's protocol stands in it.",),
+        notes=(HAND_MADE,) if kind == "none" else (),
         source="; ".join(dict.fromkeys(figure.source for figure in figures)),
     )
