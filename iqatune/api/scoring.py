@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from iqatune.api.cache import open_cache
 from iqatune.api.progress import Show, progress_of
@@ -11,10 +11,11 @@ from iqatune.api.result import Result, read_result
 from iqatune.backbones.devices import resolve_device
 from iqatune.errors import InputError
 from iqatune.metric.module import Metric
+from iqatune.metric.scale import choose_scale
 from iqatune.records import evaluation as records
 from iqatune.records.distances import Distances
 from iqatune.records.options import DataOptions
-from iqatune.records.vocabulary import Grouping
+from iqatune.records.vocabulary import Grouping, ScoredAs
 from iqatune.scoring import evaluate as evaluating
 from iqatune.scoring import images
 from iqatune.scoring.pairing import ImagePairs, pairs_of_csv, pairs_of_paths
@@ -106,6 +107,8 @@ def score_images(
     backbone_weights: Path | str | None = None,
     keep_going: bool = False,
     force: bool = False,
+    scale: ScoredAs = "distance",
+    scale_of: str | None = None,
     progress: Show = "bar",
 ) -> Distances:
     """Distances of image files under a tuned metric: lower is better, 0 is identical.
@@ -118,9 +121,12 @@ def score_images(
             for none.
         keep_going: tell what cannot be scored, and score the rest.
         force: take a record whose seal is broken; `.origin` says so.
+        scale: "score" gives the score that people would give as well, and the interval in which it lies.
+        scale_of: the data set whose scale is meant, where the metric was tuned on several.
 
     Returns:
-        `.pairs`, each with reference, distorted, distance, and the reason where there is no distance.
+        `.pairs`, each with reference, distorted, distance, and the reason where there is no distance; on a scale also
+        score, low and high. `.scale` says which.
 
     Raises:
         InputError: in one line, for a file that is no metric, and for images that cannot be scored.
@@ -133,15 +139,21 @@ def score_images(
     found = _pairs(reference, distorted, pairs)
     if isinstance(resize, str) and resize != "protocol":
         raise InputError(f"`resize` {resize}: give a short side in pixels, None, or 'protocol'")
+    if scale not in get_args(ScoredAs):
+        raise InputError(f"`scale` {scale}: give 'distance' or 'score'")
+    if scale_of is not None and scale != "score":
+        raise InputError(f"`scale_of` {scale_of}: of no use without `scale` score")
     loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights, force=force)
+    name = loaded.origin if isinstance(metric, Metric) else str(metric)
     return images.score(
         loaded,
         found,
-        name=loaded.origin if isinstance(metric, Metric) else str(metric),
+        name=name,
         device=resolve_device(device),
         resize=loaded.short_side if isinstance(resize, str) else resize,
         progress=progress_of(progress),
         keep_going=keep_going,
+        scale=choose_scale(loaded.scales, scale_of, holder=name or "this metric") if scale == "score" else None,
     )
 
 

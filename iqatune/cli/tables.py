@@ -9,7 +9,7 @@ from iqatune.errors import as_flags
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
-from iqatune.records.distances import Distances
+from iqatune.records.distances import Distances, PairDistance
 from iqatune.records.evaluation import Evaluation
 from iqatune.records.labels import HELD_OUT, search_note, source_label
 from iqatune.records.replay import Replay
@@ -240,13 +240,27 @@ def print_replay(replay: Replay) -> None:
 
 
 def print_distances(distances: Distances) -> None:
-    """The distance of every pair; a dash where there is none."""
-    rows = [
-        (pair.reference, pair.distorted, "-" if pair.distance is None else f"{pair.distance:.6f}")
-        for pair in distances.pairs
-    ]
+    """The distance of every pair, and its score where a scale was asked for; a dash where there is none."""
     title = f"{distances.metric}: {distances.origin or distances.backbone}"
-    print_table(title, ("reference", "distorted", "D (lower is better)"), rows, left=2)
+    columns, scale = ["reference", "distorted", "D (lower is better)"], distances.scale
+    if scale is not None:
+        interval = "interval" if scale.level is None else f"{scale.level:.0%} interval".replace("%", " %")
+        columns += [f"score ({scale.better} is better)", interval]
+    rows = [
+        (pair.reference, pair.distorted, *_figures_of(pair)[: 1 if scale is None else 3]) for pair in distances.pairs
+    ]
+    print_table(title, columns, rows, left=2)
+    if scale is not None:
+        simulated = "; SIMULATED observers" if scale.simulated else ""
+        print_line(f"Score: {scale.name}{simulated}. The interval is of the score that people would give the image.")
+
+
+def _figures_of(pair: PairDistance) -> tuple[str, str, str]:
+    """D, score and interval, each a dash where there is none."""
+    distance = "-" if pair.distance is None else f"{pair.distance:.6f}"
+    score = "-" if pair.score is None else f"{pair.score:.4g}"
+    interval = "-" if pair.low is None or pair.high is None else f"[{pair.low:.4g}, {pair.high:.4g}]"
+    return distance, score, interval
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 from pydantic import TypeAdapter
 
-from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, build_table, chosen_label
+from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, Opinion, build_table, chosen_label
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
@@ -173,6 +173,7 @@ INFO = DatasetInfo(
     references=len(PHOTOGRAPHS),
     source="made on the fly, nothing to download",
     labels=(),
+    opinion=Opinion("MOS of the demo", (1.0, 5.0)),
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from iqatune.datasets import features_csv
-from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
+from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo, Opinion
 from iqatune.datasets.raters import averaged
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError
@@ -28,6 +28,8 @@ def _fault(item: Any, name: str) -> str | None:
         return "its description and its source are not text"
     if not isinstance(item.info.labels, tuple):
         return f"its labels are a {type(item.info.labels).__name__}, not a tuple"
+    if item.info.opinion is not None and not isinstance(item.info.opinion, Opinion):
+        return f"its opinion is a {type(item.info.opinion).__name__}, not an iqatune.datasets.adapter.Opinion"
     return None if callable(item.load) else "its load cannot be called"
 
 

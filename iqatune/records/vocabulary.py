@@ -59,3 +59,6 @@ MetricKind = Literal["tuned", "uniform", "baseline"]
 Severity = Literal["ok", "note", "warning", "problem"]
 """How bad a finding is: a note is worth knowing, a warning may be one's wish, a problem makes numbers wrong or work
 fail."""
+
+ScoredAs = Literal["distance", "score"]
+"""What images get: D, or also the score that people would give."""

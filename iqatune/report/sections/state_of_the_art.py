@@ -1,23 +1,82 @@
 """The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
 from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
-from iqatune.report.published.figures import PublishedFigure, state_of_the_art
+from iqatune.report.published.figures import STUDY_SOURCE, PublishedFigure, Training, searches, state_of_the_art
+
+TRAINED: Final[dict[Training, str]] = {
+    "none": "not trained on human scores",
+    "elsewhere": "trained elsewhere",
+    "not stated": "whose training set is not stated",
+    "on the set": "trained on the set itself",
+}
+"""The kinds that stand in tables of their own, as their titles say it."""
+
+HAND_MADE: Final = "Constants that a metric's makers chose by looking at such sets do not count as training."
+
+TRAINING_FREE: Final = "JLD"
+"""The best of the metrics without training that were published since the study."""
 
 
 def state_of_the_art_section(context: Context) -> Section:
     """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
     tables = [_measured(context, dataset) for dataset in context.found.datasets]
     published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
-    text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
     if not published:
-        text = "No published figures are kept for these data sets."
-    if published:
-        tables.append(_published(published))
-    return Section("State of the art", (text,), tables=tuple(tables))
+        return Section(
+            "State of the art", ("No published figures are kept for these data sets.",), tables=tuple(tables)
+        )
+    text = (
+        "Published figures stand in tables of their own: their pairs, labels and resize differ or are not known. What "
+        "was trained on a set, trained elsewhere and not trained stand apart, because only the last two say how a "
+        "metric does on images that it has not seen."
+    )
+    for kind in TRAINED:
+        figures = [figure for figure in published if figure.trained == kind]
+        if figures:
+            tables.append(_published(figures, kind))
+    return Section("State of the art", (text, *_where_the_study_stands(published)), tables=tuple(tables))
+
+
+def _where_the_study_stands(published: Sequence[PublishedFigure]) -> tuple[str, ...]:
+    """In a line, the study's best beside training-free JLD and what is trained on each set; none where one lacks."""
+    compared = []
+    for dataset in dict.fromkeys(figure.dataset for figure in published):
+        others = [each for each in published if each.dataset == dataset and not each.source.startswith(STUDY_SOURCE)]
+        free = [figure for figure in others if figure.metric == TRAINING_FREE]
+        trained = [figure for figure in others if figure.trained == "on the set"]
+        if free and trained:
+            study = [figure for figure in searches() if figure.dataset == dataset]
+            compared.append((_highest(study), _highest(free), _highest(trained)))
+    below = [row for row in compared if _srcc(row[0]) < _srcc(row[1])]
+    above = [row for row in compared if row not in below]
+    return tuple(
+        f"The study's best ({_listed(best for best, _, _ in rows)}), tuned on the pairs that it is scored on, lies "
+        f"{where} training-free {TRAINING_FREE} ({_listed(free for _, free, _ in rows)}) {far} what is trained per set "
+        f"({_listed((trained for _, _, trained in rows), by_name=True)})."
+        for rows, where, far in ((below, "below", "and far below"), (above, "above", "but far below"))
+        if rows
+    )
+
+
+def _highest(figures: Sequence[PublishedFigure]) -> PublishedFigure:
+    return max(figures, key=_srcc)
+
+
+def _srcc(figure: PublishedFigure) -> float:
+    return -1.0 if figure.srcc is None else figure.srcc
+
+
+def _listed(figures: Iterable[PublishedFigure], *, by_name: bool = False) -> str:
+    names = ((figure.metric + " " if by_name else "", figure) for figure in figures)
+    return ", ".join(f"{name}{figure.srcc:.3f} on {figure.dataset}" for name, figure in names)
 
 
 def _measured(context: Context, dataset: str) -> Table:
@@ -74,26 +133,28 @@ def _resize_difference(context: Context, resize: int | None) -> str:
     return "" if resize == usual else f"resize {resize or 'none'} instead of {usual or 'none'}"
 
 
-def _published(figures: list[PublishedFigure]) -> Table:
+def _published(figures: Sequence[PublishedFigure], kind: Training) -> Table:
     datasets = sorted({figure.dataset for figure in figures})
-    keys = list(dict.fromkeys((figure.metric, figure.source, figure.protocol) for figure in figures))
-    by_key = {(figure.metric, figure.source, figure.protocol, figure.dataset): figure for figure in figures}
+    by_key: dict[tuple[str, ...], dict[str, PublishedFigure]] = defaultdict(dict)
+    for each in figures:
+        by_key[each.metric, each.source, each.protocol, each.training][each.dataset] = each
     rows = []
-    for key in keys:
+    for key, of_set in by_key.items():
         cells = [word(part) for part in key]
         for dataset in datasets:
-            figure = by_key.get((*key, dataset))
+            figure = of_set.get(dataset)
             cells += [number(figure.srcc if figure else None, 3), number(figure.krcc if figure else None, 3)]
         rows.append(tuple(cells))
     return Table(
-        name="published-metrics",
-        title="Published, not measured here: common metrics",
+        name=f"published-metrics-{slug(kind)}",
+        title=f"Published, not measured here: metrics {TRAINED[kind]}",
         columns=(
-            *(Column(name) for name in ("metric", "source", "protocol")),
+            *(Column(name) for name in ("metric", "source", "protocol", "training")),
             *(Column(measure, dataset) for dataset in datasets for measure in ("SRCC", "KRCC")),
         ),
         rows=tuple(rows),
-        words=3,
+        words=4,
         card=("Each row's protocol stands in it.",),
+        notes=(HAND_MADE,) if kind == "none" else (),
         source="; ".join(dict.fromkeys(figure.source for figure in figures)),
     )
