@@ -53,6 +53,9 @@ class DatasetInfo:
     """Label files it offers, the usual one first."""
     published: Published | None = None
     """None where it depends on the user's file."""
+    ratings_per_score: int | None = None
+    """How many ratings the published standard deviations are of; None where they are those of the scores, which are
+    standard errors."""
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,18 @@ def read_entry(cells: Mapping[str, str], path: Path, where: str, split_column: s
         distortion=cells.get("distortion") or UNNAMED,
         level=_level(cells.get("level", ""), path, where),
         score=parse_score(cells["score"], path, where),
+        score_std=_deviation(cells.get("score_std", ""), path, where),
         split="" if split_column is None else cells[split_column],
     )
+
+
+def _deviation(text: str, path: Path, where: str) -> float | None:
+    if not text:
+        return None
+    deviation = parse_score(text, path, where)
+    if deviation < 0:
+        raise InputError(f"{path}: {where} has the score_std {text}, below 0; correct it")
+    return deviation
 
 
 def _level(text: str, path: Path, where: str) -> int | None:

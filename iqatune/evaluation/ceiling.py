@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from iqatune.evaluation.correlation import Floats, average_ranks, checked_pairs, pearson
+from iqatune.evaluation.correlation import average_ranks, checked_pairs, pearson
 
 DRAWS = 400
 """Experiments that are simulated."""
@@ -56,21 +56,3 @@ def noise_ceiling(quality: ArrayLike, errors: ArrayLike, *, seed: int = 0) -> Ce
     found = [pearson(ranks, average_ranks(generator.normal(truth, error))) for _ in range(DRAWS)]
     low, middle, high = np.quantile(found, (0.025, 0.5, 0.975))
     return Ceiling(srcc=float(middle), low=float(low), high=float(high))
-
-
-def rmse(quality: ArrayLike, fitted: ArrayLike) -> float:
-    """Root mean square of what a fit (N,), as by `logistic_fit`, misses of the human scores (N,), on their scale."""
-    y, x = checked_pairs(quality, fitted)
-    return float(np.sqrt(np.mean((y - x) ** 2)))
-
-
-def outlier_ratio(quality: ArrayLike, fitted: ArrayLike, errors: Floats) -> float:
-    """Share of the pairs whose fitted score lies outside the 95 % interval of the human score, 1.96 standard errors.
-
-    ITU-T P.1401 (2020), 7.5.3. In [0, 1].
-
-    Args:
-        quality, fitted, errors: (N,) human scores, a metric's on the same scale, and the standard errors of the first.
-    """
-    y, x = checked_pairs(quality, fitted)
-    return float(np.mean(np.abs(y - x) > 1.96 * errors))
