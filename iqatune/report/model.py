@@ -79,12 +79,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing as an SVG document, and what it says in words."""
+    """A drawing as an SVG document, for some as a PDF document too, and what it says in words."""
 
     name: str
     title: str
     svg: str
     notes: tuple[str, ...] = ()
+    pdf: bytes = b""
 
 
 @dataclass(frozen=True)

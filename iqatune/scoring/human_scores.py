@@ -1,10 +1,11 @@
 """Metrics beside what the human scores allow: what they miss, and which images they tell apart."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from iqatune.datasets.table import PairTable
+from iqatune.datasets.table import Pair, PairTable
 from iqatune.evaluation.ceiling import DRAWS, noise_ceiling
 from iqatune.evaluation.correlation import Floats
 from iqatune.evaluation.differences import Couples, couples_of, differences, resolving_power
@@ -96,3 +97,43 @@ def couples_line(scores: HumanScores) -> str:
 def has_figures(evaluation: Evaluation) -> bool:
     """Whether any metric has figures beside the human scores; those of older documents have not."""
     return any(getattr(metric, name) is not None for metric in evaluation.results for name in FIGURES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """By how much a metric misses the human score of a pair.
+
+    Attributes:
+        score, fitted: the human score, and what the logistic fit gives in its place, both on the scale as published.
+        in_errors: the residual in standard errors of the human score; None where it has none, or one of 0.
+    """
+
+    pair: Pair
+    score: float
+    fitted: float
+    in_errors: float | None
+
+    @property
+    def residual(self) -> float:
+        """Human score less fitted score."""
+        return self.score - self.fitted
+
+
+def residuals(table: PairTable, distances: Floats) -> tuple[Residual, ...]:
+    """Every pair's, the largest (of either sign) first; none where no fit is defined.
+
+    Args:
+        distances: a metric's on the table's pairs, (N,), higher is worse.
+    """
+    fitted = fitted_scores(table.quality, -distances)
+    if fitted is None:
+        return ()
+    errors = table.errors
+    sign = 1.0 if table.better == "higher" else -1.0
+    found = []
+    for row in np.argsort(-np.abs(table.quality - fitted), kind="stable").tolist():
+        pair, value = table.pairs[row], sign * float(fitted[row])
+        error = 0.0 if errors is None else float(errors[row])
+        in_errors = (pair.score - value) / error if error > 0 else None
+        found.append(Residual(pair=pair, score=pair.score, fitted=value, in_errors=in_errors))
+    return tuple(found)
