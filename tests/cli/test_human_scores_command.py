@@ -164,3 +164,80 @@ def test_a_deviation_that_is_none_is_refused(text: str, iqatune: Run, small_set:
     ran = iqatune("extract", *options, "--backbone", "squeezenet", "--backbone-weights", "random")
     assert ran.code == 2
     assert text in ran.last_line
+
+
+def tables_of(report: Path, name: str) -> list[dict[str, str]]:
+    (path,) = report.glob(f"tables/{name}-*.csv")
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_report_draws_what_was_read_and_names_what_is_missed_most(
+    iqatune: Run, record: Path, small_set: Any, small_cache: Path
+) -> None:
+    options = with_deviations(small_set, lambda row: 0.3)
+    arguments = ("report", "runs", *options, "--baseline", "psnr", "--cache-dir", small_cache)
+    ran = iqatune(*arguments, "--output", "scored", "--images")
+    assert ran.code == 0, ran.err
+    report = Path("scored")
+    evaluation = json.loads(
+        iqatune("evaluate", record, *options, "--baseline", "psnr", "--cache-dir", small_cache, "--format", "json").out
+    )
+    rows = tables_of(report, "human-scores")
+    assert [row["metric"] for row in rows][-1] == "psnr"
+    assert float(rows[-1]["RMSE"]) == evaluation["results"][-1]["rmse"]
+    assert float(rows[-1]["resolving power"]) == evaluation["results"][-1]["resolving_power"]
+    worst = tables_of(report, "residuals")
+    assert len(worst) == 10
+    sizes = [abs(float(row["residual"])) for row in worst]
+    assert sizes == sorted(sizes, reverse=True)
+    for row in worst:
+        assert float(row["residual"]) == pytest.approx(float(row["human score"]) - float(row["fitted score"]))
+        assert float(row["in standard errors"]) == pytest.approx(float(row["residual"]) / 0.3)
+        assert (small_set.folder / row["distorted"]).exists()
+    for kind in ("scatter", "scatter-distortions", "scatter-others"):
+        assert len(list(report.glob(f"figures/{kind}-csv*.svg"))) == 1
+        (pdf,) = report.glob(f"figures/{kind}-csv*.pdf")
+        assert pdf.read_bytes().startswith(b"%PDF")
+    page, markdown = (report / "report.html").read_text(), (report / "report.md").read_text()
+    assert page.count("reference above, distorted below") == 10
+    # beside the figures of the state of the art as well
+    assert markdown.count("Noise ceiling: SRCC 0.9") == 2
+    again = iqatune(*arguments, "--output", "again", "--images")
+    assert again.code == 0, again.err
+    files = sorted(path.relative_to("scored") for path in report.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to("again") for path in Path("again").rglob("*") if path.is_file())
+    for name in files:
+        assert (report / name).read_bytes() == (Path("again") / name).read_bytes(), name
+
+
+def test_real_scores_of_live_of_which_the_lower_is_better(iqatune: Run, test_data: Path, tmp_path: Path) -> None:
+    """Published figures of 97 images of LIVE, with its deviations."""
+    folder = test_data / "live_r2"
+    labels = pandas.read_csv(folder / "labels.csv").merge(
+        pandas.read_csv(folder / "published_scores.csv"), on="distorted"
+    )
+    labels.to_csv(tmp_path / "live.csv", index=False)
+    features = ("--features", tmp_path / "live.csv", "--better", "lower")
+    ran = iqatune(
+        "search", *features, "--feature-columns", "dists,one_minus_fsim", "--searcher", "fit", "--folds", 0, "--quiet"
+    )
+    assert ran.code == 0, ran.err
+    ran = iqatune("evaluate", *Path("runs").rglob("result.json"), "--format", "json")
+    assert ran.code == 0, ran.err
+    evaluation = json.loads(ran.out)
+    ceiling = evaluation["human_scores"]["ceiling"]
+    assert 0.985 < ceiling["low"] < ceiling["srcc"] < ceiling["high"] < 1
+    (found,) = evaluation["results"]
+    assert 0 < found["rmse"] < 15
+    assert found["better_auc"] > 0.95
+    ran = iqatune("report", "runs", "--score", "--output", "report")
+    assert ran.code == 0, ran.err
+    worst = tables_of(Path("report"), "residuals")
+    by_path = {
+        (Path(name).name, kind): score for name, kind, score in labels[["distorted", "distortion", "score"]].values
+    }
+    for row in worst:
+        assert float(row["human score"]) == by_path[row["distorted"], row["distortion"]]
+    assert "lower is better" in (Path("report") / "report.md").read_text()
+    assert list(Path("report").glob("figures/scatter-distortions-*.pdf"))
