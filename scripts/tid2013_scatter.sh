@@ -24,4 +24,4 @@ for searcher in fit nevergrad; do
     iqatune search --dataset csv --pairs runs/tid2013/pairs.csv --better higher --backbone squeezenet \
         --backbone-weights "$data/weights/squeezenet1_1_imagenet_fp16.pth" --searcher "$searcher" --output "$output"
 done
-iqatune report "$output" --score --baseline psnr --baseline ms-ssim --baseline fsim
+iqatune report "$output" --score --baseline psnr

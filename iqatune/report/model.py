@@ -85,6 +85,7 @@ class Figure:
     title: str
     svg: str
     notes: tuple[str, ...] = ()
+    _: KW_ONLY
     pdf: bytes = b""
 
 

@@ -153,7 +153,7 @@ def _drawings(scores: ScoredSet, metrics: Sequence[tuple[str, ScoredMetric]]) ->
 
 
 def _figure(name: str, title: str, drawn: "Drawing", notes: tuple[str, ...]) -> Figure:
-    return Figure(name, title, figures.as_svg(drawn), notes, figures.as_pdf(drawn))
+    return Figure(name, title, figures.as_svg(drawn), notes, pdf=figures.as_pdf(drawn))
 
 
 def _residuals_table(scores: ScoredSet, title: str, worst: Sequence[Residual]) -> Table:
