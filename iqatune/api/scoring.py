@@ -18,6 +18,7 @@ from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Grouping, ScoredAs
 from iqatune.scoring import evaluate as evaluating
 from iqatune.scoring import images
+from iqatune.scoring.human_scores import FIGURES
 from iqatune.scoring.pairing import ImagePairs, pairs_of_csv, pairs_of_paths
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ class Evaluation(records.Evaluation):
     """Metrics side by side on one data set."""
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A row for each metric (its `group` empty) and each of its groups: SRCC, KRCC, PLCC, bounds, ties."""
+        """A row for each metric (its `group` empty) and each of its groups, with what `--format csv` has."""
         import pandas
 
         frame: pandas.DataFrame = pandas.read_csv(io.StringIO(evaluating.as_csv(self)), keep_default_na=False)
-        figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high"]
+        figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", *FIGURES]
         frame[figures] = frame[figures].apply(pandas.to_numeric, errors="coerce")
         return frame
 

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from typing import Final
 
+from iqatune.cli.human_scores import print_human_scores
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
@@ -205,6 +206,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print_line("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
     for difference in protocol_differences(evaluation):
         print_line(difference)
+    print_human_scores(evaluation)
     for metric in evaluation.results:
         if metric.forced is not None:
             print_line(f"! {metric.file}: {metric.forced}")

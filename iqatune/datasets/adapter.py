@@ -80,6 +80,9 @@ class DatasetInfo:
     """None where it depends on the user's file."""
     opinion: Opinion | None = None
     """None where nothing is known of it but the scores."""
+    ratings_per_score: int | None = None
+    """How many ratings the published standard deviations are of; None where they are those of the scores, which are
+    standard errors."""
 
 
 @dataclass(frozen=True)

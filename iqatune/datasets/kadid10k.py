@@ -85,6 +85,7 @@ ADAPTER = PublishedSet(
         description="KADID-10k: 25 distortions x 5 levels, crowd-sourced 'dmos' (higher is better)",
         pairs=10125,
         references=81,
+        ratings_per_score=30,
         source="https://database.mmsp-kn.de/kadid-10k-database.html",
         labels=(),
         layouts=("images/", "reference_images/ distorted_images/"),

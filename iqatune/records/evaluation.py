@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from iqatune.records.base import Count, Model
+from iqatune.records.base import Count, Deviation, Model, Number, Share
 from iqatune.records.documents import Seal
 from iqatune.records.result import Confidence, Correlation, Protocol
 from iqatune.records.vocabulary import Grouping, MetricKind
@@ -18,6 +18,24 @@ class GroupAgreement(Correlation):
 
     group: str
     pairs: Count
+
+
+class NoiseCeiling(Model):
+    """The SRCC of a metric that knows the true quality of every image, by simulation from the scores' errors."""
+
+    srcc: Number = Field(description="median of the simulated experiments")
+    low: Number = Field(description="of the middle 95 % of them")
+    high: Number
+    draws: Count = Field(description="experiments simulated")
+
+
+class HumanScores(Model):
+    """What the uncertainty of the human scores allows."""
+
+    mean_error: Deviation = Field(description="mean standard error of a score, on the data set's scale")
+    ceiling: NoiseCeiling | None = Field(description="null where the scores spread no more than their errors do")
+    couples: Count = Field(description="couples of images looked at: all, or a million drawn at random")
+    different: Count = Field(description="those whose scores differ beyond 1.96 standard errors of the difference")
 
 
 class Evaluated(Correlation):
@@ -37,6 +55,23 @@ class Evaluated(Correlation):
     forced: str | None = Field(
         default=None, description="what was wrong with the record's file, where it was taken all the same (`--force`)"
     )
+    rmse: Deviation | None = Field(
+        default=None, description="after the logistic fit, on the data set's scale; null where no fit is defined"
+    )
+    outlier_ratio: Share | None = Field(
+        default=None,
+        description="share of the pairs that the fit misses by over 1.96 standard errors of the human score",
+    )
+    different_auc: Share | None = Field(
+        default=None, description="of telling couples whose scores differ from the others; null where there are none"
+    )
+    better_auc: Share | None = Field(default=None, description="of telling the better image of the couples that differ")
+    better_accuracy: Share | None = Field(
+        default=None, description="share of those whose better image has the better D"
+    )
+    resolving_power: Deviation | None = Field(
+        default=None, description="difference after the fit from which on its sign is sure at 95 %; null where none is"
+    )
 
 
 class Evaluation(Model):
@@ -47,6 +82,9 @@ class Evaluation(Model):
     by: Grouping | None
     simulated: bool
     results: tuple[Evaluated, ...]
+    human_scores: HumanScores | None = Field(
+        default=None, description="null where a score comes without a standard deviation, and in older documents"
+    )
     seal: Seal = None
 
 

@@ -22,6 +22,7 @@ from iqatune.report.sections.bars import bars
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
+from iqatune.report.sections.human_scores import human_scores_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
@@ -60,7 +61,7 @@ class Scoring:
 def write_report(
     folder: Path, output: Path, *, scoring: Scoring | None, progress: Progress, force: bool = False
 ) -> Path:
-    """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg; returns the page's path.
+    """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg, *.pdf; returns the page's path.
 
     Args:
         folder: of the searches' records.
@@ -79,14 +80,16 @@ def write_report(
     with_images = scoring is not None and scoring.images
     report = make_report(found, scores, with_images=with_images, warnings=warnings)
     # all of it before anything is written
-    texts = {
+    figures = [figure for section in report.sections for figure in section.figures]
+    contents: dict[str, str | bytes] = {
         **{f"tables/{table.name}.csv": table_csv(table) for section in report.sections for table in section.tables},
-        **{f"figures/{figure.name}.svg": figure.svg for section in report.sections for figure in section.figures},
+        **{f"figures/{figure.name}.svg": figure.svg for figure in figures},
+        **{f"figures/{figure.name}.pdf": figure.pdf for figure in figures if figure.pdf},
         "report.md": report_markdown(report),
         "report.tex": report_latex(report),
         "report.html": page(report),
     }
-    write_together(output, texts)
+    write_together(output, contents)
     return output / "report.html"
 
 
@@ -125,6 +128,7 @@ def make_report(
         transfer_section(context),
         _drawings_section(context, with_images=with_images),
         stages_section(context),
+        human_scores_section(context, with_images=with_images),
     )
     title = f"iqatune report: {found.folder.resolve().name}"
     return Report(title, advice(context), _with_names_of_their_own(_lettered(sections)), (*left_out, *warnings))

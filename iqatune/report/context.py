@@ -10,6 +10,7 @@ from iqatune.report.collect import Collection, FoundRun, SettingRuns
 from iqatune.report.model import Cell, interval
 from iqatune.report.protocol import Usual
 from iqatune.scoring.evaluate import ScoredSet, tied
+from iqatune.scoring.human_scores import ceiling_line
 
 SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how good a metric is."
 
@@ -100,6 +101,11 @@ class Context:
         return tuple(
             srcc == best or (confidence is not None and confidence.srcc[1] >= best) for srcc, confidence in figures
         )
+
+    def ceiling_note(self, dataset: str) -> tuple[str, ...]:
+        """What the human scores of a data set allow, in a sentence; none where they have no deviations."""
+        known = [each for each in self.evaluations if each.dataset == dataset and each.human_scores is not None]
+        return (ceiling_line(known[-1]),) if known else ()
 
     def tie_note(self, dataset: str) -> str:
         """By which test figures of a data set are called tied."""

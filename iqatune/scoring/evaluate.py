@@ -33,6 +33,7 @@ from iqatune.records.result import (
 from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.baselines import find as find_baseline
+from iqatune.scoring.human_scores import FIGURES, beside_human_scores
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol
 from iqatune.statistics.columns import distances as column_distances
@@ -292,7 +293,9 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 forced=metric.forced,
             )
         )
-    return sealed(Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated)))
+    evaluation = Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated))
+    distances = [metric.distances for metric in scores.metrics]
+    return sealed(beside_human_scores(evaluation, table, distances))
 
 
 def as_csv(*evaluations: Evaluation) -> str:
@@ -300,7 +303,7 @@ def as_csv(*evaluations: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
-    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior"]
+    figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior", *FIGURES]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
@@ -310,11 +313,25 @@ def as_csv(*evaluations: Evaluation) -> str:
             figures = [metric.srcc, metric.krcc, metric.plcc]
             forced = metric.forced or ""
             whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced, metric.prior]
-            writer.writerow(map(csv_cell, whole))
+            writer.writerow(map(csv_cell, [*whole, *(getattr(metric, name) for name in FIGURES)]))
             for group in metric.groups:
                 figures = [group.srcc, group.krcc, group.plcc]
                 writer.writerow(
-                    map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced, metric.prior])
+                    map(
+                        csv_cell,
+                        [
+                            *names,
+                            group.group,
+                            group.pairs,
+                            *figures,
+                            "",
+                            "",
+                            "",
+                            forced,
+                            metric.prior,
+                            *[""] * len(FIGURES),
+                        ],
+                    )
                 )
     return text.getvalue()
 

@@ -76,7 +76,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     assert list(Path("scored").glob("tables/examples-*.csv"))
     pictured = iqatune("report", runs, "--output", "pictured", "--score", "--images", "--cache-dir", small_cache)
     assert pictured.code == 0, pictured.err
-    assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6
+    assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6 + 10
 
 
 def test_report_changes_nothing_that_it_reads(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:

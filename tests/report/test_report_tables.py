@@ -256,7 +256,7 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
 def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     report = make_report(collect(tmp_path))
-    assert "".join(section.letter for section in report.sections) == "abcdefgh"
+    assert "".join(section.letter for section in report.sections) == "abcdefghi"
     assert "## (e) Which searcher is best" in report_markdown(report)
 
 

@@ -123,6 +123,7 @@ def _measured(context: Context, dataset: str) -> Table:
             "A metric that is not tuned needs no held-out figure: it has seen none of these images.",
             "Held-out figures are means over folds of a few references each: compare them with those of the uniform "
             "weights, not with an SRCC over all pairs.",
+            *context.ceiling_note(dataset),
             *((SIMULATED,) if context.found.simulated(dataset) else ()),
         ),
     )
