@@ -106,7 +106,8 @@ def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     # on the meta device no time and memory go into parameters that are replaced or, as VGG's classifier, cut off
     with torch.device("meta"):
         whole = torchvision.models.get_model(info.model, weights=None).eval()
-    _check_taps(info, whole)
+    if not info.channels:  # taps that a user asks for; what the zoo and packages say, they say with channels
+        _check_taps(info, whole)
     extractor = create_feature_extractor(whole, list(info.taps)).eval()
     # the extractor switches between a training and an evaluation graph, and a copy of it loses the second
     network = torch.fx.GraphModule(extractor, extractor.graph)
