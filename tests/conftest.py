@@ -170,6 +170,12 @@ def small_set(tmp_path_factory: pytest.TempPathFactory) -> SmallSet:
 
 
 @pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root for the demo set, whose images are made once for a session's tests; nobody may change them."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
 def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache that a session's tests share, so that the small set passes the CNN once."""
     return tmp_path_factory.mktemp("cache")

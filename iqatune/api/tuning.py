@@ -40,7 +40,7 @@ def load_pairs(dataset: str, **options: Any) -> PairTable:
 
     Example:
         >>> len(iqatune.load_pairs("demo"))  # doctest: +SKIP
-        280
+        350
     """
     data = DataOptions.parsed({"dataset": dataset, **options})
     if data.datasets:
@@ -78,7 +78,7 @@ def prepare(
 
     Example:
         >>> iqatune.prepare("demo", "squeezenet", backbone_weights="random").moments.shape  # doctest: +SKIP
-        (280, 5, 1347)
+        (350, 5, 1347)
     """
     given = {name: value for name, value in options.items() if name in DataOptions.names()}
     others = {name: value for name, value in options.items() if name not in DataOptions.names()}

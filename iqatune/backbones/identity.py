@@ -13,11 +13,12 @@ from pydantic import TypeAdapter
 
 from iqatune.backbones.zoo import origin_of
 from iqatune.progress import Progress
+from iqatune.records.padding import Padding
 from iqatune.runtime.files import sha256_of_file
 from iqatune.runtime.kept import keep_memo, read_json
 from iqatune.version import __version__, package_version
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same options would build another CNN: what was remembered before is then not found any more."""
 
 PRETRAINED = "pretrained"
@@ -35,6 +36,8 @@ class Identity:
         channels: of every stage, the image's 3 first.
         parameters_sha256: of the parameters that are used.
         found_in: where in a file of more the parameters were, in words; empty for a plain state dict.
+        taps: whose maps the stages are: modules, or the numbers of timm's maps; empty where a plug-in says none.
+        padding: what images of sides that it does not take are brought to; None for one that takes them as they are.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Identity:
     channels: tuple[int, ...]
     parameters_sha256: str
     found_in: str = ""
+    taps: tuple[str, ...] = ()
+    padding: Padding | None = None
 
     @property
     def found_line(self) -> str | None:
@@ -82,16 +87,16 @@ def remember(identity: Identity, name: str, weights: str, pooling: str, *, memo:
 
 
 def _key(name: str, weights: str, pooling: str) -> str | None:
-    """Everything that decides which CNN is built; None where the parameters' file cannot be read."""
+    """Everything that decides which CNN is built; None where a file of it cannot be read."""
     source = weights
-    if weights not in (PRETRAINED, RANDOM):
-        path = Path(weights)
-        try:
+    try:
+        origin = origin_of(name)
+        if weights not in (PRETRAINED, RANDOM):
+            path = Path(weights)
             source = f"{path.name} {sha256_of_file(path)}"
-        except OSError:  # whoever builds the backbone says what is wrong with the file
-            return None
+    except OSError:  # whoever builds the backbone says what is wrong with the file
+        return None
     libraries = [package_version(package) for package in ("torch", "torchvision", "timm")]
-    origin = origin_of(name)
     libraries += [origin] if origin else []
     content = json.dumps([VERSION, __version__, *libraries, name, source, pooling])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -10,21 +10,20 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from iqatune.backbones import parameters
 from iqatune.backbones.devices import DEVICE_ERRORS
 from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.backbones.parameter_files import first_line
 from iqatune.backbones.pooling import replace_max_pooling
+from iqatune.backbones.sizes import REFUSALS
 from iqatune.backbones.sources import Cnn, build_cnn
 from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.records.vocabulary import ResolvedPooling
 
 _LARGEST_PROBE = 512
-
-# how CNNs refuse a size: maps that cannot be added, timm's assertions, tables of positions that end
-_REFUSALS = (RuntimeError, AssertionError, LookupError, ValueError)
 
 _MULTIPLES = (32, 64)
 """Sides in pixels that CNNs are made for are multiples of these."""
@@ -41,6 +40,9 @@ class Backbone(nn.Module):
         channels: of every stage; stage 0, the image with its 3, comes first.
         parameters_sha256: of the tensors of the part of the CNN that is used.
         found_in: where in a file of more they were, in words; empty for a plain state dict.
+        taps: whose maps the stages after the image are; a part of the first stages still names them all.
+        padding: what images are padded to before the CNN sees them; None for one that takes them as they are.
+        made_for: the side in pixels of the only images that it takes unless it is built for others; None for any.
     """
 
     _mean: Tensor
@@ -56,12 +58,21 @@ class Backbone(nn.Module):
         self.channels = (3, *cnn.channels)
         self.parameters_sha256 = parameters.parameters_sha256(cnn.network)
         self.found_in = cnn.found_in
-        self._made_for = cnn.made_for
+        self.taps = cnn.taps
+        self.padding = cnn.padding
+        self._resized = cnn.resized
+        self._for_size: dict[tuple[int, int], nn.Module] = {}
+        self.made_for = cnn.made_for
         self._channels_last = cnn.channels_last
         self._network = cnn.network
         self.register_buffer("_mean", _colour(cnn.mean), persistent=False)
         self.register_buffer("_std", _colour(cnn.std), persistent=False)
         self.eval().requires_grad_(requires_grad=False)
+
+    @property
+    def is_built_for_sizes(self) -> bool:
+        """Whether the CNN is built anew for every size of padded images, with resampled tables of positions."""
+        return self._resized is not None
 
     @property
     def identity(self) -> Identity:
@@ -73,10 +84,14 @@ class Backbone(nn.Module):
             channels=self.channels,
             parameters_sha256=self.parameters_sha256,
             found_in=self.found_in,
+            taps=self.taps,
+            padding=self.padding,
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Every stage of `images` (B, 3, H, W) in [0, 1]: the images as they are, then the maps (B, C_i, H_i, W_i).
+
+        Where the CNN sees padded images its maps are cropped to what shows the image: H_i = ceil(H / stride).
 
         Raises:
             InputError: when the CNN cannot take images of this size.
@@ -86,7 +101,7 @@ class Backbone(nn.Module):
             return [images, *self._maps(self._normalised(images))]
         except DEVICE_ERRORS:
             raise
-        except _REFUSALS as error:
+        except REFUSALS as error:
             if min(height, width) >= self.minimum_size or isinstance(error, AssertionError):
                 raise self._refusal((height, width), error) from error
             raise InputError(
@@ -108,8 +123,11 @@ class Backbone(nn.Module):
             self.mean,
             self.std,
             channels_last=self._channels_last,
-            made_for=self._made_for,
+            made_for=self.made_for,
             found_in=self.found_in,
+            taps=self.taps,
+            padding=self.padding,
+            resized=self._resized,
         )
         part = Backbone(self.name, self.weights, self.pooling, cnn)
         return part.to(self._mean.device, self._dtype)
@@ -125,17 +143,20 @@ class Backbone(nn.Module):
             RuntimeError: when they are not those of this CNN.
         """
         self.load_state_dict(state)
+        self._for_size = {}
         self.parameters_sha256 = parameters.parameters_sha256(self._network)
 
     @cached_property
     def minimum_size(self) -> int:
-        """The smallest side of an image that the CNN can take, in pixels, found by trying."""
+        """The smallest side of an image that the CNN can take, in pixels, found by trying; 1 where it is padded."""
+        if self.padding is not None:
+            return 1
         largest = 1
         while not self._takes(largest, largest):
             largest *= 2
             if largest > _LARGEST_PROBE:
-                if self._made_for:
-                    return self._made_for
+                if self.made_for:
+                    return self.made_for
                 raise InputError(f"`backbone` {self.name}: takes no square image up to {_LARGEST_PROBE} pixels")
         if largest == 1:
             return 1
@@ -144,11 +165,17 @@ class Backbone(nn.Module):
     # torch calls it, by place
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._for_size = {}
         # images are normalised in full precision: bfloat16 tells no more than 256 grey levels apart, fewer near white.
         # Done here and not with every batch, as a GPU would be waited for
         if self._mean.dtype.itemsize < torch.float32.itemsize:
             self._mean, self._std = (_colour(value).to(self._mean.device) for value in (self.mean, self.std))
         return self
+
+    @property
+    def _takes_one_size(self) -> bool:
+        """Whether the CNN sees images of one size alone, to which smaller ones are padded."""
+        return self._resized is None and self.padding is not None and self.padding.multiple == self.made_for
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -161,11 +188,11 @@ class Backbone(nn.Module):
         """What to raise where the CNN fails at images of a size (height, width); `error` where the size is not why."""
         words = f"`backbone` {self.name}: cannot take images of {size[0]} x {size[1]} pixels (height x width)"
         reason = f"({first_line(error)}); choose another backbone"
-        near = self._near(size)
+        near = None if self._takes_one_size else self._near(size)
         if near is not None:
             return InputError(f"{words}, though it takes {near[0]} x {near[1]} {reason}")
-        if self._made_for and size != (self._made_for,) * 2:
-            return InputError(f"{words}, it is made for {self._made_for} x {self._made_for} {reason}")
+        if self.made_for and size != (self.made_for,) * 2:
+            return InputError(f"{words}, it is made for {self.made_for} x {self.made_for} {reason}")
         return InputError(f"{words} {reason}") if isinstance(error, AssertionError) else error
 
     def _near(self, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -188,14 +215,47 @@ class Backbone(nn.Module):
                 self._maps(image)
         except DEVICE_ERRORS:
             raise
-        except _REFUSALS:
+        except REFUSALS:
             return False
         return True
 
     def _maps(self, normalised: Tensor) -> list[Tensor]:
-        maps = self._network(normalised)
+        if self.padding is None:
+            return self._maps_of(self._network, normalised)
+        height, width = normalised.shape[-2:]
+        rows, columns = self.padding.padded(height, width)
+        if self._takes_one_size and (rows, columns) != (self.made_for,) * 2:
+            raise RuntimeError("it has a place for every position of its maps")
+        padded = F.pad(normalised, (0, columns - width, 0, rows - height))
+        maps = self._maps_of(self._network_for((rows, columns)), padded)
+        return [_cropped(stage, (height, width), (rows, columns)) for stage in maps]
+
+    def _maps_of(self, network: nn.Module, normalised: Tensor) -> list[Tensor]:
+        maps = network(normalised)
         maps = list(maps.values() if isinstance(maps, dict) else maps)[: len(self.channels) - 1]
         return [stage.permute(0, 3, 1, 2).contiguous() for stage in maps] if self._channels_last else maps
+
+    def _network_for(self, size: tuple[int, int]) -> nn.Module:
+        """The CNN for padded images of that size (height, width); one that has to be built for it is built once."""
+        if self._resized is None or size == (self.made_for,) * 2:
+            return self._network
+        if size not in self._for_size:
+            network = self._resized(self._network, size)
+            _write_out_of_place(network)
+            if self.pooling == "l2":
+                replace_max_pooling(network)
+            self._for_size[size] = network
+        return self._for_size[size]
+
+
+def _cropped(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+    """What of the maps (B, C, h, w) of padded images shows the image: of its size (height, width) as a share."""
+    if size == padded:
+        return maps
+    rows, columns = (
+        -(-side * of_map // of_padded) for side, of_map, of_padded in zip(size, maps.shape[-2:], padded, strict=True)
+    )
+    return maps[:, :, :rows, :columns].contiguous()
 
 
 def _colour(values: tuple[float, float, float]) -> Tensor:
@@ -206,7 +266,8 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
     """Build a backbone on the CPU, ready to be moved and called.
 
     Args:
-        name: one of `zoo.available()`, or timm:NAME.
+        name: one of `zoo.available()`, or timm:NAME; with @TAP,TAP after it for other taps than its own: modules of
+            torchvision's CNNs, numbers of timm's maps.
         weights: "pretrained" (downloaded by torchvision or timm), "random" (initialised from `seed`) or the path of a
             state dict (.pt, .pth, .safetensors) under the library's own names; the classifier may be absent.
         pooling: "native", "l2" (DISTS's pooling in the place of every max pooling) or "auto" (the zoo's choice).

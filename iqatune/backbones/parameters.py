@@ -19,13 +19,14 @@ from iqatune.errors import InputError, did_you_mean
 _OPTION = "`backbone_weights`"
 
 # network, server, disk; then what a damaged download looks like to torch and safetensors
-_DOWNLOAD_ERRORS: tuple[type[Exception], ...] = (
+DOWNLOAD_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     RuntimeError,
     EOFError,
     pickle.UnpicklingError,
     SafetensorError,
 )
+"""What a download, or reading what was downloaded, fails of."""
 
 
 def check_choice(weights: str) -> None:
@@ -142,7 +143,7 @@ def downloading(name: str, errors: tuple[type[Exception], ...] = ()) -> Iterator
     """
     try:
         yield
-    except (*_DOWNLOAD_ERRORS, *errors) as error:
+    except (*DOWNLOAD_ERRORS, *errors) as error:
         raise InputError(
             f"`backbone` {name}: its pretrained parameters could not be downloaded ({first_line(error)}); "
             f"give {_OPTION} FILE (a state dict) or {_OPTION} {RANDOM}"

@@ -1,30 +1,31 @@
-"""The CNNs themselves, built by torchvision or timm and cut off after the last tap."""
+"""The CNNs themselves, cut off after the last tap: who builds them, and torchvision's."""
 
 import importlib
 import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import numpy as np
 import torch
 import torchvision
 from torch import nn
-from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
-from iqatune.backbones.zoo import BACKBONES, TIMM, BackboneInfo, plugin_of
+from iqatune.backbones.zoo import BACKBONES, TAPS, TIMM, BackboneInfo, plugin_of
 from iqatune.errors import InputError, did_you_mean
+from iqatune.records.padding import Padding
 from iqatune.registry import broken, held_to_contract
 
 # the parameters that the published metrics and the comparative study used; torchvision's DEFAULT differs for resnet
 _TORCHVISION_PARAMETERS = "IMAGENET1K_V1"
 
+
+_MAPS = 256
+"""Side in pixels of the image whose maps tell the channels of taps."""
 
 PROBE = 128
 """Side in pixels of the image that a plug-in's CNN is tried with."""
@@ -37,6 +38,10 @@ class Cnn:
     `network` takes normalised images (B, 3, H, W) and gives the maps as a list, or as a dict in the order of the taps.
     `made_for` is the side in pixels of the only images that some timm models take; others may refuse them.
     `found_in` says where in a file of more the parameters were, in words.
+    `taps` are the modules, or numbers of maps, whose outputs the maps are, in their order.
+    `padding` is what images are padded to; None for a network that takes every size from some on as it is.
+    `resized` builds the network anew for padded images of one size (height, width), with its parameters; None for one
+    that takes them as it is. Refused sizes are errors of it, or of the network.
     """
 
     network: nn.Module
@@ -47,6 +52,9 @@ class Cnn:
     channels_last: bool = False
     made_for: int | None = None
     found_in: str = ""
+    taps: tuple[str, ...] = ()
+    padding: Padding | None = None
+    resized: Callable[[nn.Module, tuple[int, int]], nn.Module] | None = None
 
 
 def build_cnn(info: BackboneInfo, weights: str, seed: int) -> Cnn:
@@ -98,9 +106,12 @@ def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
     # on the meta device no time and memory go into parameters that are replaced or, as VGG's classifier, cut off
     with torch.device("meta"):
         whole = torchvision.models.get_model(info.model, weights=None).eval()
+    if not info.channels:  # taps that a user asks for; what the zoo and packages say, they say with channels
+        _check_taps(info, whole)
     extractor = create_feature_extractor(whole, list(info.taps)).eval()
     # the extractor switches between a training and an evaluation graph, and a copy of it loses the second
     network = torch.fx.GraphModule(extractor, extractor.graph)
+    channels = info.channels or _channels(info, network)
     found_in = ""
     if weights == RANDOM:
         parameters.initialise(network, seed)
@@ -114,99 +125,39 @@ def from_torchvision(info: BackboneInfo, weights: str, seed: int) -> Cnn:
         found_in = parameters.fit(network, state, whole.state_dict().keys(), f"`backbone_weights` {weights}")
     if info.mean is None or info.std is None:
         raise ValueError(f"the zoo's entry {info.name} lacks its mean and std")
-    return Cnn(network, info.channels, info.mean, info.std, found_in=found_in)
+    return Cnn(network, channels, info.mean, info.std, found_in=found_in, taps=info.taps)
 
 
-def from_timm(info: BackboneInfo, weights: str, seed: int) -> Cnn:
-    """The feature extractor of a timm model."""
-    timm = _timm()
-    if not timm.is_model(info.model):
-        raise InputError(f"`backbone` {info.name}: timm has no such model; {_similar_models(info.model)}")
-    with _seeded(seed):
-        network = _timm_pretrained(info) if weights == PRETRAINED else _timm_features(info)
-    found_in = ""
-    if weights not in (PRETRAINED, RANDOM):
-        with _seeded(seed):
-            known = timm.create_model(info.model, pretrained=False).state_dict().keys()
-        state = parameters.read_state_dict(Path(weights))
-        found_in = parameters.fit(network, state, known, f"`backbone_weights` {weights}")
-    config = timm.data.resolve_data_config({}, model=network)
-    return Cnn(
-        network,
-        tuple(network.feature_info.channels()),
-        info.mean or tuple(config["mean"]),
-        info.std or tuple(config["std"]),
-        channels_last=getattr(network, "output_fmt", "NCHW") == "NHWC",
-        made_for=int(config["input_size"][-1]) if network.pretrained_cfg.get("fixed_input_size") else None,
-        found_in=found_in,
-    )
+def _check_taps(info: BackboneInfo, whole: nn.Module) -> None:
+    """Refuse taps that are no modules of a CNN, or do not go deeper.
+
+    Raises:
+        InputError: with the modules that there are.
+    """
+    _, nodes = get_graph_node_names(whole)
+    # a module's output is that of its last step
+    last = {".".join(node.split(".")[:depth]): place for place, node in enumerate(nodes) for depth in range(1, 9)}
+    name = f"`backbone` {info.name}{TAPS}{','.join(info.taps)}"
+    unknown = next((tap for tap in info.taps if tap not in last), None)
+    if unknown is not None:
+        modules = [node for node in last if "." not in node or node.count(".") == 1]
+        advice = did_you_mean(unknown, modules)
+        raise InputError(f"{name}: {info.model} has no module '{unknown}'; {advice}")
+    places = [last[tap] for tap in info.taps]
+    if places != sorted(places):
+        deeper = ",".join(sorted(info.taps, key=last.__getitem__))
+        raise InputError(f"{name}: taps go from the image into the depth; give {TAPS}{deeper}")
 
 
-def _timm_pretrained(info: BackboneInfo) -> Any:
-    from huggingface_hub import constants, try_to_load_from_cache
-    from huggingface_hub.errors import HTTPError as HubError  # type: ignore[attr-defined]
+def _channels(info: BackboneInfo, network: nn.Module) -> tuple[int, ...]:
+    """Of the maps of every tap.
 
-    config = _timm().models.get_pretrained_cfg(info.model)
-    if config is None or not config.has_weights:
-        raise InputError(
-            f"`backbone` {info.name}: timm has no pretrained parameters for it; "
-            "give `backbone_weights` FILE (a state dict) or `backbone_weights` random"
-        )
-    with parameters.downloading(info.name, (HubError,)):
-        if config.hf_hub_id and not isinstance(try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str):
-            _check_answers(constants.ENDPOINT)
-        return _timm_features(info, pretrained=True)
-
-
-def _timm_features(info: BackboneInfo, *, pretrained: bool = False) -> Any:
-    """The feature extractor of a timm model, one that takes images of any size where timm has such an option."""
-    timm = _timm()
-    config = timm.models.get_pretrained_cfg(info.model)
-    options: list[dict[str, bool]] = [{}]
-    if config is not None and config.fixed_input_size:
-        options = [{"dynamic_img_size": True}, {"strict_img_size": False}, {}]
-    for option in options:
-        try:
-            return timm.create_model(info.model, pretrained=pretrained, features_only=True, **option)
-        except TypeError:
-            # timm's models take different options and refuse those of others when they are called
-            if not option:
-                raise
-        except (AttributeError, AssertionError, IndexError, NotImplementedError) as error:
-            raise _no_maps(info) from error
-        except RuntimeError as error:
-            if "features_only" in str(error):
-                raise _no_maps(info) from error
-            raise
-    raise _no_maps(info)
-
-
-def _no_maps(info: BackboneInfo) -> InputError:
-    return InputError(
-        f"`backbone` {info.name}: timm offers no feature maps (features_only) of this model; choose another one"
-    )
-
-
-def _similar_models(model: str) -> str:
-    architecture = model.partition(".")[0]
-    advice = did_you_mean(architecture, _timm().list_models())
-    return advice if advice.startswith("did") else "timm.list_models() names those it has"
-
-
-def _check_answers(url: str, seconds: float = 10) -> None:
-    """One quick request: the hub's own client retries for most of a minute before it gives up on a closed network."""
-    with suppress(HTTPError):  # an answer, if not a kind one: the hub is there
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds).close()
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the CPU's global generator, which timm's initialisation draws from, and put it back as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
-def _timm() -> Any:
-    """The timm package, loaded late: its table of models takes a second, and most backbones do without."""
-    return importlib.import_module("timm")
+    Raises:
+        InputError: for a tap whose output is no map (B, C, H, W).
+    """
+    with torch.no_grad():
+        found = network(torch.zeros(1, 3, _MAPS, _MAPS, device="meta"))
+    flat = next((tap for tap, maps in found.items() if maps.ndim != 4), None)
+    if flat is not None:
+        raise InputError(f"`backbone` {info.name}{TAPS}{','.join(info.taps)}: {flat} gives no maps; tap a layer before")
+    return tuple(int(maps.shape[1]) for maps in found.values())

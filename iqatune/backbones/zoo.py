@@ -1,13 +1,30 @@
 """Which backbones there are: names, taps and input normalisation as plain data, read without loading torch."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from iqatune.errors import InputError
 from iqatune.records.vocabulary import ResolvedPooling
 from iqatune.registry import Plugin, Registry
+from iqatune.runtime.files import sha256_of_file
 
 TIMM = "timm:"
+LOCAL_FOLDER = "local-dir:"
+HUB = "hf-hub:"
+SOURCES = (LOCAL_FOLDER, HUB, "hf_hub:")
+"""What timm takes in the place of a name of its own: a folder of a model, and one on the Hugging Face hub."""
+
+TAPS = "@"
+"""Between a backbone's name and the taps that are asked for, as in vgg19@features.3,features.8."""
+
+_OF_A_MODEL = (".json", ".safetensors", ".bin", ".pth", ".pt")
+"""Suffixes of the files in a folder that decide what timm makes of it."""
+
+_NUMBERS = re.compile(r"-?\d+(,-?\d+)*", re.ASCII)
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -17,10 +34,11 @@ class BackboneInfo:
     """One CNN as the zoo knows it.
 
     Attributes:
-        name: as on the command line.
+        name: as on the command line, without taps.
         builder: "module:function" of what builds it, a function `(info, weights, seed) -> Cnn` (see `sources.Cnn`).
         model: the CNN's name in the library that it comes from.
-        taps: the modules of it whose outputs are the stages; empty where the library says which.
+        taps: the modules of it whose outputs are the stages, of timm's models the numbers of its feature maps; empty
+            where the library says which.
         channels: of the maps of every tap, without the image's three; empty where the library says them.
         mean, std: that images in [0, 1] are normalised with; None where the library says them.
         pooling: what `--pooling auto` means.
@@ -38,7 +56,7 @@ class BackboneInfo:
 
 
 _TORCHVISION_BUILDER = "iqatune.backbones.sources:from_torchvision"
-_TIMM_BUILDER = "iqatune.backbones.sources:from_timm"
+_TIMM_BUILDER = "iqatune.backbones.timm_source:from_timm"
 
 
 def _features(*indices: int) -> tuple[str, ...]:
@@ -97,7 +115,8 @@ XCEPTION = BackboneInfo(
 )
 ANY_TIMM = BackboneInfo(
     name=f"{TIMM}NAME",
-    description="the feature maps of any timm model that offers features_only",
+    description="the feature maps of any timm model that offers features_only; also timm:hf-hub:ORG/MODEL, "
+    "timm:local-dir:FOLDER",
     builder=_TIMM_BUILDER,
     model="NAME",
     mean=None,
@@ -146,27 +165,112 @@ def available() -> tuple[ListedBackbone, ...]:
     return tuple(_listed(name) for name in BACKBONES.names())
 
 
-def find(name: str) -> BackboneInfo:
-    """The zoo's entry for `name`.
+@dataclass(frozen=True)
+class Named:
+    """What a backbone's name says: the CNN, and the taps that are asked for; none for those of the zoo."""
 
-    A name after `timm:` is taken as it is: only timm knows its models, and `build_backbone` asks it.
+    cnn: str
+    taps: tuple[str, ...] = ()
+
+
+def parsed(name: str) -> Named:
+    """Tell a name as NAME@TAP,TAP apart.
+
+    What a folder or the hub calls a model may hold an @ of its own: there only numbers after the last one are taps.
 
     Raises:
-        InputError: for an unknown name, with the closest known ones, or a plug-in that is broken.
+        InputError: for taps that are none, or given twice.
+
+    >>> parsed("timm:vit_tiny_patch16_224@2,5")
+    Named(cnn='timm:vit_tiny_patch16_224', taps=('2', '5'))
     """
-    if name.startswith(TIMM) and len(name) > len(TIMM):
-        return replace(ANY_TIMM, name=name, model=name.removeprefix(TIMM))
-    return BACKBONES.find(name)
+    of_timm = name.startswith(TIMM)
+    if name.startswith(tuple(TIMM + source for source in SOURCES)):
+        cnn, at, rest = name.rpartition(TAPS)
+        if not at or not _NUMBERS.fullmatch(rest):
+            return Named(name)
+    else:
+        cnn, at, rest = name.partition(TAPS)
+    if not at:
+        return Named(name)
+    taps = rest.split(",")
+    if not all(taps):
+        raise InputError(f"`backbone` {name}: a tap without a name; give them as {cnn}@A,B,C, or leave out the @")
+    if of_timm:
+        word = next((tap for tap in taps if not _NUMBERS.fullmatch(tap)), None)
+        if word is not None:
+            raise InputError(
+                f"`backbone` {name}: '{word}' is no number, and timm's maps have no other names; give @0,1"
+            )
+        taps = [str(int(tap)) for tap in taps]
+    doubled = next((tap for place, tap in enumerate(taps) if tap in taps[:place]), None)
+    if doubled is not None:
+        raise InputError(f"`backbone` {name}: tap {doubled} is given twice; keep one")
+    return Named(cnn, tuple(taps))
+
+
+def find(name: str) -> BackboneInfo:
+    """The zoo's entry for `name`, with the taps that it asks for.
+
+    A name after `timm:` is taken as it is: only timm knows its models, and `build_backbone` asks it. So it is with
+    taps: those that there are show when the CNN is built.
+
+    Raises:
+        InputError: for an unknown name, with the closest known ones, a plug-in that is broken, or one that is to take
+            other taps than its own.
+    """
+    named = parsed(name)
+    if named.cnn.startswith(TIMM) and len(named.cnn) > len(TIMM):
+        return replace(ANY_TIMM, name=named.cnn, model=named.cnn.removeprefix(TIMM), taps=named.taps)
+    info = BACKBONES.find(named.cnn)
+    if not named.taps:
+        return info
+    if not BACKBONES.is_builtin(named.cnn):
+        raise InputError(f"`backbone` {name}: an added backbone has taps of its own; leave out @{','.join(named.taps)}")
+    return replace(info, taps=named.taps, channels=())
+
+
+def as_recorded(name: str, taps: Sequence[str], channels: Sequence[int]) -> str:
+    """The name under which a record's backbone is built again with the taps that it had.
+
+    Records of earlier releases say no taps. In those, of a timm model whose maps are all of one stride the last three
+    were tapped, and three maps of one width are theirs.
+
+    Args:
+        name: as recorded.
+        taps: as recorded; empty in those records.
+        channels: of every stage, the image's 3 first.
+    """
+    older = not taps and name.startswith(TIMM) and not parsed(name).taps
+    return f"{name}{TAPS}-3,-2,-1" if older and len(channels) == 4 and len(set(channels[1:])) == 1 else name
 
 
 def plugin_of(name: str) -> Plugin | None:
     """The package that adds the backbone of that name; None where it is built in."""
-    return None if name.startswith(TIMM) else BACKBONES.plugin(name)
+    return None if name.startswith(TIMM) else BACKBONES.plugin(parsed(name).cnn)
 
 
 def origin_of(name: str) -> str:
-    """What tells the code of the backbone of that name from other code of that name; empty where it is built in."""
-    return "" if name.startswith(TIMM) else BACKBONES.origin(name)
+    """What tells the code of the backbone of that name from other code of that name; empty where it is built in.
+
+    Of a folder's model it is what the folder holds.
+
+    Raises:
+        OSError: when a file in that folder cannot be read.
+    """
+    if not name.startswith(TIMM):
+        return BACKBONES.origin(parsed(name).cnn)
+    folder = folder_of(name)
+    if folder is None or not folder.is_dir():
+        return ""
+    files = sorted(path for path in folder.iterdir() if path.suffix in _OF_A_MODEL and path.is_file())
+    return " ".join(f"{path.name}:{sha256_of_file(path)}" for path in files)
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder of a `timm:local-dir:FOLDER`; None for every other name."""
+    start = TIMM + LOCAL_FOLDER
+    return Path(parsed(name).cnn.removeprefix(start)) if name.startswith(start) else None
 
 
 def _listed(name: str) -> ListedBackbone:

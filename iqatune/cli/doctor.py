@@ -7,6 +7,7 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
+    BACKBONE,
     WHERE_DATA,
     config_option,
     debug_option,
@@ -35,7 +36,7 @@ Examples:
 
 @click.command("doctor", epilog=EPILOG)
 @optional_data_options("Check this data set; see 'iqatune list datasets'.")
-@option("--backbone", help="Check this CNN; see 'iqatune list backbones'.")
+@option("--backbone", metavar=BACKBONE, help="Check this CNN; see 'iqatune list backbones'.")
 @weights_option
 @pooling_option
 @device_option

@@ -58,7 +58,7 @@ def command(kind: Kind, family: str | None, *, as_json: bool) -> None:
 def _cell(row: Row, column: str) -> str:
     value = row.get(column, "")
     if isinstance(value, list | tuple):
-        return " ".join(str(item) for item in value)
+        return (" | " if column == "layouts" else " ").join(str(item) for item in value)
     return "any" if value is None else str(value)
 
 
@@ -77,6 +77,7 @@ def _datasets() -> list[Row]:
                 "pairs": listed.info.pairs,
                 "references": listed.info.references,
                 "labels": listed.info.labels,
+                "layouts": listed.info.layouts,
                 "description": as_flags(listed.info.description),
                 "source": listed.info.source,
             },
@@ -95,6 +96,7 @@ def _backbones() -> list[Row]:
                 "name": listed.info.name,
                 "channels": listed.info.channels,
                 "pooling": listed.info.pooling,
+                "taps": listed.info.taps,
                 "description": as_flags(listed.info.description),
             },
             listed.plugin,

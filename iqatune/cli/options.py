@@ -272,7 +272,10 @@ _where_data_options = (
         help="Its folder, as distributed; of several sets one each  [default: $IQATUNE_DATA/<dataset>].",
     ),
     option_of(
-        DataOptions, "--pairs", metavar="FILE.csv", help="For --dataset csv: columns reference, distorted, score."
+        DataOptions,
+        "--pairs",
+        metavar="FILE.csv",
+        help="For --dataset csv: columns reference, distorted, score, or those of pyiqa's meta_info_*.csv.",
     ),
     option_of(DataOptions, "--better", help="For --dataset csv: which score is better."),
     option_of(
@@ -281,7 +284,7 @@ _where_data_options = (
         multiple=True,
         type=OfEachSet(),
         metavar="FILE|NAME=FILE",
-        help="Another label file of the data set (live: dmos.mat).",
+        help="Take this label file of the data set, as live's dmos.mat; see 'iqatune list datasets'.",
     ),
     option_of(
         DataOptions,
@@ -330,6 +333,9 @@ def optional_data_options(text: str) -> Decorator[Any]:
     return handed_over(DataOptions, "data", dataset, *_where_data_options, unless=("dataset", "features"))
 
 
+BACKBONE = "NAME[@TAP,...]"
+_BACKBONE = "CNN; see 'iqatune list backbones'. After @ the maps that it is tapped at, as timm:NAME@2,5,8,11"
+
 weights_option = option_of(
     BackboneOptions,
     "--backbone-weights",
@@ -346,7 +352,7 @@ pooling_option = option_of(BackboneOptions, "--pooling", help="Max pooling, or L
 device_option = option_of(BackboneOptions, "--device", metavar=DEVICES, help="Where the CNN runs.")
 
 _backbone_options = (
-    option_of(BackboneOptions, "--backbone", help="CNN; see 'iqatune list backbones'."),
+    option_of(BackboneOptions, "--backbone", metavar=BACKBONE, help=f"{_BACKBONE}."),
     weights_option,
     pooling_option,
     option_of(
@@ -385,7 +391,7 @@ run_options = handed_over(
         metavar="NAME=W",
         help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
     ),
-    option_of(Run, "--backbone", show_default=False, help="CNN; see 'iqatune list backbones'. Or give --features."),
+    option_of(Run, "--backbone", metavar=BACKBONE, show_default=False, help=f"{_BACKBONE}. Or give --features."),
     *_backbone_options[1:],
     option_of(
         Run,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from iqatune.datasets.files import FileFinder
-from iqatune.datasets.numbers import number
+from iqatune.datasets.numbers import DecimalMark, number
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
@@ -25,15 +25,24 @@ LARGEST_SCORE = 1e100
 LONGEST_LINE = 2**20
 """Characters; a row of a label file has hundreds. A file of one endless line would fill the memory."""
 
+SHOWN = 200
+"""Characters of a cell that an error line shows, at most."""
+
 
 @dataclass(frozen=True)
 class Published:
     """What is known of a set as its makers publish it, to check a copy against."""
 
     counts: Mapping[tuple[str, int | None], int]
-    """Pairs of every distortion and level; the level is None where the set does not grade its distortions."""
-    scores: tuple[float, float]
-    """The lowest and the highest score of the usual label file."""
+    """Pairs of every distortion and level; the level is None where the set does not grade its distortions. Empty where
+    their sum alone is known."""
+    scores: tuple[float, float] | None
+    """The lowest and the highest score of the usual label file; None where they are not known."""
+    _: KW_ONLY
+    values: str = ""
+    """What these scores are, in words, as label files of the same kind say it too."""
+    may_lack: tuple[str, ...] = ()
+    """Distortions that copies leave out as a whole."""
     names_tell_reference: bool = True
     """Whether a distorted image's name begins with its reference's."""
 
@@ -51,6 +60,8 @@ class DatasetInfo:
     """Where the images come from: the home page of the set."""
     labels: tuple[str, ...]
     """Label files it offers, the usual one first."""
+    layouts: tuple[str, ...] = ()
+    """How its folders may be, in words, the set's own first; empty where it depends on the user's files."""
     published: Published | None = None
     """None where it depends on the user's file."""
     ratings_per_score: int | None = None
@@ -100,6 +111,10 @@ class LabelList:
     excluded: tuple[str, ...] = ()
     """What the set's own rule left out, in words."""
     simulated: bool = False
+    values: str = ""
+    """What the scores are, in words."""
+    origin: str = ""
+    """Where the images come from; empty where that is the user's affair."""
 
 
 ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
@@ -107,13 +122,13 @@ ReadLabels = Callable[[Path], tuple[Sequence[Entry], tuple[str, ...]]]
 
 
 def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapter:
-    """An adapter of a data set that is distributed as a folder with its label files at the top."""
+    """An adapter of a plug-in's data set that has one layout: a folder with its label files at the top.
+
+    Several layouts and kinds of label files are a `PublishedSet` (`published.py`), as the built-in sets are.
+    """
 
     def load(options: DataOptions) -> PairTable:
-        if options.pairs is not None:
-            raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
-        if options.better is not None:
-            raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
+        refuse_pairs_options(options, info)
         finder = FileFinder(find_root(options, info))
         name = chosen_label(options, info)
         path = finder.find(name)
@@ -124,6 +139,18 @@ def published_set(info: DatasetInfo, better: Better, read: ReadLabels) -> Adapte
         return build_table(options, labels, finder)
 
     return Adapter(info, load)
+
+
+def refuse_pairs_options(options: DataOptions, info: DatasetInfo) -> None:
+    """Refuse what is of a CSV of pairs alone.
+
+    Raises:
+        UsageError: when a published set is asked for with it.
+    """
+    if options.pairs is not None:
+        raise UsageError(f"`pairs` {options.pairs}: only `dataset` csv reads a pairs file; leave it out")
+    if options.better is not None:
+        raise UsageError(f"`better`: {info.name} says itself which score is better; leave it out")
 
 
 def find_root(options: DataOptions, info: DatasetInfo) -> Path:
@@ -164,24 +191,33 @@ def chosen_label(options: DataOptions, info: DatasetInfo) -> str:
     )
 
 
-def lines_of(path: Path) -> Iterator[str]:
+def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
     """A label file's lines, read one by one.
 
     Raises:
-        InputError: when it cannot be read as UTF-8 text, or a line is longer than a label file's can be.
+        InputError: when it cannot be read as text of that encoding, or a line is longer than a label file's can be.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=encoding) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), ""), start=1):
                 if len(line) > LONGEST_LINE:
                     raise InputError(f"{path}: line {number} has over {LONGEST_LINE} characters; give a list of images")
                 yield line
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable UTF-8 text file ({error})") from error
+        name = encoding.removesuffix("-sig").upper()
+        raise InputError(f"{path}: not a readable {name} text file ({error})") from error
 
 
-def parse_score(value: object, path: Path, where: str) -> float:
+def shown(text: str) -> str:
+    """A cell of a label file for an error line, cut where it is long."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def parse_score(value: object, path: Path, where: str, decimal: DecimalMark = ".") -> float:
     """A finite score.
+
+    Args:
+        decimal: what stands before its decimals.
 
     Raises:
         InputError: naming file and place, when it is empty, no number, NaN or infinite.
@@ -190,9 +226,10 @@ def parse_score(value: object, path: Path, where: str) -> float:
     if not text:
         raise InputError(f"{path}: {where} has no score; fill it in or remove the entry")
     try:
-        score = number(text)
+        score = number(text, decimal)
     except ValueError as error:
-        raise InputError(f"{path}: {where} has the score '{text}', which is no number; correct it") from error
+        said = f"{path}: {where} has the score '{shown(text)}', which is {error}"
+        raise InputError(f"{said}; correct it or remove the entry") from error
     if not math.isfinite(score):
         raise InputError(f"{path}: {where} has the score {text}; correct it or remove the entry")
     if abs(score) > LARGEST_SCORE:
@@ -205,7 +242,9 @@ def parse_score(value: object, path: Path, where: str) -> float:
 class Finder(Protocol):
     """Says where the files are that labels name."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """What relative names are relative to."""
 
     def find(self, name: str) -> Path | None:
         """The absolute path of the file of that name; None where there is none."""
@@ -253,7 +292,8 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         raise InputError(
             f"{finder.root / name}: no such image, though {where} of {labels.source} names it "
             f"({_absent(len(absent))}); "
-            "complete the data set, or work on what is there with `allow_missing`"
+            f"complete the data set{labels.origin and f' from {labels.origin}'}, or work on what is there with "
+            "`allow_missing`"
         )
     check_pairs(pairs, len(entries), labels.source)
     return PairTable(
@@ -266,6 +306,7 @@ def build_table(options: DataOptions, labels: LabelList, finder: Finder) -> Pair
         missing=len(entries) - len(pairs),
         first_missing=next(iter(absent), ""),
         simulated=labels.simulated,
+        values=labels.values,
     )
 
 

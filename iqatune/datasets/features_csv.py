@@ -1,28 +1,23 @@
 """Pairs whose features are the figures of other metrics: a pairs CSV with further numeric columns, and no images."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from iqatune.datasets.adapter import LARGEST_SCORE, LabelList, build_table, chosen_label
-from iqatune.datasets.columns import read_columns
+from iqatune.datasets.adapter import LARGEST_SCORE, LabelList, build_table, chosen_label, shown
+from iqatune.datasets.columns import Cells, Sheet, read_sheet
 from iqatune.datasets.files import composed
-from iqatune.datasets.numbers import number
-from iqatune.datasets.pairs_csv import COLUMNS, INFO, read_entry, split_column
+from iqatune.datasets.numbers import is_missing, number
+from iqatune.datasets.pairs_csv import DISTORTION, INFO, NEEDED, PairColumns, pair_columns, read_entry, read_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean
 from iqatune.records.options import DataOptions
 from iqatune.runtime.files import sha256_of_file
 
 LABELS: tuple[str, ...] = ("distortion", "level", "score_std", "std", "mos", "mos_std", "dmos", "dmos_std")
-LABELS += ("rating", "ratings", "rater", "raters", "split", "fold", "set", "dataset", "index", "id")
+LABELS += ("elo_score", "rating", "ratings", "rater", "raters", "split", "fold", "set", "dataset", "index", "id")
 """Columns that say something of a pair, its score or its place: no features, unless they are named as such."""
-
-SHOWN = 200
-"""Characters of a cell that an error line shows, at most."""
-
-Rows = Sequence[tuple[str, Mapping[str, str]]]
 
 
 def load(options: DataOptions) -> PairTable:
@@ -36,20 +31,18 @@ def load(options: DataOptions) -> PairTable:
         if given is not None:
             raise UsageError(f"`{name}` {given}: of no use with `features`, which names the pairs itself; leave it out")
     path = _path(options)
-    if options.better is None:
-        raise UsageError("`better`: needed with `features`; say whether the higher or the lower score is better")
     if options.label is not None:
         chosen_label(options, INFO)
-    column = split_column(options)
-    rows = read_columns(path, (*COLUMNS, *(() if column is None else (column,))))
-    names, passed_over = _columns(rows, options.feature_columns, path, split_column=column)
+    sheet, columns, better = read_pairs(path, options, "`features`")
+    names, passed_over = _columns(sheet, columns, options.feature_columns)
     entries = [
-        replace(read_entry(cells, path, where, column), features=tuple(_features(cells, names, path, where)))
-        for where, cells in rows
+        replace(read_entry(cells, columns, sheet, where=where), features=tuple(_features(cells, names, sheet, where)))
+        for where, cells in sheet.rows
     ]
-    labels = LabelList(path.name, sha256_of_file(path), str(path), options.better, entries=entries)
+    labels = LabelList(path.name, sha256_of_file(path), str(path), better, entries=entries)
     table = build_table(options, labels, _Names(path.parent))
-    return replace(table, columns=names, passed_over=passed_over)
+    read_as = "; ".join((*columns.renamed, *sheet.unusual))
+    return replace(table, columns=names, passed_over=passed_over, score_column=columns.score, read_as=read_as)
 
 
 def further_columns(options: DataOptions) -> tuple[str, ...]:
@@ -58,7 +51,8 @@ def further_columns(options: DataOptions) -> tuple[str, ...]:
     Raises:
         InputError: when it cannot be read.
     """
-    return _further(read_columns(_path(options), COLUMNS))
+    sheet = read_sheet(_path(options), NEEDED)
+    return _further(sheet, pair_columns(sheet, None))
 
 
 def taken_line(table: PairTable) -> str:
@@ -88,56 +82,64 @@ class _Names:
         return self._paths.setdefault(composed(name).casefold(), self.root / name)
 
 
-def _columns(
-    rows: Rows, asked: Sequence[str], path: Path, *, split_column: str | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _columns(sheet: Sheet, columns: PairColumns, asked: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the features, and the other columns with why they are none."""
-    further = tuple(name for name in _further(rows) if name != split_column)
+    further = _further(sheet, columns)
     for name in asked:
-        if name in (*COLUMNS, split_column):
-            raise InputError(f"`feature_columns` {name}: is no feature of a pair; name further columns of {path}")
+        if name in columns.names:
+            raise InputError(f"`feature_columns` {name}: is no feature of a pair; name further columns of {sheet.path}")
         if name not in further:
-            raise InputError(f"`feature_columns` {name}: no column of {path}; {did_you_mean(name, further)}")
+            raise InputError(f"`feature_columns` {name}: no column of {sheet.path}; {did_you_mean(name, further)}")
     if asked:
         return tuple(asked), ()
-    reasons = {name: _no_feature(rows, name) for name in further}
+    reasons = {name: _no_feature(sheet, name) for name in further}
     names = tuple(name for name, reason in reasons.items() if reason is None)
-    if rows and not names:
+    if sheet.rows and not names:
+        beside = ", ".join((columns.reference, columns.distorted, columns.score))
         raise InputError(
-            f"{path}: no column of features beside {', '.join(COLUMNS)}; add numeric columns, the figures of metrics"
+            f"{sheet.path}: no column of features beside {beside}; add numeric columns, the figures of metrics"
         )
     return names, tuple(f"{name} ({reason})" for name, reason in reasons.items() if reason is not None)
 
 
-def _further(rows: Rows) -> tuple[str, ...]:
+def _further(sheet: Sheet, columns: PairColumns) -> tuple[str, ...]:
     """Names of the columns beside those of a pair; one without a name, such as the index of pandas, is none."""
-    return tuple(name for name in (rows[0][1] if rows else ()) if name and name not in COLUMNS)
+    return tuple(name for name in sheet.header if name and name not in columns.names)
 
 
-def _no_feature(rows: Rows, name: str) -> str | None:
+def _no_feature(sheet: Sheet, name: str) -> str | None:
     """Why a column is none of features; None where it is one. Holes in one are told where its cells are read."""
-    if name in LABELS:
+    if name in (*LABELS, *DISTORTION):
         return "a label"
-    filled = [(where, cells[name]) for where, cells in rows if cells[name]]
+    filled = [(where, cells[name]) for where, cells in sheet.rows if not is_missing(cells[name])]
     if not filled:
         return "empty"
-    return next((f"{where} has '{text[:SHOWN]}'" for where, text in filled if _number(text) is None), None)
+    wrong = ((where, text, _number(text, sheet)) for where, text in filled)
+    return next(
+        (
+            f"{where} has '{shown(text)}'{fault.removeprefix('no number')}"
+            for where, text, fault in wrong
+            if isinstance(fault, str)
+        ),
+        None,
+    )
 
 
-def _features(cells: Mapping[str, str], names: Sequence[str], path: Path, where: str) -> Iterator[float]:
+def _features(cells: Cells, names: Sequence[str], sheet: Sheet, where: str) -> Iterator[float]:
     for name in names:
-        text, value = cells[name], _number(cells[name])
-        if value is None or not math.isfinite(value) or abs(value) > LARGEST_SCORE:
-            found = f"the {name} '{text[:SHOWN]}'" if text else f"no {name}"
+        text, value = cells[name], _number(cells[name], sheet)
+        if isinstance(value, str) or not math.isfinite(value) or abs(value) > LARGEST_SCORE:
+            found = f"the {name} '{shown(text)}'" if text else f"no {name}"
             raise InputError(
-                f"{path}: {where} has {found}, where a finite number belongs; correct it, remove the row, or leave the "
-                "column out with `feature_columns`"
+                f"{sheet.path}: {where} has {found}, where a finite number belongs; correct it, remove the row, or "
+                "leave the column out with `feature_columns`"
             )
         yield value
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, sheet: Sheet) -> float | str:
+    """The number, or what is wrong with it."""
     try:
-        return number(text)
-    except ValueError:
-        return None
+        return number(text, sheet.decimal)
+    except ValueError as error:
+        return str(error)

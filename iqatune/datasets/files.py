@@ -56,14 +56,19 @@ class FileFinder:
     def _listing(self, parent: str) -> dict[str, Path]:
         """Files of a folder by name and by name without case; an exact name is never hidden by another's lower case."""
         if parent not in self._files:
-            folder = self._folder(parent)
+            folder = self.folder(parent)
             entries = [] if folder is None else _contents(folder)
             files = {entry.name: entry for entry in entries if entry.is_file()}
             without_case = {name.casefold(): files[name] for name in sorted(files, reverse=True)}
             self._files[parent] = without_case | files
         return self._files[parent]
 
-    def _folder(self, parent: str) -> Path | None:
+    def folder(self, parent: str) -> Path | None:
+        """A folder's absolute path, None where there is none; the same names are found as those of files.
+
+        Raises:
+            InputError: when a folder cannot be listed.
+        """
         folder = self.root
         for part in PurePosixPath(parent).parts:
             exact = folder / part

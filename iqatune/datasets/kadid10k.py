@@ -1,14 +1,28 @@
 """KADID-10k: 81 references, 25 distortions, 5 levels; 'dmos' 1..5, where HIGHER is better despite the name.
 
 Lin, Hosu, Saupe 2019, 'KADID-10k: A Large-scale Artificially Distorted IQA Database'.
+
+The column `var` of dmos.csv is a standard deviation, in spite of its name, and is taken as one: of 30 ratings from 1 to
+5 with the means 4.57 and 4.33 of its first rows, .496 and .869 are possible standard deviations (of a population,
+divided by n), but no possible variances. pyiqa's list calls the same numbers `std`.
 """
 
+import posixpath
 import re
-from pathlib import Path
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, parse_score, published_set
-from iqatune.datasets.columns import read_columns
-from iqatune.errors import InputError
+from iqatune.datasets.adapter import DatasetInfo, Entry, Published
+from iqatune.datasets.label_files import (
+    FROM_IQA_DATASET,
+    FROM_PYIQA,
+    IQA_DATASET,
+    ReadRows,
+    Row,
+    Source,
+    columns,
+    meta_info,
+    words,
+)
+from iqatune.datasets.published import LabelFile, PublishedSet
 
 DISTORTIONS = (
     "gaussian-blur",
@@ -39,45 +53,55 @@ DISTORTIONS = (
 )
 """Names of the 25 types in the order of the set's own numbers, which the file names carry."""
 
-_NAME = re.compile(r"I\d\d_(?P<type>\d\d)_(?P<level>\d\d)\.png", re.IGNORECASE | re.ASCII)
+LEVELS = 5
+
+_NAME = re.compile(r"(?P<reference>I\d\d)_(?P<type>\d\d)_(?P<level>\d\d)(\.(png|bmp))?", re.IGNORECASE | re.ASCII)
 
 
-def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
-    """Entries of dmos.csv: `dist_img,ref_img,dmos,var`."""
-    rows = read_columns(path, required=("dist_img", "ref_img", "dmos"))
-    return [_entry(cells, path, where) for where, cells in rows], ()
-
-
-def _entry(cells: dict[str, str], path: Path, where: str) -> Entry:
-    match = _NAME.fullmatch(cells["dist_img"])
-    if match is None or not 1 <= int(match["type"]) <= len(DISTORTIONS):
-        raise InputError(
-            f"{path}: {where} names '{cells['dist_img']}' where 'I01_01_01.png' belongs; restore the set's own file"
-        )
-    return Entry(
-        where=where,
-        reference=f"images/{cells['ref_img']}",
-        distorted=f"images/{cells['dist_img']}",
-        reference_id=Path(cells["ref_img"]).stem,
+def _entry(row: Row, labels: Source) -> Entry:
+    image = posixpath.basename(row.image)
+    match = _NAME.fullmatch(image)
+    if match is None or not (1 <= int(match["type"]) <= len(DISTORTIONS) and 1 <= int(match["level"]) <= LEVELS):
+        raise labels.foreign(row, "I01_01_01.png")
+    reference = posixpath.basename(row.reference) or f"{match['reference']}.png"
+    return labels.entry(
+        row,
+        reference=f"images/{reference}",
+        distorted=f"images/{image}" + ("" if match[4] else ".png"),
         distortion=DISTORTIONS[int(match["type"]) - 1],
         level=int(match["level"]),
-        score=parse_score(cells["dmos"], path, where),
     )
 
 
-ADAPTER = published_set(
-    DatasetInfo(
+def _label(name: str, read: ReadRows, origin: str = "") -> LabelFile:
+    return LabelFile(name, read, "DMOS on which the higher score is better", better="higher", origin=origin)
+
+
+_OWN = columns(image=("dist_img",), score=("dmos",), reference="ref_img", std=("var", "std"))
+
+ADAPTER = PublishedSet(
+    info=DatasetInfo(
         name="kadid10k",
         description="KADID-10k: 25 distortions x 5 levels, crowd-sourced 'dmos' (higher is better)",
         pairs=10125,
         references=81,
         ratings_per_score=30,
         source="https://database.mmsp-kn.de/kadid-10k-database.html",
-        labels=("dmos.csv",),
+        labels=(),
+        layouts=("images/", "reference_images/ distorted_images/"),
         published=Published(
-            counts={(distortion, level): 81 for distortion in DISTORTIONS for level in range(1, 6)}, scores=(1.0, 4.93)
+            counts={(distortion, level): 81 for distortion in DISTORTIONS for level in range(1, LEVELS + 1)},
+            scores=(1.0, 4.93),
         ),
     ),
-    better="higher",
-    read=read,
-)
+    labels=(
+        _label("dmos.csv", _OWN),
+        _label("kadid10k.csv", _OWN),
+        _label("KADID-10k.txt", IQA_DATASET, FROM_IQA_DATASET),
+        _label("meta_info_KADID10kDataset.csv", meta_info("dmos"), FROM_PYIQA),
+        _label("kadid10k_label.txt", words("image", "score", example="I01_01_01.png 4.57")),
+        _label("kadid10k_all.txt", words("image", "score", example="images/I01_01_01.png 4.57", std_may_follow=True)),
+    ),
+    places={"images": ("images", "distorted_images", "reference_images")},
+    entry=_entry,
+).adapter

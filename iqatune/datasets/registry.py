@@ -43,6 +43,9 @@ DATASETS: Registry[Adapter] = Registry(
             ("kadid10k", "kadid10k"),
             ("live", "live"),
             ("csiq", "csiq"),
+            ("pipal", "pipal"),
+            ("cid22", "cid22"),
+            ("tid2008", "tid2008"),
             ("csv", "pairs_csv"),
             ("demo", "demo"),
         )

@@ -60,10 +60,22 @@ class PairTable:
     """The first image that is absent, as the label file names it; empty where none is."""
     simulated: bool = False
     """True where the scores come from simulated observers, not from people."""
+    values: str = ""
+    """What the scores are, in words, where label files of a set hold different ones: `realigned DMOS`."""
+    layout: str = ""
+    """The folders that the images are in, in words; empty where they are the user's own affair."""
+    notes: tuple[str, ...] = ()
+    """What is otherwise in this copy of a set than in the set itself, in words."""
+    cautions: tuple[str, ...] = ()
+    """Where the scores are of another kind than the set's usual ones, in words."""
     columns: tuple[str, ...] = ()
     """Names of the pairs' features; empty without a features file, which needs no images."""
     passed_over: tuple[str, ...] = ()
     """Further columns of a features file that were not taken, each with the reason."""
+    score_column: str = "score"
+    """What a user's CSV file calls the score."""
+    read_as: str = ""
+    """How a user's CSV file was read, in words, where that does not go without saying; empty where it does."""
     sets: "tuple[PairTable, ...]" = ()
     """The tables of several data sets that this one joins, in the order of its pairs; none where it is of one set."""
     pictures: tuple[str, ...] = ()
@@ -73,6 +85,11 @@ class PairTable:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def read_line(self) -> str | None:
+        """What a user is told of how a CSV file was read; None where that goes without saying."""
+        return f"{self.label}: {self.read_as}" if self.read_as else None
 
     def described(self) -> dict[str, Any]:
         """What a protocol says of the pairs, whatever they are seen through."""

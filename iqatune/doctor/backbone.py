@@ -16,7 +16,7 @@ from iqatune.records.options import BackboneOptions
 
 SIDE = 64
 TRIED = 8
-"""Sizes of a data set's images that a backbone is tried with, the most frequent first."""
+"""The most frequent sizes of a data set's images, with which a backbone is tried; so it is with the extremes."""
 SHORT_SIDE = BackboneOptions.model_fields["resize"].default
 AGREEMENT = 1e-3
 """Largest difference from float64, as a share of a stage's largest value."""
@@ -31,10 +31,13 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
     count = sum(parameter.numel() for parameter in backbone.parameters())
     source = f"{backbone.weights}, {backbone.found_in}" if backbone.found_in else backbone.weights
     yield "parameters", "ok", f"{count} finite ({source}), sha256 {backbone.parameters_sha256[:16]}..."
-    side = backbone.minimum_size
     channels = " ".join(str(channel) for channel in backbone.channels)
-    smallest = f"the smallest square image that it was seen to take is {side}x{side}"
-    yield "size", "ok", f"{smallest}; channels {channels}; pooling {backbone.pooling}"
+    taps = f"; taps {' '.join(backbone.taps)}" if backbone.taps else ""
+    side = backbone.minimum_size
+    size = f"the smallest square image that it was seen to take is {side}x{side}"
+    if backbone.padding is not None:
+        size = f"images are padded to {backbone.padding} pixels"
+    yield "size", "ok", f"{size}; channels {channels}{taps}; pooling {backbone.pooling}"
     with torch.inference_mode():
         maps = backbone(noise_images(max(side, SIDE)))
     silent = [f"stage {stage}" for stage, values in enumerate(maps) if not values.isfinite().all() or not values.any()]
@@ -54,22 +57,21 @@ def size_outcomes(backbone: Backbone, sizes: Mapping[Path, tuple[int, int]]) -> 
     Args:
         sizes: width and height of every image.
     """
-    smallest = backbone.minimum_size
-    small = [
-        f"{path.name} {width}x{height}" for path, (width, height) in sizes.items() if min(width, height) < smallest
-    ]
-    if small:
-        says = f"{len(small)} images are under the {smallest} pixels a side that the backbone needs: {some(small)}"
-        yield "sizes", "problem", says
-    seen = Counter(resized_size(*size, SHORT_SIDE) for size in sizes.values() if min(size) >= smallest)
-    tried = [size for size, _ in seen.most_common(TRIED)]
-    refused = [line for size in tried if (line := _refused(backbone, size)) is not None]
+    seen = Counter(resized_size(*size, SHORT_SIDE) for size in sizes.values())
+    # of the others the smallest and the largest are those that a CNN is most likely not to take
+    extremes = (min(seen, key=min, default=None), max(seen, key=max, default=None))
+    tried = dict.fromkeys(size for size in (*(size for size, _ in seen.most_common(TRIED)), *extremes) if size)
+    refused = [(size, line) for size in tried if (line := _refused(backbone, size)) is not None]
     of_all = f"{len(tried)} of {len(seen)} sizes tried"
     if refused:
-        yield "taken sizes", "problem", f"{len(refused)} refused, {of_all}: {refused[0]}"
+        too = {size for size, _ in refused}
+        images = [path.name for path, size in sizes.items() if resized_size(*size, SHORT_SIDE) in too]
+        says = f"{len(refused)} refused ({len(images)} images, as {images[0]}), {of_all}: {refused[0][1]}"
+        yield "taken sizes", "problem", says
     elif tried:
         taken = [f"{width}x{height}" for width, height in tried]
-        yield "taken sizes", "ok", f"the backbone takes {some(taken)}; {of_all}"
+        how = "" if backbone.padding is None else f", padded to {backbone.padding}"
+        yield "taken sizes", "ok", f"the backbone takes {some(taken)}{how}; {of_all}"
 
 
 def _refused(backbone: Backbone, size: tuple[int, int]) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iqatune.datasets.adapter import DatasetInfo, Published
 from iqatune.datasets.features_csv import taken_line
+from iqatune.datasets.pairs_csv import USUALLY
 from iqatune.datasets.raters import missing_line, repeated, repeated_line
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.doctor.findings import Outcome, some
@@ -26,14 +27,28 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
     """
     # a count that differs is no surprise where images are known to be missing
     severity: Severity = "warning" if table.missing else "problem"
+    if table.layout:
+        yield "layout", "ok", f"{table.label} ({table.values}), images in {table.layout}"
+    for line in (*table.notes, *table.cautions):
+        yield "layout", "note", line
     if info.published is not None:
         left_out = {name.strip().casefold() for name in excluded}
+        found = {pair.distortion for pair in table.pairs}
+        left_out |= {name.casefold() for name in info.published.may_lack if name not in found}
         yield _counts(table, info, info.published, excluded=left_out, severity=severity)
         yield _levels(table, info.published, excluded=left_out, severity=severity)
         yield _scores(table, info, info.published)
     else:
         kinds = len({pair.distortion for pair in table.pairs})
         yield "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, {kinds} distortions"
+    if table.read_line is not None:
+        yield "file", "ok", table.read_line
+    usual = USUALLY.get(table.score_column)
+    if usual not in (None, table.better):
+        says = (
+            f"of {table.score_column} the {usual} one is usually the better, and it is read as {table.better} is better"
+        )
+        yield "better", "note", f"{says} (as KADID-10k's dmos is)" if table.score_column == "dmos" else says
     if table.missing:
         yield "images", "warning", missing_line(table)
     yield _rows(table)
@@ -74,6 +89,8 @@ def _counts(
         for name in sorted(expected | found)
         if found[name] != expected[name]
     ]
+    if not published.counts:
+        different = [] if excluded or len(table) == info.pairs else [f"{len(table)} pairs, not {info.pairs}"]
     if len(table.references) != info.references:
         different.insert(0, f"{len(table.references)} references, not {info.references}")
     if different:
@@ -94,8 +111,9 @@ def _levels(table: PairTable, published: Published, *, excluded: set[str], sever
 def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcome:
     scores = [pair.score for pair in table.pairs]
     low, high = min(scores), max(scores)
-    if table.label.casefold() != info.labels[0].casefold():
-        return "scores", "ok", f"{low:g} to {high:g}; nothing is published of {table.label}"
+    usual = table.values == published.values if table.values else table.label.casefold() == info.labels[0].casefold()
+    if published.scores is None or not usual:
+        return "scores", "ok", f"{low:g} to {high:g}, {table.better} is better; nothing is published of {table.label}"
     lowest, highest = published.scores
     slack = SLACK * (highest - lowest)
     outside = low < lowest - slack or high > highest + slack

@@ -120,7 +120,7 @@ def _exported(metric: Metric, minimum: int, path: Path) -> Any:
     examples = tuple(torch.full((2, 3, side + 1, side + 19), value) for value in (0.25, 0.75))
     try:
         return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(minimum), strict=False)
-    except (RuntimeError, ValueError, InputError) as error:
+    except (RuntimeError, ValueError, AssertionError, InputError) as error:  # it asserts where shapes depend on a patch
         raise InputError(
             f"`output` {path}: torch cannot export {metric.backbone.name} for images of any size "
             f"({first_line(error)}); write a .safetensors"

@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from iqatune.backbones.zoo import find
 from iqatune.images import INTERPOLATION
 from iqatune.metric import golden
 from iqatune.metric.files import HEADER, NETWORK, PARAMETERS, seal
@@ -34,8 +33,9 @@ def header_of(
         origin=metric.origin,
         minimum_size=minimum_size or metric.minimum_size,
         backbone=backbone.name,
-        taps=find(backbone.name).taps,
+        taps=backbone.taps,
         channels=metric.channels,
+        padding=backbone.padding,
         mean=backbone.mean,
         std=backbone.std,
         pooling=backbone.pooling,

@@ -13,7 +13,7 @@ from torch import Tensor
 from iqatune.backbones.identity import PRETRAINED, RANDOM
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.backbones.parameter_files import load_saved
-from iqatune.backbones.zoo import find
+from iqatune.backbones.zoo import as_recorded, find
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights, used_stages
@@ -91,7 +91,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
             raise InputError(
                 f"{path}: its backbone's parameters came from the file {source}; name it with `backbone_weights`"
             )
-        backbone = build_backbone(header.backbone, source, header.pooling)
+        backbone = build_backbone(_name_of(header), source, header.pooling)
         _check_backbone(path, backbone, header.backbone_sha256, header.backbone_weights)
     _check_channels(path, backbone, header.channels)
     if header.golden.side < backbone.minimum_size:
@@ -126,7 +126,8 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}") from error
     run, protocol = result.run, result.protocol
-    backbone = build_backbone(run.backbone, backbone_weights or run.backbone_weights, protocol.pooling)
+    name = as_recorded(run.backbone, protocol.taps, result.channels)
+    backbone = build_backbone(name, backbone_weights or run.backbone_weights, protocol.pooling)
     _check_backbone(path, backbone, protocol.backbone_sha256, protocol.backbone_weights)
     _check_channels(path, backbone, result.channels)
     return StoredMetric(
@@ -192,7 +193,7 @@ def _read_tensors(path: Path) -> tuple[Header, dict[str, Tensor]]:
 
 
 def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor], stages: int) -> Backbone:
-    backbone = build_backbone(header.backbone, RANDOM, header.pooling).first_stages(stages)
+    backbone = build_backbone(_name_of(header), RANDOM, header.pooling).first_stages(stages)
     state = {NETWORK + key.removeprefix(PARAMETERS): value for key, value in tensors.items()}
     try:
         backbone.load_parameters(state)
@@ -200,6 +201,10 @@ def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor]
         raise InputError(f"{path}: its backbone does not fit {header.backbone} as built here ({error})") from error
     backbone.weights = header.backbone_weights
     return backbone
+
+
+def _name_of(header: Header) -> str:
+    return as_recorded(header.backbone, header.taps, header.channels)
 
 
 def _origin(result: Result) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import ROUNDING, Constant, Model, Positive, Sha256
+from iqatune.records.padding import Padding
 from iqatune.records.vocabulary import ResolvedPooling, Structure
 
 EXPORT_FORMAT: Final = "iqatune.metric/1"
@@ -46,4 +47,5 @@ class Header(Model):
     backbone_sha256: Sha256
     backbone_included: bool
     golden: Golden
+    padding: Padding | None = None
     sha256: str

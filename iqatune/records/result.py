@@ -25,6 +25,7 @@ from iqatune.records.base import (
 from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, validated
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
+from iqatune.records.padding import Padding
 from iqatune.records.prior import CUBE
 from iqatune.records.trials import TrialsDigest, digest_of
 from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Split, Structure, Verdict
@@ -68,6 +69,19 @@ class Protocol(Model):
         default=(), description="of a features file: those taken; what is said of images and of a CNN then says nothing"
     )
     split_seed: Count | None = None
+    taps: tuple[str, ...] = Field(
+        default=(),
+        description="whose maps the stages are: modules, or numbers of timm's maps; empty in older records, of a "
+        "features file and of plug-ins that name none",
+    )
+    padding: Padding | None = Field(
+        default=None, description="what the backbone has images padded to; null of one that takes them as they are"
+    )
+
+    def as_made(self, now: "Protocol") -> "Protocol":
+        """What is computed now, as a record of this protocol's release tells it: older ones tell no taps."""
+        older = not self.taps and self.padding is None
+        return now.model_copy(update={"taps": (), "padding": None}) if older else now
 
 
 class Correlation(Model):

@@ -18,6 +18,9 @@ from iqatune.runtime.locks import Hold, locked
 LONGEST = 60
 """Characters of names of columns in a folder's name."""
 
+LONGEST_BACKBONE = 120
+"""Characters of a backbone in a folder's name; a name in a file system has 255 bytes."""
+
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
 
@@ -36,7 +39,7 @@ class RunFolder:
     @classmethod
     def of(cls, output: Path, run: Run) -> "RunFolder":
         """Where a search puts a run, below the folder of results."""
-        backbone = run.backbone.replace(":", "_").replace("/", "_")
+        backbone = backbone_folder(run.backbone)
         if run.features is not None:
             backbone = _file_name(Path(run.features).stem)
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
@@ -157,6 +160,15 @@ class RunFolder:
     def _check(self) -> None:
         if self.hold is not None:
             self.hold.check()
+
+
+def backbone_folder(name: str) -> str:
+    """A backbone's name, with its taps, as the name of a folder; of a long one the beginning, and a digest."""
+    safe = re.sub(r"[:/\\]", "_", name)
+    if len(safe) <= LONGEST_BACKBONE and safe.isprintable():
+        return safe
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{_file_name(safe)[:LONGEST_BACKBONE]}-{digest}"
 
 
 def _of_columns(names: Sequence[str]) -> str:

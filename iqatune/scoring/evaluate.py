@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iqatune.backbones.zoo import as_recorded
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.escape import csv_cell
@@ -401,7 +402,8 @@ def _weights(file: Path, result: Result) -> Weights:
 
 
 def _backbone_options(result: Result, machine: Machine) -> BackboneOptions:
-    now: dict[str, str] = {"device": machine.device}
+    backbone = as_recorded(result.run.backbone, result.protocol.taps, result.channels)
+    now: dict[str, str] = {"device": machine.device, "backbone": backbone}
     if machine.backbone_weights is not None:
         now["backbone_weights"] = machine.backbone_weights
     return BackboneOptions.of(result.run).model_copy(update=now)

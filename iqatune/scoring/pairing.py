@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from iqatune.datasets.columns import read_columns
+from iqatune.datasets.columns import read_sheet
 from iqatune.datasets.files import FileFinder, composed, image_name
+from iqatune.datasets.pairs_csv import DISTORTED, IMAGES, REFERENCE, column_of, filled
 from iqatune.errors import InputError
 
 
@@ -50,19 +51,20 @@ def pairs_of_paths(reference: Path, distorted: Path) -> ImagePairs:
 def pairs_of_csv(path: Path) -> ImagePairs:
     """The pairs of a CSV file with columns reference and distorted; paths are relative to the file's folder.
 
+    The columns may go by their other names, too, as in a search.
+
     Raises:
         InputError: naming the file and the row.
     """
     if not path.is_file():
         raise InputError(f"`pairs` {path}: no such file")
-    pairs = []
     finder = FileFinder(path.parent)
-    for where, cells in read_columns(path, ("reference", "distorted")):
-        names = (cells["reference"], cells["distorted"])
-        if not all(names):
-            raise InputError(f"{path}: {where} lacks a reference or a distorted image; fill it in or remove the row")
-        first, second = (_found(finder, name) for name in names)
-        pairs.append(ImagePair(first, second, names))
+    sheet = read_sheet(path, IMAGES)
+    columns = [column_of(names, sheet) or names[0] for names in (REFERENCE, DISTORTED)]
+    pairs = []
+    for where, cells in sheet.rows:
+        reference, distorted = (filled(cells, column, f"{path}: {where}") for column in columns)
+        pairs.append(ImagePair(_found(finder, reference), _found(finder, distorted), (reference, distorted)))
     if not pairs:
         raise InputError(f"{path}: holds no pair")
     return ImagePairs(tuple(pairs))

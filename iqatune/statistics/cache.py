@@ -276,4 +276,5 @@ def settings_of(backbone: Identity, options: BackboneOptions) -> Settings:
         precision=options.precision,
         channels=tuple(backbone.channels),
         plugin=origin_of(backbone.name),
+        padding="" if backbone.padding is None else str(backbone.padding),
     )

@@ -9,6 +9,7 @@ figures of the last one are waited for.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -235,16 +236,13 @@ class Stream:
         waiting: list[Image] = []
         size: tuple[int, ...] = ()
         for image in images:
-            if image.row is None:
-                _check_large_enough(image, self._backbone)
-            else:
-                _check_size(image, size)
+            _check_size(image, size)
             if waiting and image.pixels.shape != size:
                 yield waiting
                 waiting = []
             size = image.pixels.shape
             if self._undecided:
-                self.batch, self._undecided = batch_size(self._backbone, self._device, image.pixels), False
+                self.batch, self._undecided = self._batch_size(image), False
             waiting.append(image)
             if len(waiting) == self.batch:
                 yield waiting
@@ -252,9 +250,14 @@ class Stream:
         if waiting:
             yield waiting
 
+    def _batch_size(self, image: Image) -> int:
+        with refused_at(image.group.reference):
+            return batch_size(self._backbone, self._device, image.pixels)
+
     def _passed(self, images: list[Image]) -> "list[_Coming]":
         """The groups that end in this batch."""
-        stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
+        with refused_at(images[0].group.reference):
+            stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
         ended = []
         start = 0
         for _, run in groupby(images, key=lambda image: id(image.group)):
@@ -271,6 +274,15 @@ class Stream:
                 ended.append(_sent(group, self._found, self._device))
             start = end
         return ended
+
+
+@contextmanager
+def refused_at(reference: Path) -> Iterator[None]:
+    """Name the reference image whose size the backbone refuses in this block."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{reference}: {error.line}") from error
 
 
 @dataclass(frozen=True)
@@ -296,15 +308,6 @@ def _sent(group: ReferenceGroup, parts: list[Tensor], device: torch.device) -> _
     sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
     sent.record(torch.cuda.current_stream(device))
     return _Coming(group, moments, sent)
-
-
-def _check_large_enough(image: Image, backbone: Backbone) -> None:
-    height, width = image.pixels.shape[:2]
-    if min(height, width) < backbone.minimum_size:
-        raise InputError(
-            f"{image.group.reference}: {width}x{height} is too small for {backbone.name}, "
-            f"which needs {backbone.minimum_size} pixels a side"
-        )
 
 
 def _check_size(image: Image, of_reference: tuple[int, ...]) -> None:

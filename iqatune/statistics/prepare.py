@@ -116,8 +116,8 @@ class Prepared:
 def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable:
     """The pairs of a data set, with one reference for all reference files of one picture; those of several as one.
 
-    What a user has to know of the labels is said: references that are there more than once, rows that repeat a pair,
-    rows that were left out.
+    What a user has to know of the labels is said: how a CSV file was read, references that are there more than once,
+    rows that repeat a pair, rows that were left out.
 
     Raises:
         InputError: for everything that is wrong with the labels, and a reference that cannot be decoded.
@@ -130,8 +130,14 @@ def load_table(data: DataOptions, cache: Cache, progress: Progress) -> PairTable
             progress.say(shared)
         return joined_table(tables, groups)
     given = load_pairs(data)
+    if given.read_line is not None:
+        progress.say(given.read_line)
     if given.columns:
         progress.say(taken_line(given))
+    for line in given.notes:
+        progress.say(f"{given.dataset}: {line}")
+    for line in given.cautions:
+        progress.warn(f"{given.dataset}: {line}")
     if given.missing:
         progress.warn(missing_line(given))
     table = _with_one_reference_a_picture(given, cache, progress)
@@ -390,6 +396,8 @@ def _protocol(
         dataset_sha256=_dataset_sha256(table, digests),
         backbone_weights=backbone.weights,
         backbone_sha256=backbone.parameters_sha256,
+        taps=backbone.taps,
+        padding=backbone.padding,
     )
 
 

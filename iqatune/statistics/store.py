@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from iqatune.records.run_folder import backbone_folder
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE
 
@@ -30,6 +31,9 @@ VERSION = 4
 """Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
 
 SUFFIX = ".safetensors"
+
+_OFTEN_EMPTY = ("plugin", "padding")
+"""Settings without which a file is called what it was called before there were any."""
 
 Moments = NDArray[np.float32]
 Values = NDArray[Any]
@@ -47,6 +51,7 @@ class Settings:
         precision: of the backbone's arithmetic: fp32, bf16 or fp16.
         channels: of every stage.
         plugin: what tells the code of a backbone that is not built in (`Registry.origin`); empty where it is.
+        padding: what images are padded to, in words; empty for a backbone that takes them as they are.
     """
 
     backbone: str
@@ -56,6 +61,7 @@ class Settings:
     precision: str
     channels: tuple[int, ...]
     plugin: str = ""
+    padding: str = ""
 
 
 class DamagedFile(Exception):
@@ -106,10 +112,10 @@ def shelf_of_moments(folder: Path, settings: Settings) -> Shelf:
     Args:
         folder: of the moments of all settings.
     """
-    decides = {name: value for name, value in asdict(settings).items() if name != "plugin" or value}
+    decides = {name: value for name, value in asdict(settings).items() if name not in _OFTEN_EMPTY or value}
     text = _as_text({"version": VERSION, **decides})
     return Shelf(
-        folder=folder / f"{settings.backbone.replace(':', '_')}-{_hash(text)[:16]}",
+        folder=folder / f"{backbone_folder(settings.backbone)}-{_hash(text)[:16]}",
         settings=text,
         shape=(5, sum(settings.channels)),
         dtype=np.float32,

@@ -2,6 +2,7 @@
 
 from iqatune.backbones.zoo import find as find_backbone
 from iqatune.datasets.pairs_csv import UNNAMED
+from iqatune.datasets.registry import DATASETS
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.metric.spaces import tilts_of
@@ -64,8 +65,15 @@ def _check_split(run: Run) -> None:
         raise InputError(f"`{asked[0]}` and `{asked[1]}` both say what is held out; leave one out")
     if run.leave_one_set_out and not run.datasets:
         raise InputError("`leave_one_set_out`: takes several data sets; name another `dataset`")
-    if run.split_column is not None and run.dataset != PAIRS_SET:
-        raise InputError(f"`split_column` {run.split_column}: is of `dataset` {PAIRS_SET} alone; leave it out")
+    if run.split_column is not None and (run.datasets or not _has_columns(run.dataset)):
+        raise InputError(
+            f"`split_column` {run.split_column}: is of one `dataset` with a label file that has columns; leave it out"
+        )
+
+
+def _has_columns(dataset: str) -> bool:
+    """Whether a data set is read from a file; what is in it, its reader says."""
+    return dataset == PAIRS_SET or bool(DATASETS.find(dataset).info.labels)
 
 
 def check_objective(run: Run, table: PairTable) -> None:

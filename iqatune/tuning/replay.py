@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from iqatune.backbones.zoo import as_recorded
 from iqatune.evaluation.agreement import confidence
 from iqatune.evaluation.folds import Split
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
-from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Result, open_result
+from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Protocol, Result, open_result
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.source import PreparedPairs, Source
@@ -51,6 +52,7 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
     opened = open_result(file)
     result = opened.result
     run = _where_it_is_now(result.run, where)
+    run = run.model_copy(update={"backbone": as_recorded(run.backbone, result.protocol.taps, result.channels)})
     source = Source.of(run)
     proving = replace(cache, hashes_anew=True)
     prepared = source.prepare(proving, progress)
@@ -147,7 +149,9 @@ def _best_columns(result: Result) -> tuple[str, ...]:
 
 
 def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
-    recorded, now = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in (result.protocol, prepared.protocol))
+    recorded, now = (
+        protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in _both(result.protocol, prepared.protocol)
+    )
     changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
     if set(result.sets) != set(prepared.set_protocols):
         changes.append(("sets", ", ".join(result.sets), ", ".join(prepared.set_protocols)))
@@ -155,7 +159,7 @@ def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
         for of_set, part in result.sets.items():
             then, today = (
                 protocol.model_dump(exclude=NOT_RECOMPUTED)
-                for protocol in (part.protocol, prepared.set_protocols[of_set])
+                for protocol in _both(part.protocol, prepared.set_protocols[of_set])
             )
             changes += [
                 (f"sets.{of_set}.{name}", value, today[name]) for name, value in then.items() if value != today[name]
@@ -167,6 +171,10 @@ def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
     if result.channels != prepared.channels:
         changes.append(("channels", result.channels, prepared.channels))
     return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
+
+
+def _both(recorded: Protocol, now: Protocol) -> tuple[Protocol, Protocol]:
+    return recorded, recorded.as_made(now)
 
 
 def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:

@@ -53,9 +53,15 @@ def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...
     pairs = (
         (earlier.run.model_dump(exclude=incidental), run.model_dump(exclude=incidental)),
         # the seed of the split follows from the options and the data
-        (earlier.protocol.model_dump(exclude={"split_seed"}), protocol.model_dump(exclude={"split_seed"})),
+        (
+            earlier.protocol.model_dump(exclude={"split_seed"}),
+            earlier.protocol.as_made(protocol).model_dump(exclude={"split_seed"}),
+        ),
     )
-    return tuple(dict.fromkeys(name for then, now in pairs for name, value in then.items() if value != now[name]))
+    others = [name for then, now in pairs for name, value in then.items() if value != now[name]]
+    # an older record tells no taps, but it has a stage for each
+    untold = bool(protocol.taps) and not earlier.protocol.taps and len(protocol.taps) != len(earlier.channels) - 1
+    return tuple(dict.fromkeys((*others, "taps") if untold else others))
 
 
 def archive(folder: RunFolder, others: Sequence[str], progress: Progress) -> None:

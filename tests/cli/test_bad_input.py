@@ -107,7 +107,7 @@ def test_constant_scores_too_few_pairs_and_no_pairs(refused: Callable[..., str],
     assert "labels.csv" in refused("search", *_csv(images, "a.png,b.png,1\na.png,c.png,1\na.png,d.png,1\n"), *SEARCH)
     assert "labels.csv" in refused("search", *_csv(images, "a.png,b.png,1\na.png,c.png,2\n"), *SEARCH)
     assert "labels.csv" in refused("search", *_csv(images, ""), *SEARCH)
-    assert "score" in refused("search", *_csv(images, FOUR, header="reference,distorted,mos"), *SEARCH)
+    assert "score" in refused("search", *_csv(images, FOUR, header="reference,distorted,opinion"), *SEARCH)
 
 
 def test_files_that_are_no_whole_images(refused: Callable[..., str], images: Path) -> None:

@@ -435,7 +435,7 @@ def test_with_kept_statistics_a_search_needs_no_torch_and_finds_the_same(small_s
 def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
     names = {row["name"] for row in json.loads(iqatune("list", kind, "--json").out)[kind]}
     expected = {
-        "datasets": {"tid2013", "kadid10k", "live", "csiq", "csv", "demo"},
+        "datasets": {"tid2013", "kadid10k", "live", "csiq", "pipal", "cid22", "tid2008", "csv", "demo"},
         "backbones": {"vgg16", "vgg19", "alexnet", "squeezenet", "resnet50", "resnet101", "xception", "timm:NAME"},
         "searchers": {*SEARCHERS, "fit", "nevergrad:NAME", "optuna:NAME"},
     }

@@ -269,7 +269,7 @@ LINES = {
     "both say what is held out": ("--leave-one-set-out", "--folds", 3),
     "--folds and another split both say what is held out": ("--leave-one-set-out", "--folds", 5),
     "--leave-one-set-out and --leave-one-distortion-out both": ("--leave-one-set-out", "--leave-one-distortion-out"),
-    "is of --dataset csv alone": ("--split-column", "part"),
+    "is of one --dataset with a label file that has columns": ("--split-column", "part"),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 from openpyxl import Workbook
 from scipy.io import savemat
 
+from iqatune.datasets.adapter import DatasetInfo, Entry, published_set
 from iqatune.datasets.registry import load_pairs
 from iqatune.errors import InputError
 from iqatune.records.options import DataOptions
@@ -98,6 +99,34 @@ def test_unknown_distortion_to_exclude(csiq_tree: Path) -> None:
     message = refused(DataOptions(dataset="csiq", data_root=csiq_tree, exclude=("contarst",)))
     assert message.startswith("--exclude contarst")
     assert "'contrast'" in message
+
+
+def test_a_plug_ins_set_of_one_layout(tid2013: Path) -> None:
+    def read(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
+        names = [line.split() for line in path.read_text().splitlines()]
+        return [
+            Entry(
+                where=name,
+                reference="reference_images/i01.bmp",
+                distorted=f"distorted_images/{name}",
+                reference_id="i01",
+                distortion="noise",
+                level=None,
+                score=float(score),
+            )
+            for score, name in names
+        ], ()
+
+    info = DatasetInfo(
+        name="own", description="", pairs=5, references=1, source="nowhere", labels=("mos_with_names.txt", "other.txt")
+    )
+    own = published_set(info, "lower", read)
+    table = own.load(DataOptions(dataset="own", data_root=str(tid2013)))
+    assert table.quality.tolist() == [-1.5, -2.5, -3.5, -4.5, -5.5]
+    with pytest.raises(InputError, match="no such label file; get it with own from nowhere"):
+        own.load(DataOptions(dataset="own", data_root=str(tid2013), label="other.txt"))
+    with pytest.raises(InputError, match="better"):
+        own.load(DataOptions(dataset="own", data_root=str(tid2013), better="lower"))
 
 
 def test_options_of_the_csv_alone(tid2013: Path) -> None:

@@ -84,7 +84,7 @@ def test_rows_of_raters_are_averaged_and_a_pair_has_one_set_of_features(
     assert "whose features differ" in refused([*LINES, again.replace("0.1,good", "0.2,good")], raters=True)
 
 
-@pytest.mark.parametrize("cell", ["", "nan", "NaN", "inf", "1e200"])
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "inf", "1e200", "NA", "#DIV/0!"])
 def test_a_hole_in_a_column_is_named_with_its_row(cell: str, refused: Callable[..., str]) -> None:
     lines = [*LINES[:2], LINES[2].replace(",25,", f",{cell},"), *LINES[3:]]
     line = refused(lines)

@@ -92,7 +92,7 @@ def test_identical_pairs_with_different_scores_are_kept(folder: Path) -> None:
     [
         ("", "empty file"),
         ("reference,distorted\nr.png,a.png\n", "no column score"),
-        ("reference;distorted;score\nr.png;a.png;1\n", "no column reference or distorted or score"),
+        ("reference|distorted|score\nr.png|a.png|1\n", "no column reference or distorted or score"),
         ("reference,distorted,score,score\nr.png,a.png,1,2\n", "two columns are named score"),
         (GOOD.replace("b.png,2", "b.png,"), "row 3 has no score"),
         (GOOD.replace("b.png,2", "b.png,nan"), "row 3 has the score nan"),

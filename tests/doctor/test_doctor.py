@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,8 +75,8 @@ def test_real_images_pass(test_data: Path, examined: Callable[..., Any]) -> None
     assert (code, findings["warning"], findings["note"]) == (0, {}, {})
 
 
-def test_the_demo_passes(examined: Callable[..., Any], tmp_path: Path) -> None:
-    code, findings = examined("--dataset", "demo", "--data-root", tmp_path)
+def test_the_demo_passes(examined: Callable[..., Any], demo_root: Path) -> None:
+    code, findings = examined("--dataset", "demo", "--data-root", demo_root)
     assert (code, findings["warning"]) == (0, {}), findings
 
 
@@ -262,7 +263,11 @@ def test_images_too_small_for_the_backbone_are_named(
     findings = json.loads(ran.out)["findings"]
     problems = [finding["says"] for finding in findings if finding["level"] == "problem"]
     assert ran.code == 1
-    assert any(says.startswith("19 images are under the 31 pixels a side that the backbone needs") for says in problems)
+    (says,) = (says for says in problems if "refused" in says)
+    assert re.match(
+        r"1 refused \(19 images, as \w*2\w*\.png\), 2 of 2 sizes tried: --backbone alexnet: images of 24 x 30 ", says
+    )
+    assert "too small, it needs 31 x 31" in says
 
 
 def test_searchers_backbone_and_device(iqatune: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
@@ -55,26 +56,22 @@ def test_ms_ssim_is_nearly_the_published_one(live: tuple[PairTable, dict[str, li
 
 @pytest.mark.parametrize("name", ["psnr", "ssim", "vif"])
 def test_quality_rises_with_every_baseline(small_table: PairTable, tmp_path: Path, name: str) -> None:
-    # noise of five strengths on one reference
-    pairs = tuple(pair for pair in small_table.pairs if pair.distortion == "gaussian-noise")[:5]
-    table = PairTable("demo", pairs, "", "", better="higher")
-    scores = measured_scores(name, table, tmp_path)
+    scores = measured_scores(name, small_table, tmp_path)
     assert (np.diff(scores) < 0).all()
 
 
 def test_scores_are_kept(small_table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import piq
 
-    table = PairTable("demo", small_table.pairs[:4], "", "", better="higher")
-    first = measured_scores("psnr", table, tmp_path)
-    other = measured_scores("psnr", table, tmp_path, resize=100)
+    first = measured_scores("psnr", small_table, tmp_path)
+    other = measured_scores("psnr", small_table, tmp_path, resize=100)
 
     def refuse(*_arguments: object, **_options: object) -> None:
         raise AssertionError("measured again")
 
     monkeypatch.setattr(piq, "psnr", refuse)
-    np.testing.assert_array_equal(measured_scores("psnr", table, tmp_path), first)
-    np.testing.assert_array_equal(measured_scores("psnr", table, tmp_path, resize=100), other)
+    np.testing.assert_array_equal(measured_scores("psnr", small_table, tmp_path), first)
+    np.testing.assert_array_equal(measured_scores("psnr", small_table, tmp_path, resize=100), other)
     assert (first != other).all()
 
 
@@ -90,5 +87,16 @@ def test_an_unknown_baseline_is_refused_with_a_suggestion(small_table: PairTable
 
 
 @pytest.fixture(scope="module")
-def small_table(tmp_path_factory: pytest.TempPathFactory) -> PairTable:
-    return load_pairs(DataOptions(dataset="demo", data_root=tmp_path_factory.mktemp("demo")))
+def small_table(tmp_path_factory: pytest.TempPathFactory, photographs: list[Path]) -> PairTable:
+    """A photograph of 192x144 with noise of five strengths."""
+    folder = tmp_path_factory.mktemp("noisy")
+    rng = np.random.default_rng(3)
+    with Image.open(photographs[0]) as image:
+        values = np.asarray(ImageOps.fit(image.convert("RGB"), (192, 144)), np.float64)
+    lines = ["reference,distorted,score"]
+    for level, sigma in enumerate((0, 6, 12, 22, 36, 60)):
+        noisy = (values + rng.normal(0, sigma, values.shape)).clip(0, 255)
+        Image.fromarray(noisy.astype(np.uint8)).save(folder / f"{level}.png")
+        lines += [f"0.png,{level}.png,{5 - level}"] if level else []
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return load_pairs(DataOptions(dataset="csv", pairs=str(folder / "labels.csv"), better="higher"))

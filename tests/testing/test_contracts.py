@@ -1,6 +1,7 @@
 """The contract suites on everything that is built in."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,10 @@ class TestAx(SearcherContract):
 class TestDemo(DatasetContract):
     name = "demo"
     makes_its_images = True
+
+    @pytest.fixture
+    def options(self, demo_root: Path) -> DataOptions:
+        return DataOptions(dataset="demo", data_root=str(demo_root))
 
 
 class TestCsv(DatasetContract):
