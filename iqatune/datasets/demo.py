@@ -171,6 +171,7 @@ INFO = DatasetInfo(
     description="photographs, damaged on the fly, with scores of SIMULATED observers (higher is better)",
     pairs=len(PHOTOGRAPHS) * len(DISTORTIONS) * len(LEVELS),
     references=len(PHOTOGRAPHS),
+    ratings_per_score=OBSERVERS,
     source="made on the fly, nothing to download",
     labels=(),
     opinion=Opinion("MOS of the demo", (1.0, 5.0)),

@@ -151,7 +151,7 @@ def test_deviations_of_ratings_become_errors_by_the_root_of_their_number(small_s
 
 
 def test_what_published_deviations_are_of() -> None:
-    """KADID-10k's are of 30 ratings, the others' of the scores."""
+    """KADID-10k's are of 30 ratings, the demo's of 30 simulated ones, the others' of the scores."""
     found = {
         name: DATASETS.find(name).info.ratings_per_score for name in ("tid2013", "kadid10k", "live", "csiq", "csv")
     }
