@@ -17,7 +17,8 @@ from iqatune.statistics.cache import Cache
 
 
 def measured_scores(name: str, table: PairTable, folder: Path, *, resize: int | None = None) -> Floats:
-    return baseline_scores(name, table, resize=resize, device="cpu", cache=Cache(folder), progress=Progress())
+    where = Cache(folder)
+    return baseline_scores(name, table, resize=resize, device="cpu", cache=where, progress=Progress()).scores
 
 
 @pytest.fixture(scope="module")

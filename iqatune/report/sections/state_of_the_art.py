@@ -1,5 +1,6 @@
 """The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
 
+from iqatune.records.evaluation import Evaluated
 from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
@@ -23,7 +24,7 @@ def state_of_the_art_section(context: Context) -> Section:
 def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
-    baselines = [metric for metric in context.untuned(dataset) if metric.kind == "baseline"]
+    baselines = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
     uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
     ties = context.ties(groups, [*uniforms.values(), *baselines])
     uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
@@ -42,8 +43,8 @@ def _measured(context: Context, dataset: str) -> Table:
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
     for baseline, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
-        mark = marks.of(_resize_difference(context, baseline.protocol.resize))
-        names.append((f"{baseline.file}{mark}", "baseline"))
+        mark = marks.of(_protocol_difference(context, baseline))
+        names.append((f"{baseline.file}{mark}", "baseline" if baseline.kind == "baseline" else "file of scores"))
         tied.append(is_tied)
         bounds = baseline.confidence.srcc if baseline.confidence is not None else None
         figures.append((number(baseline.srcc), interval(bounds), Cell(), number(baseline.krcc)))
@@ -69,8 +70,10 @@ def _measured(context: Context, dataset: str) -> Table:
     )
 
 
-def _resize_difference(context: Context, resize: int | None) -> str:
-    usual = context.usual.method["resize"]
+def _protocol_difference(context: Context, baseline: Evaluated) -> str:
+    if baseline.kind == "scores":
+        return "scores made by others: their resize is not known"
+    usual, resize = context.usual.method["resize"], baseline.protocol.resize
     return "" if resize == usual else f"resize {resize or 'none'} instead of {usual or 'none'}"
 
 
