@@ -189,6 +189,9 @@ def _verdict(gain: Gain, held_out: HeldOut) -> str:
 MOST_COMPARED = 8
 """Metrics whose comparisons, each with each, still fit a terminal."""
 
+WIDTH, GAP = 78, 3
+"""Columns of a terminal that a table of many metrics may take, and those between two of its columns."""
+
 LONGEST_HEAD = 7
 """Letters of a metric's name that is the head of its column; others are given a letter."""
 
@@ -302,8 +305,10 @@ def _print_comparisons(evaluation: Evaluation, heads: Sequence[str]) -> None:
     for couple in evaluation.comparisons:
         cells[couple.first][couple.second] = couple.verdict
         cells[couple.second][couple.first] = words.get(couple.verdict, couple.verdict)
-    rows = [[head, *row] for head, row in zip(heads, cells, strict=True)]
-    print_table("each beside each: the row's SRCC is ... than the column's", ("", *heads), rows)
+    for block in _blocks([max(len(head), len("better")) for head in heads], max(map(len, heads))):
+        rows = [[head, *(row[place] for place in block)] for head, row in zip(heads, cells, strict=True)]
+        title = "each beside each: the row's SRCC is ... than the column's"
+        print_table(title, ("", *(heads[place] for place in block)), rows)
     print_line(
         "tie: a paired bootstrap over references does not tell them apart at 5 %, corrected by Holm over all couples."
     )
@@ -325,10 +330,31 @@ def _print_groups(evaluation: Evaluation, heads: Sequence[str]) -> None:
     for group in first.groups:
         values = [by_group.get(group.group, math.nan) for by_group in of_metric]
         best = max((value for value in values if not math.isnan(value)), default=math.nan)
-        shown = [f"{figure(value, 3)} *" if value == best else f"{figure(value, 3)}  " for value in values]
-        cells.append((group.group, str(group.pairs), *shown))
-    print_table(f"SRCC by {by}", (by, "pairs", *heads), cells)
-    print_line(f"* the highest of its row. The order is that of {heads[0]}, the weakest first.")
+        cells.append(["- " if math.isnan(value) else f"{value:.3f}{'*' if value == best else ' '}" for value in values])
+    names = max(len(by), *(len(group.group) for group in first.groups)) + len("   pairs")
+    for block in _blocks([max(len(head), len("-0.000*")) for head in heads], names):
+        of_block = [
+            [group.group, str(group.pairs), *(row[place] for place in block)]
+            for group, row in zip(first.groups, cells, strict=True)
+        ]
+        print_table(f"SRCC by {by}", (by, "pairs", *(heads[place] for place in block)), of_block)
+    print_line(
+        f"* the highest of its row; -: too few pairs. The order is that of {heads[0]}, the weakest first; "
+        "--format json and csv have KRCC and PLCC."
+    )
+
+
+def _blocks(widths: Sequence[int], names: int) -> Iterator[list[int]]:
+    """Columns of the given widths beside names, parted where they would not fit a terminal; one column at least."""
+    block: list[int] = []
+    taken = names
+    for place, width in enumerate(widths):
+        if block and taken + GAP + width > WIDTH:
+            yield block
+            block, taken = [], names
+        block.append(place)
+        taken += GAP + width
+    yield block
 
 
 def print_replay(replay: Replay) -> None:

@@ -445,11 +445,12 @@ def _comparisons(couples: Couples) -> Iterator[Comparison]:
             high=float(couples.high[place]),
             p=float(couples.p[place]),
             p_corrected=corrected,
-            verdict=_verdict(difference, corrected),
+            verdict=verdict(difference, corrected),
         )
 
 
-def _verdict(difference: float, p: float) -> Literal["better", "worse", "tie", "not tested"]:
+def verdict(difference: float, p: float) -> Literal["better", "worse", "tie", "not tested"]:
+    """What is said of a metric beside another one, from the difference of their SRCC and its corrected p."""
     if np.isnan(p):
         return "not tested"
     if p >= SIGNIFICANCE:

@@ -7,11 +7,16 @@ from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import PublishedFigure, state_of_the_art
+from iqatune.scoring.evaluate import verdict
 
 
 def state_of_the_art_section(context: Context) -> Section:
     """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
-    tables = [_measured(context, dataset) for dataset in context.found.datasets]
+    tables = []
+    for dataset in context.found.datasets:
+        tables.append(_measured(context, dataset))
+        if (compared := _compared(context, dataset)) is not None:
+            tables.append(compared)
     published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
     text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
     if not published:
@@ -68,6 +73,47 @@ def _measured(context: Context, dataset: str) -> Table:
             *((SIMULATED,) if context.found.simulated(dataset) else ()),
         ),
     )
+
+
+def _compared(context: Context, dataset: str) -> Table | None:
+    """Each metric of the measured table beside each; None where the data set was not scored for the report."""
+    groups = list(best_per_backbone(context, dataset))
+    uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
+    others = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
+    couples = context.couples(groups, [*uniforms.values(), *others])
+    if couples is None:
+        return None
+    names = [f"{group.setting.backbone} tuned, {group.setting.searcher}" for group in groups]
+    names += [f"{setting.backbone} uniform" for setting in uniforms]
+    names += [metric.file for metric in others]
+    rows = []
+    for place, name in enumerate(names):
+        cells = [
+            Cell()
+            if place == other
+            else _verdict_cell(couples.difference[place, other], couples.p_corrected[place, other])
+            for other in range(len(names))
+        ]
+        rows.append((word(name), *cells))
+    return Table(
+        name=f"compared-{slug(dataset)}",
+        title=f"Each beside each on {dataset}",
+        columns=(Column("metric"), *(Column(name) for name in names)),
+        rows=tuple(rows),
+        card=card(context.usual, groups),
+        notes=(
+            "The row's SRCC beside the column's: a paired bootstrap over references, p corrected by Holm over all "
+            "couples, a tie from 0.05 on.",
+            *((SIMULATED,) if context.found.simulated(dataset) else ()),
+        ),
+    )
+
+
+def _verdict_cell(difference: float, p: float) -> Cell:
+    if p != p:
+        return Cell("not tested")
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return Cell(f"{verdict(difference, p)} ({shown})", p, more=(("difference", float(difference)),))
 
 
 def _protocol_difference(context: Context, baseline: Evaluated) -> str:
