@@ -128,7 +128,7 @@ def test_gmsd_is_its_papers(small_table: PairTable, tmp_path: Path) -> None:
         halved = luma[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
         kernel = np.array([[1, 0, -1]] * 3) / 3
         across, down = (convolve(halved, each, mode="constant") for each in (kernel, kernel.T))
-        return np.hypot(across, down)
+        return np.asarray(np.hypot(across, down), np.float64)
 
     expected = []
     for pair in table.pairs:

@@ -116,7 +116,7 @@ def test_lpips_is_torchmetrics(
     torch.save(made.state_dict(), tmp_path / "cnn.pth")
     # theirs downloads the CNN
     monkeypatch.setattr(lpips, "_get_tv_model_features", lambda *_: made.features)
-    theirs = lpips._LPIPS(net=net)
+    theirs = lpips._LPIPS(net=net)  # type: ignore[arg-type] # one of its names
     expected = [float(theirs(x, y, normalize=True)) for x, y in images(few)]
     found = -measured(name, few, tmp_path / "cache", tmp_path / "cnn.pth").scores
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
