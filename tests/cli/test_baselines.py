@@ -221,3 +221,20 @@ def test_each_is_compared_with_each(evaluate: Run, rows: list[dict[str, str]]) -
     (row,) = (line.split() for line in shown if line.startswith(" blur"))
     figures = [next(group["srcc"] for group in metric["groups"] if group["group"] == "blur") for metric in found]
     assert row[1:] == ["18", *(f"{value:.3f}{'*' if value == max(figures) else ''}" for value in figures)]
+
+
+def test_python_gives_what_the_command_line_gives(
+    evaluate: Run, record: Path, rows: list[dict[str, str]], small_cache: Path
+) -> None:
+    import iqatune as package
+
+    baseline = f"mine={written(rows)}"
+    _, shown = results(evaluate("--baseline", baseline, "--baseline-better", "mine=lower", "--format", "json"))
+    found = package.evaluate(
+        record, baselines=[baseline], baseline_better={"mine": "lower"}, cache_dir=small_cache, progress="none"
+    )
+    assert found.results[1].srcc == shown["srcc"]
+    assert found.comparisons[0].verdict in ("better", "worse", "tie")
+    assert found.to_frame()["tuned_on_these_pairs"].tolist() == ["true", ""]
+    with pytest.raises(package.InputError, match="no baseline is asked for that has a CNN"):
+        package.evaluate(record, baseline_weights="x.pth", cache_dir=small_cache)

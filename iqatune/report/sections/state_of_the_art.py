@@ -91,7 +91,7 @@ def _compared(context: Context, dataset: str) -> Table | None:
         cells = [
             Cell()
             if place == other
-            else _verdict_cell(couples.difference[place, other], couples.p_corrected[place, other])
+            else _verdict_cell(float(couples.difference[place, other]), float(couples.p_corrected[place, other]))
             for other in range(len(names))
         ]
         rows.append((word(name), *cells))
@@ -113,7 +113,7 @@ def _verdict_cell(difference: float, p: float) -> Cell:
     if p != p:
         return Cell("not tested")
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    return Cell(f"{verdict(difference, p)} ({shown})", p, more=(("difference", float(difference)),))
+    return Cell(f"{verdict(difference, p)} ({shown})", p, more=(("difference", difference),))
 
 
 def _protocol_difference(context: Context, baseline: Evaluated) -> str:
