@@ -299,18 +299,23 @@ def _letters() -> Iterator[str]:
             yield letter if again == 1 else f"{letter}{again}"
 
 
+SIGNS: Final = {"better": ">", "worse": "<", "tie": "=", "not tested": "?"}
+"""What a table of comparisons has for the row's metric beside the column's."""
+
+
 def _print_comparisons(evaluation: Evaluation, heads: Sequence[str]) -> None:
-    words = {"better": "worse", "worse": "better"}
+    turned = {">": "<", "<": ">"}
     cells = [["" for _ in heads] for _ in heads]
     for couple in evaluation.comparisons:
-        cells[couple.first][couple.second] = couple.verdict
-        cells[couple.second][couple.first] = words.get(couple.verdict, couple.verdict)
-    for block in _blocks([max(len(head), len("better")) for head in heads], max(map(len, heads))):
+        sign = SIGNS[couple.verdict]
+        cells[couple.first][couple.second] = sign
+        cells[couple.second][couple.first] = turned.get(sign, sign)
+    for block in _blocks([len(head) for head in heads], max(map(len, heads))):
         rows = [[head, *(row[place] for place in block)] for head, row in zip(heads, cells, strict=True)]
-        title = "each beside each: the row's SRCC is ... than the column's"
-        print_table(title, ("", *(heads[place] for place in block)), rows)
+        print_table("each beside each, by SRCC", ("", *(heads[place] for place in block)), rows)
     print_line(
-        "tie: a paired bootstrap over references does not tell them apart at 5 %, corrected by Holm over all couples."
+        "> the row is better than the column, < worse, = a tie, ? not tested; by a paired bootstrap over references at "
+        "5 % after Holm's correction over all couples."
     )
 
 
