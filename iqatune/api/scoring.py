@@ -1,7 +1,7 @@
 """Scoring from Python: the verbs evaluate and score."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,10 +15,12 @@ from iqatune.metric.scale import choose_scale
 from iqatune.records import evaluation as records
 from iqatune.records.distances import Distances
 from iqatune.records.options import DataOptions
-from iqatune.records.vocabulary import Grouping, ScoredAs
+from iqatune.records.vocabulary import Better, Grouping, ScoredAs
 from iqatune.scoring import evaluate as evaluating
 from iqatune.scoring import images
+from iqatune.scoring.asked import as_options, asked
 from iqatune.scoring.human_scores import FIGURES
+from iqatune.scoring.metric_files import is_metric_file
 from iqatune.scoring.pairing import ImagePairs, pairs_of_csv, pairs_of_paths
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def evaluate(
     *,
     by: Grouping | None = None,
     baselines: Sequence[str] = (),
+    baseline_weights: Path | str | Mapping[str, Path | str] | None = None,
+    baseline_better: Mapping[str, Better] | None = None,
     device: str = "auto",
     backbone_weights: Path | str | None = None,
     cache_dir: Path | str | None = None,
@@ -55,10 +59,14 @@ def evaluate(
     """Score tuned metrics on a data set, with intervals over its reference images.
 
     Args:
-        results: one record or several, or their files.
+        results: one record or several, or files: of records, exports (.safetensors), published DISTS weights (.pt).
         dataset: a name of `iqatune list datasets`; by default the data that the first record was tuned on.
         by: give the figures of every distortion, reference or level as well.
-        baselines: names of `iqatune list baselines` to measure on the same pairs.
+        baselines: other metrics on the same pairs: names of `iqatune list baselines`, or NAME=FILE.csv for scores in a
+            file with columns reference, distorted and NAME.
+        baseline_weights: by name where the parameters of a baseline's CNN are; of a single one the file alone.
+        baseline_better: by name which scores of a file are better, "higher" or "lower"; by default the sign of their
+            SRCC tells.
         backbone_weights: where the backbone's parameters are now, when not where the search had them.
         cache_dir, progress: as of `tune`.
         force: take records whose seal is broken; the metric's `forced` says so.
@@ -78,11 +86,18 @@ def evaluate(
     several = [results] if isinstance(results, Result | Path | str) else list(results)
     if not several:
         raise InputError("`results`: none; give at least one record")
-    found = [result if isinstance(result, Result) else read_result(result, force=force) for result in several]
+    files = [result.file if isinstance(result, Result) else Path(result) for result in several]
+    records = [
+        result if isinstance(result, Result) else read_result(result, force=force)
+        for result, file in zip(several, files, strict=True)
+        if not is_metric_file(file)
+    ]
     if dataset is None and options and "features" not in options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     given = {**options, **({} if dataset is None else {"dataset": dataset})}
-    data = DataOptions.parsed(given) if given else DataOptions.of(found[0].run)
+    if not given and not records:
+        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
+    data = DataOptions.parsed(given) if given else DataOptions.of(records[0].run)
     if data.datasets:
         names = ", ".join(each.dataset for each in data.datasets)
         raise InputError(f"`dataset`: name one of {names}; scores of different data sets are never ranked together")
@@ -92,9 +107,15 @@ def evaluate(
         cache=open_cache(cache_dir),
         progress=progress_of(progress),
     )
-    files = [result.file for result in found]
-    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=baselines, force=force, strict=strict)
+    others = asked(baselines, weights=_of_baselines(baseline_weights), better=as_options(baseline_better or {}))
+    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=others, force=force, strict=strict)
     return Evaluation.model_construct(**dict(evaluation))
+
+
+def _of_baselines(weights: Path | str | Mapping[str, Path | str] | None) -> tuple[str, ...]:
+    if weights is None:
+        return ()
+    return as_options(weights) if isinstance(weights, Mapping) else (str(weights),)
 
 
 def score_images(

@@ -175,7 +175,6 @@ INFO = DatasetInfo(
     source="made on the fly, nothing to download",
     labels=(),
     opinion=Opinion("MOS of the demo", (1.0, 5.0)),
-    ratings_per_score=OBSERVERS,
 )
 
 

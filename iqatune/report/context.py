@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iqatune.evaluation.compare import Couples, paired_comparisons
 from iqatune.records.evaluation import Evaluated, Evaluation
 from iqatune.records.result import Protocol
 from iqatune.report.collect import Collection, FoundRun, SettingRuns
@@ -106,6 +107,22 @@ class Context:
         """What the human scores of a data set allow, in a sentence; none where they have no deviations."""
         known = [each for each in self.evaluations if each.dataset == dataset and each.human_scores is not None]
         return (ceiling_line(known[-1]),) if known else ()
+
+    def couples(self, groups: Sequence[SettingRuns], untuned: Sequence[Evaluated]) -> Couples | None:
+        """Each of the groups of one data set and of metrics that were not tuned beside each.
+
+        None where the data set was not scored for the report, or there is nothing to compare.
+        """
+        scores = self.scores_of(groups[0].setting.dataset) if groups else None
+        if scores is None or is_of_several(groups[0]) or len(groups) + len(untuned) < 2:
+            return None
+        keys = [_key(str(run.path), run.result.protocol) for run in (group.middle for group in groups)]
+        keys += [_key(metric.file, metric.protocol) for metric in untuned]
+        distances = {_key(metric.file, metric.protocol): metric.distances for metric in scores.metrics}
+        if not all(key in distances for key in keys):
+            return None
+        predictions = [-distances[key] for key in keys]
+        return paired_comparisons(scores.table.quality, predictions, scores.table.reference_ids)
 
     def tie_note(self, dataset: str) -> str:
         """By which test figures of a data set are called tied."""

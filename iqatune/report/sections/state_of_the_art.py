@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from iqatune.records.evaluation import Evaluated
 from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import STUDY_SOURCE, PublishedFigure, Training, searches, state_of_the_art
+from iqatune.scoring.evaluate import verdict
 
 TRAINED: Final[dict[Training, str]] = {
     "none": "not trained on human scores",
@@ -27,7 +29,11 @@ TRAINING_FREE: Final = "JLD"
 
 def state_of_the_art_section(context: Context) -> Section:
     """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
-    tables = [_measured(context, dataset) for dataset in context.found.datasets]
+    tables = []
+    for dataset in context.found.datasets:
+        tables.append(_measured(context, dataset))
+        if (compared := _compared(context, dataset)) is not None:
+            tables.append(compared)
     published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
     if not published:
         return Section(
@@ -82,7 +88,7 @@ def _listed(figures: Iterable[PublishedFigure], *, by_name: bool = False) -> str
 def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
-    baselines = [metric for metric in context.untuned(dataset) if metric.kind == "baseline"]
+    baselines = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
     uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
     ties = context.ties(groups, [*uniforms.values(), *baselines])
     uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
@@ -101,8 +107,8 @@ def _measured(context: Context, dataset: str) -> Table:
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
     for baseline, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
-        mark = marks.of(_resize_difference(context, baseline.protocol.resize))
-        names.append((f"{baseline.file}{mark}", "baseline"))
+        mark = marks.of(_protocol_difference(context, baseline))
+        names.append((f"{baseline.file}{mark}", "baseline" if baseline.kind == "baseline" else "file of scores"))
         tied.append(is_tied)
         bounds = baseline.confidence.srcc if baseline.confidence is not None else None
         figures.append((number(baseline.srcc), interval(bounds), Cell(), number(baseline.krcc)))
@@ -129,8 +135,51 @@ def _measured(context: Context, dataset: str) -> Table:
     )
 
 
-def _resize_difference(context: Context, resize: int | None) -> str:
-    usual = context.usual.method["resize"]
+def _compared(context: Context, dataset: str) -> Table | None:
+    """Each metric of the measured table beside each; None where the data set was not scored for the report."""
+    groups = list(best_per_backbone(context, dataset))
+    uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
+    others = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
+    couples = context.couples(groups, [*uniforms.values(), *others])
+    if couples is None:
+        return None
+    names = [f"{group.setting.backbone} tuned, {group.setting.searcher}" for group in groups]
+    names += [f"{setting.backbone} uniform" for setting in uniforms]
+    names += [metric.file for metric in others]
+    rows = []
+    for place, name in enumerate(names):
+        cells = [
+            Cell()
+            if place == other
+            else _verdict_cell(float(couples.difference[place, other]), float(couples.p_corrected[place, other]))
+            for other in range(len(names))
+        ]
+        rows.append((word(name), *cells))
+    return Table(
+        name=f"compared-{slug(dataset)}",
+        title=f"Each beside each on {dataset}",
+        columns=(Column("metric"), *(Column(name) for name in names)),
+        rows=tuple(rows),
+        card=card(context.usual, groups),
+        notes=(
+            "The row's SRCC beside the column's: a paired bootstrap over references, p corrected by Holm over all "
+            "couples, a tie from 0.05 on.",
+            *((SIMULATED,) if context.found.simulated(dataset) else ()),
+        ),
+    )
+
+
+def _verdict_cell(difference: float, p: float) -> Cell:
+    if p != p:
+        return Cell("not tested")
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return Cell(f"{verdict(difference, p)} ({shown})", p, more=(("difference", difference),))
+
+
+def _protocol_difference(context: Context, baseline: Evaluated) -> str:
+    if baseline.kind == "scores":
+        return "scores made by others: their resize is not known"
+    usual, resize = context.usual.method["resize"], baseline.protocol.resize
     return "" if resize == usual else f"resize {resize or 'none'} instead of {usual or 'none'}"
 
 
