@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.stats import kendalltau, spearmanr
 
@@ -238,3 +239,22 @@ def test_python_gives_what_the_command_line_gives(
     assert found.to_frame()["tuned_on_these_pairs"].tolist() == ["true", ""]
     with pytest.raises(package.InputError, match="no baseline is asked for that has a CNN"):
         package.evaluate(record, baseline_weights="x.pth", cache_dir=small_cache)
+
+
+def test_published_dists_weights_are_evaluated_as_the_baseline(
+    iqatune: Run, small_set: Any, small_cache: Path, test_data: Path, backbone_of: Callable[..., Any]
+) -> None:
+    """Two ways to DISTS over the same parameters: the published file as a metric, and the baseline of that name."""
+    parameters = backbone_of("vgg16").state_dict()
+    torch.save({key.removeprefix("_network."): value for key, value in parameters.items()}, "vgg16.pth")
+    ran = iqatune(
+        "evaluate", test_data / "weights" / "dists_vgg16_alpha_beta.pt", *small_set.options, "--format", "json",
+        "--backbone-weights", "vgg16.pth", "--baseline", "dists", "--baseline-weights", "vgg16.pth",
+        "--cache-dir", small_cache,
+    )  # fmt: skip
+    metric, baseline = results(ran)
+    assert (metric["kind"], metric["backbone"], metric["origin"]) == ("tuned", "vgg16", "DISTS (Ding et al. 2020)")
+    assert metric["srcc"] == baseline["srcc"]
+    assert metric["protocol"]["backbone_sha256"] == baseline["protocol"]["backbone_sha256"]
+    (couple,) = json.loads(ran.out)["comparisons"]
+    assert (couple["difference"], couple["verdict"]) == (0.0, "tie")
