@@ -9,9 +9,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def empty_figure() -> "Figure":
+    """One without axes."""
+    figure: Figure = _figure_class()(layout="constrained")
+    return figure
+
+
 def subplots(*, width: float, height: float, columns: int = 1) -> "tuple[Figure, list[Axes]]":
     """An empty figure of that size in inches, and its axes from left to right."""
-    figure = _figure_class()(figsize=(width, height), layout="constrained")
+    figure = empty_figure()
+    figure.set_size_inches(width, height)
     return figure, [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
 
 

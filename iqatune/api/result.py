@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PrivateAttr
 
 from iqatune.api.cache import open_cache
-from iqatune.api.figure import subplots
+from iqatune.api.figure import empty_figure, subplots
+from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
-from iqatune.metric.weights import Weights, tuned_weights
+from iqatune.metric.weights import Floats, Weights, tuned_weights
 from iqatune.progress import Progress
 from iqatune.records import result as records
 from iqatune.records.labels import search_note, source_label
 from iqatune.records.options import DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
-from iqatune.report.figures import draw_scatter, draw_search
-from iqatune.statistics.source import PreparedPairs, Source
+from iqatune.report.figures import Scatter, draw_distortions, draw_scatter, draw_search
+from iqatune.scoring.human_scores import residuals
+from iqatune.statistics.source import Source
 
 if TYPE_CHECKING:
     import pandas
@@ -87,7 +89,7 @@ class Result(records.Result):
             cache_dir: where the statistics of the pairs are kept.
 
         Returns:
-            a matplotlib figure, which a notebook shows; `figure.savefig("search.svg")` keeps it.
+            a matplotlib figure, which a notebook shows; `figure.savefig("search.svg")` keeps it, as SVG, PDF or PNG.
 
         Raises:
             InputError: when the run has no weights, or its data set cannot be read where it was.
@@ -112,6 +114,8 @@ class Result(records.Result):
     def plot_scores(self, *, cache_dir: Path | str | None = None) -> "Figure":
         """Human score against the tuned metric's distance, by distortion, with the fitted logistic; a panel a data set.
 
+        Bars are 95 % of each human score, where the data set has deviations of all of them.
+
         Raises:
             InputError: as of `plot`.
         """
@@ -120,6 +124,59 @@ class Result(records.Result):
         for axes, each in zip(panels, data, strict=True):
             self._draw_scatter(axes, each, cache_dir)
         return figure
+
+    def plot_distortions(self, *, cache_dir: Path | str | None = None) -> "Figure":
+        """`plot_scores` with a panel for each distortion, the other distortions in grey.
+
+        Raises:
+            InputError: as of `plot`, and of a run on several data sets.
+        """
+        data = self._data
+        if len(data) > 1:
+            raise InputError("a run on several data sets: plot_scores draws each of them")
+        table, distances = self._scored(data[0], cache_dir)
+        scatter = Scatter.of(
+            [pair.score for pair in table.pairs],
+            distances,
+            distortions=[pair.distortion for pair in table.pairs],
+            better=table.better,
+            errors=table.errors,
+        )
+        figure = empty_figure()
+        draw_distortions(figure, scatter)
+        return figure
+
+    def residuals(self, *, cache_dir: Path | str | None = None) -> "pandas.DataFrame":
+        """By how much the tuned metric misses each human score after the logistic fit, the largest first.
+
+        Columns: dataset, reference, distorted, distortion, level, score (human, as published), fitted (in its place, on
+        the same scale), residual (score less fitted), in_errors (in standard errors of the human score; NaN where it
+        has none).
+
+        Raises:
+            InputError: as of `plot`.
+        """
+        import pandas
+
+        rows = []
+        for data in self._data:
+            table, distances = self._scored(data, cache_dir)
+            rows += [
+                {
+                    "dataset": table.dataset,
+                    "reference": str(found.pair.reference),
+                    "distorted": str(found.pair.distorted),
+                    "distortion": found.pair.distortion,
+                    "level": found.pair.level,
+                    "score": found.score,
+                    "fitted": found.fitted,
+                    "residual": found.residual,
+                    "in_errors": found.in_errors,
+                }
+                for found in residuals(table, distances)
+            ]
+        names = ["dataset", "reference", "distorted", "distortion", "level", "score", "fitted", "residual", "in_errors"]
+        return pandas.DataFrame(rows, columns=names)
 
     def __repr__(self) -> str:
         run = self.run
@@ -157,14 +214,14 @@ class Result(records.Result):
         return DataOptions.of(self.run).sets
 
     def _draw_scatter(self, axes: "Axes", data: DataOptions, cache_dir: Path | str | None) -> None:
-        prepared = self._prepared(data, cache_dir)
-        table = prepared.table
+        table, distances = self._scored(data, cache_dir)
         draw_scatter(
             axes,
             [pair.score for pair in table.pairs],
-            prepared.distances_of(self._best),
+            distances,
             distortions=[pair.distortion for pair in table.pairs],
             better=table.better,
+            errors=table.errors,
         )
         simulated = ", SIMULATED observers" if table.simulated else ""
         axes.set_title(f"{source_label(self.run)} on {table.dataset}{simulated}")
@@ -175,9 +232,11 @@ class Result(records.Result):
             raise InputError(records.without_weights(self))
         return self.best
 
-    def _prepared(self, data: DataOptions, cache_dir: Path | str | None) -> PreparedPairs:
+    def _scored(self, data: DataOptions, cache_dir: Path | str | None) -> tuple[PairTable, Floats]:
+        """The pairs of a data set, and the tuned metric's distance of each."""
         source = replace(Source.of(self.run), data=data)
-        return source.prepare(open_cache(cache_dir), Progress())
+        prepared = source.prepare(open_cache(cache_dir), Progress())
+        return prepared.table, prepared.distances_of(self._best)
 
 
 def read_result(path: Path | str, *, force: bool = False) -> Result:

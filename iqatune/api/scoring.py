@@ -1,9 +1,9 @@
 """Scoring from Python: the verbs evaluate and score."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from iqatune.api.cache import open_cache
 from iqatune.api.progress import Show, progress_of
@@ -11,12 +11,16 @@ from iqatune.api.result import Result, read_result
 from iqatune.backbones.devices import resolve_device
 from iqatune.errors import InputError
 from iqatune.metric.module import Metric
+from iqatune.metric.scale import choose_scale
 from iqatune.records import evaluation as records
 from iqatune.records.distances import Distances
 from iqatune.records.options import DataOptions
-from iqatune.records.vocabulary import Grouping
+from iqatune.records.vocabulary import Better, Grouping, ScoredAs
 from iqatune.scoring import evaluate as evaluating
 from iqatune.scoring import images
+from iqatune.scoring.asked import as_options, asked
+from iqatune.scoring.human_scores import FIGURES
+from iqatune.scoring.metric_files import is_metric_file
 from iqatune.scoring.pairing import ImagePairs, pairs_of_csv, pairs_of_paths
 
 if TYPE_CHECKING:
@@ -27,11 +31,11 @@ class Evaluation(records.Evaluation):
     """Metrics side by side on one data set."""
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A row for each metric (its `group` empty) and each of its groups: SRCC, KRCC, PLCC, bounds, ties."""
+        """A row for each metric (its `group` empty) and each of its groups, with what `--format csv` has."""
         import pandas
 
         frame: pandas.DataFrame = pandas.read_csv(io.StringIO(evaluating.as_csv(self)), keep_default_na=False)
-        figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high"]
+        figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", *FIGURES]
         frame[figures] = frame[figures].apply(pandas.to_numeric, errors="coerce")
         return frame
 
@@ -42,6 +46,8 @@ def evaluate(
     *,
     by: Grouping | None = None,
     baselines: Sequence[str] = (),
+    baseline_weights: Path | str | Mapping[str, Path | str] | None = None,
+    baseline_better: Mapping[str, Better] | None = None,
     device: str = "auto",
     backbone_weights: Path | str | None = None,
     cache_dir: Path | str | None = None,
@@ -53,10 +59,14 @@ def evaluate(
     """Score tuned metrics on a data set, with intervals over its reference images.
 
     Args:
-        results: one record or several, or their files.
+        results: one record or several, or files: of records, exports (.safetensors), published DISTS weights (.pt).
         dataset: a name of `iqatune list datasets`; by default the data that the first record was tuned on.
         by: give the figures of every distortion, reference or level as well.
-        baselines: names of `iqatune list baselines` to measure on the same pairs.
+        baselines: other metrics on the same pairs: names of `iqatune list baselines`, or NAME=FILE.csv for scores in a
+            file with columns reference, distorted and NAME.
+        baseline_weights: by name where the parameters of a baseline's CNN are; of a single one the file alone.
+        baseline_better: by name which scores of a file are better, "higher" or "lower"; by default the sign of their
+            SRCC tells.
         backbone_weights: where the backbone's parameters are now, when not where the search had them.
         cache_dir, progress: as of `tune`.
         force: take records whose seal is broken; the metric's `forced` says so.
@@ -76,11 +86,18 @@ def evaluate(
     several = [results] if isinstance(results, Result | Path | str) else list(results)
     if not several:
         raise InputError("`results`: none; give at least one record")
-    found = [result if isinstance(result, Result) else read_result(result, force=force) for result in several]
+    files = [result.file if isinstance(result, Result) else Path(result) for result in several]
+    records = [
+        result if isinstance(result, Result) else read_result(result, force=force)
+        for result, file in zip(several, files, strict=True)
+        if not is_metric_file(file)
+    ]
     if dataset is None and options and "features" not in options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     given = {**options, **({} if dataset is None else {"dataset": dataset})}
-    data = DataOptions.parsed(given) if given else DataOptions.of(found[0].run)
+    if not given and not records:
+        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
+    data = DataOptions.parsed(given) if given else DataOptions.of(records[0].run)
     if data.datasets:
         names = ", ".join(each.dataset for each in data.datasets)
         raise InputError(f"`dataset`: name one of {names}; scores of different data sets are never ranked together")
@@ -90,9 +107,15 @@ def evaluate(
         cache=open_cache(cache_dir),
         progress=progress_of(progress),
     )
-    files = [result.file for result in found]
-    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=baselines, force=force, strict=strict)
+    others = asked(baselines, weights=_of_baselines(baseline_weights), better=as_options(baseline_better or {}))
+    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=others, force=force, strict=strict)
     return Evaluation.model_construct(**dict(evaluation))
+
+
+def _of_baselines(weights: Path | str | Mapping[str, Path | str] | None) -> tuple[str, ...]:
+    if weights is None:
+        return ()
+    return as_options(weights) if isinstance(weights, Mapping) else (str(weights),)
 
 
 def score_images(
@@ -106,6 +129,8 @@ def score_images(
     backbone_weights: Path | str | None = None,
     keep_going: bool = False,
     force: bool = False,
+    scale: ScoredAs = "distance",
+    scale_of: str | None = None,
     progress: Show = "bar",
 ) -> Distances:
     """Distances of image files under a tuned metric: lower is better, 0 is identical.
@@ -118,9 +143,12 @@ def score_images(
             for none.
         keep_going: tell what cannot be scored, and score the rest.
         force: take a record whose seal is broken; `.origin` says so.
+        scale: "score" gives the score that people would give as well, and the interval in which it lies.
+        scale_of: the data set whose scale is meant, where the metric was tuned on several.
 
     Returns:
-        `.pairs`, each with reference, distorted, distance, and the reason where there is no distance.
+        `.pairs`, each with reference, distorted, distance, and the reason where there is no distance; on a scale also
+        score, low and high. `.scale` says which.
 
     Raises:
         InputError: in one line, for a file that is no metric, and for images that cannot be scored.
@@ -133,15 +161,21 @@ def score_images(
     found = _pairs(reference, distorted, pairs)
     if isinstance(resize, str) and resize != "protocol":
         raise InputError(f"`resize` {resize}: give a short side in pixels, None, or 'protocol'")
+    if scale not in get_args(ScoredAs):
+        raise InputError(f"`scale` {scale}: give 'distance' or 'score'")
+    if scale_of is not None and scale != "score":
+        raise InputError(f"`scale_of` {scale_of}: of no use without `scale` score")
     loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights, force=force)
+    name = loaded.origin if isinstance(metric, Metric) else str(metric)
     return images.score(
         loaded,
         found,
-        name=loaded.origin if isinstance(metric, Metric) else str(metric),
+        name=name,
         device=resolve_device(device),
         resize=loaded.short_side if isinstance(resize, str) else resize,
         progress=progress_of(progress),
         keep_going=keep_going,
+        scale=choose_scale(loaded.scales, scale_of, holder=name or "this metric") if scale == "score" else None,
     )
 
 

@@ -8,6 +8,7 @@ import click
 from iqatune.cli.emit import Form, emit
 from iqatune.cli.options import (
     WHERE_DATA,
+    baseline_options,
     cache_option,
     config_option,
     debug_option,
@@ -30,22 +31,18 @@ Examples:
   iqatune evaluate runs/*/*/*/result.json --dataset live --by distortion --format csv
   iqatune evaluate runs/tid2013+live/vgg19/bohb-stage-s0/result.json
   iqatune evaluate runs/live/*/*/result.json --dataset live --baseline uniform --baseline psnr --baseline fsim
+  iqatune evaluate result.json --baseline lpips --baseline topiq=scores.csv --baseline-better topiq=higher
+  iqatune evaluate metric.safetensors dists.pt --dataset live --backbone-weights vgg16.pth
   iqatune evaluate runs/csv/metrics/bohb-columns-s0/result.json --features others.csv --better lower
 """
 
 
 @click.command("evaluate", epilog=EPILOG)
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json|METRIC...")
 @optional_data_options("Data set to score on; may be repeated  [default: what the results were tuned on].")
 @option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
-@option(
-    "--baseline",
-    "baselines",
-    multiple=True,
-    metavar="NAME",
-    help="Measure this as well: uniform, psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
-)
+@baseline_options
 @option("--strict", is_flag=True, help="Refuse scores whose direction is probably wrong, in place of a warning.")
 @force_option
 @moved_weights_option
@@ -61,6 +58,8 @@ def command(
     by: Grouping | None,
     form: Form,
     baselines: tuple[str, ...],
+    baseline_weights: tuple[str, ...],
+    baseline_better: tuple[str, ...],
     strict: bool,
     force: bool,
     backbone_weights: str | None,
@@ -70,12 +69,14 @@ def command(
 ) -> None:
     """Score tuned metrics on a data set, with intervals over its reference images.
 
-    Several data sets are scored one after the other. Several results stand side by side; those tied with the best are
-    marked. Groups (--by) come with the weakest first.
+    Each is a result.json, an export (.safetensors) or the published DISTS weights (.pt). Several data sets are scored
+    one after the other. Several metrics stand side by side: those tied with the best are marked, and each is compared
+    with each. Groups (--by) come with the weakest first.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation
     from iqatune.records.documents import sealed
+    from iqatune.scoring.asked import asked
     from iqatune.scoring.evaluate import Machine, as_csv, evaluate, tuned_on
 
     if data is None:
@@ -86,9 +87,20 @@ def command(
         cache=open_cache(cache_dir),
         progress=console_progress(quiet=quiet),
     )
+    others = asked(baselines, weights=baseline_weights, better=baseline_better)
     data_sets = tuned_on(files, force=force) if data is None else data.sets
     found = [
-        evaluate(files, each, machine, by=by, baselines=baselines, force=force, strict=strict) for each in data_sets
+        evaluate(
+            files,
+            each,
+            machine,
+            by=by,
+            baselines=others,
+            force=force,
+            strict=strict,
+            skip_foreign=len(data_sets) > 1,
+        )
+        for each in data_sets
     ]
     if len(found) == 1:
         emit(found[0], form, table=print_evaluation, csv=as_csv)

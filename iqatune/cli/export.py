@@ -54,7 +54,9 @@ def command(
 
     A .safetensors is loaded by iqatune.Metric.load, and without a search library; it checks itself. A .pt2
     (torch.export) and an .onnx are programs that score without iqatune and always hold the backbone. Stages and
-    channels without weight are left out of all three. RESULT.json may also be an export or the published DISTS weights.
+    channels without weight are left out of all three. The scale of human scores that a search records, with its
+    interval, stands in the header of each, and an .onnx has the outputs score, low and high beside distance.
+    RESULT.json may also be an export or the published DISTS weights.
     """
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")
@@ -76,5 +78,7 @@ def command(
 
     def table(document: Header) -> None:
         print_line(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone.name}")
+        scales = "; ".join(scale.described for scale in document.scales)
+        print_line(f"Scale: {scales or 'none, D alone; a search of this release records one'}")
 
     emit(header, form_of(as_json=as_json), table=table)

@@ -347,6 +347,31 @@ moved_weights_option = option(
     "--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search]."
 )
 
+_baseline_options = (
+    option(
+        "--baseline",
+        "baselines",
+        multiple=True,
+        metavar="NAME|NAME=SCORES.csv",
+        help="Another metric on the same pairs: measured (see 'iqatune list baselines'), or from a file with columns "
+        "reference, distorted and NAME; may be repeated.",
+    ),
+    option(
+        "--baseline-weights",
+        multiple=True,
+        type=OfEachSet(),
+        metavar="NAME=FILE|FILE",
+        help="Parameters of the CNN of lpips, lpips-vgg, lpips-squeeze or dists  [default: downloaded].",
+    ),
+    option(
+        "--baseline-better",
+        multiple=True,
+        metavar="NAME=higher|lower",
+        help="Which scores of NAME=SCORES.csv are better  [default: by the sign of their SRCC].",
+    ),
+)
+baseline_options = together(*_baseline_options)
+
 pooling_option = option_of(BackboneOptions, "--pooling", help="Max pooling, or L2 in its place.")
 
 device_option = option_of(BackboneOptions, "--device", metavar=DEVICES, help="Where the CNN runs.")

@@ -6,6 +6,7 @@ import click
 
 from iqatune.cli.options import (
     WHERE_DATA,
+    baseline_options,
     cache_option,
     config_option,
     debug_option,
@@ -34,13 +35,7 @@ Examples:
 @option("--output", type=click.Path(path_type=Path), help="Folder of the report  [default: RESULTS_DIR/report].")
 @option("--score", "every", is_flag=True, help="Score all records again on the data sets that they name.")
 @optional_data_options("Score all records on this data set; see 'iqatune list datasets'.")
-@option(
-    "--baseline",
-    "baselines",
-    multiple=True,
-    metavar="NAME",
-    help="With --score or --dataset, measure this too: psnr, ssim, ms-ssim, fsim, vif; may be repeated.",
-)
+@baseline_options
 @option("--images", is_flag=True, help="Put small pictures of the data sets into the page (mind their licences).")
 @force_option
 @moved_weights_option
@@ -56,6 +51,8 @@ def command(
     output: Path | None,
     every: bool,
     baselines: tuple[str, ...],
+    baseline_weights: tuple[str, ...],
+    baseline_better: tuple[str, ...],
     images: bool,
     force: bool,
     backbone_weights: str | None,
@@ -71,18 +68,20 @@ def command(
     """
     from iqatune.api.cache import open_cache
     from iqatune.report.build import Scoring, write_report
+    from iqatune.scoring.asked import asked
     from iqatune.scoring.evaluate import Machine
 
     if data is None:
         refuse_without("--dataset or --features", WHERE_DATA)
     if data is None and not every:
-        of_scoring = ("baselines", "images", "backbone_weights", "device")
+        of_scoring = ("baselines", "baseline_weights", "baseline_better", "images", "backbone_weights", "device")
         refuse_without("the data (--score, or --dataset NAME)", of_scoring)
     progress = console_progress(quiet=quiet)
     scoring = None
     if data is not None or every:
         cache = open_cache(cache_dir)
         machine = Machine(device=device, backbone_weights=backbone_weights, cache=cache, progress=progress)
-        scoring = Scoring(data=data, every=every, baselines=baselines, images=images, machine=machine)
+        others = asked(baselines, weights=baseline_weights, better=baseline_better)
+        scoring = Scoring(data=data, every=every, baselines=others, images=images, machine=machine)
     page = write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force)
     print_line(str(page))

@@ -20,6 +20,7 @@ from iqatune.cli.options import (
 )
 from iqatune.cli.progress import console_progress
 from iqatune.errors import InputError
+from iqatune.records.vocabulary import ScoredAs
 
 INCOMPLETE = 2
 
@@ -27,6 +28,7 @@ EPILOG = """\b
 Examples:
   iqatune score result.json reference.png compressed.jpg
   iqatune score metric.safetensors originals/ restored/ --format csv > distances.csv
+  iqatune score metric.safetensors originals/ restored/ --scale score
   iqatune score result.json --pairs pairs.csv --device cuda --keep-going --json
 """
 
@@ -49,6 +51,13 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
     metavar="protocol|256|none",
     help="Short side of larger images; protocol is what the metric was tuned with.",
 )
+@option(
+    "--scale",
+    type=click.Choice(get_args(ScoredAs)),
+    default="distance",
+    help="D alone; or also the score that people would give, with its interval, as on the set it was tuned on.",
+)
+@option("--scale-of", metavar="NAME", help="The data set whose scale is meant, where it was tuned on several.")
 @device_option
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @max_pixels_option
@@ -66,6 +75,8 @@ def command(
     backbone_weights: str | None,
     force: bool,
     resize: int | str | None,
+    scale: ScoredAs,
+    scale_of: str | None,
     device: str,
     form: Form,
     keep_going: bool,
@@ -73,6 +84,9 @@ def command(
     as_json: bool,
 ) -> int:
     """Score image pairs: the distance D of each, 0 for identical images, larger is worse.
+
+    With --scale score also what people would say: the score on the scale of the data set that it was tuned on, and the
+    interval in which theirs lies with a probability of 95 %.
 
     METRIC is a result.json, an export (.safetensors) or the published DISTS weights (.pt). REFERENCE and DISTORTED are
     two files, or two folders whose files are paired by name.
@@ -82,12 +96,15 @@ def command(
     if pairs is None and (reference is None or distorted is None):
         raise InputError("score: name REFERENCE and DISTORTED (two files or two folders), or --pairs FILE.csv")
 
+    if scale_of is not None and scale != "score":
+        raise InputError(f"--scale-of {scale_of}: of no use without --scale score")
     if as_json and form == "csv":
         raise InputError("--json, --format csv: one of them; leave the other out")
 
     from iqatune.backbones.devices import resolve_device
     from iqatune.cli.tables import print_distances
     from iqatune.metric.module import Metric
+    from iqatune.metric.scale import choose_scale
     from iqatune.scoring.images import as_csv, score
     from iqatune.scoring.pairing import pairs_of_csv, pairs_of_paths
 
@@ -97,6 +114,7 @@ def command(
         found = pairs_of_paths(reference, distorted)
     where = resolve_device(device)
     metric = Metric.load(metric_file, backbone_weights, force=force)
+    chosen = choose_scale(metric.scales, scale_of, holder=str(metric_file)) if scale == "score" else None
     distances = score(
         metric,
         found,
@@ -105,6 +123,7 @@ def command(
         resize=metric.short_side if isinstance(resize, str) else resize,
         progress=console_progress(quiet=quiet),
         keep_going=keep_going,
+        scale=chosen,
     )
     emit(distances, "json" if as_json else form, table=print_distances, csv=as_csv)
     return 0 if distances.complete else INCOMPLETE

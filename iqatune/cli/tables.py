@@ -2,15 +2,19 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import count
+from string import ascii_uppercase
 from typing import Final
 
+from iqatune.cli.human_scores import print_human_scores
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.errors import as_flags
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
-from iqatune.records.distances import Distances
-from iqatune.records.evaluation import Evaluation
+from iqatune.records.distances import Distances, PairDistance
+from iqatune.records.evaluation import Evaluated, Evaluation
 from iqatune.records.labels import HELD_OUT, search_note, source_label
 from iqatune.records.replay import Replay
 from iqatune.records.result import BestColumn, HeldOut, Protocol, Result, SetResult
@@ -183,12 +187,22 @@ def _verdict(gain: Gain, held_out: HeldOut) -> str:
     return f"{NOT_SHOWN} on {unseen} that it had not seen; the uniform weights may serve as well."
 
 
+MOST_COMPARED = 8
+"""Metrics whose comparisons, each with each, still fit a terminal."""
+
+WIDTH, GAP = 78, 3
+"""Columns of a terminal that a table of many metrics may take, and those between two of its columns."""
+
+LONGEST_HEAD = 7
+"""Letters of a metric's name that is the head of its column; others are given a letter."""
+
+
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Metrics side by side, then their groups, the weakest first."""
+    """Metrics side by side, each beside each, then their groups, the weakest first."""
     rows = [
         (
             metric.file,
-            metric.tuned_on,
+            metric.tuned_on + _seen_mark(metric),
             figure(metric.srcc) + (" *" if metric.tied_with_best and len(evaluation.results) > 1 else ""),
             interval(metric.confidence.srcc if metric.confidence else None),
             figure(metric.krcc),
@@ -203,22 +217,151 @@ def print_evaluation(evaluation: Evaluation) -> None:
     print_table(f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references", columns, rows, left=2)
     if len(evaluation.results) > 1:
         print_line("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
-    for difference in protocol_differences(evaluation):
-        print_line(difference)
+    for line in (*seen_lines(evaluation), *protocol_differences(evaluation)):
+        print_line(line)
+    print_human_scores(evaluation)
     for metric in evaluation.results:
         if metric.forced is not None:
             print_line(f"! {metric.file}: {metric.forced}")
-    for metric in evaluation.results:
-        if metric.groups:
-            groups = [
-                (group.group, str(group.pairs), figure(group.srcc), figure(group.krcc), figure(group.plcc))
-                for group in metric.groups
-            ]
-            print_table(
-                f"{metric.file} by {evaluation.by}", (str(evaluation.by), "pairs", "SRCC", "KRCC", "PLCC"), groups
-            )
+    heads = _heads(evaluation)
+    is_compared = 2 < len(evaluation.results) <= MOST_COMPARED and bool(evaluation.comparisons)
+    is_grouped = bool(evaluation.results[0].groups)
+    if is_compared:
+        _print_comparisons(evaluation, heads)
+    if is_grouped:
+        _print_groups(evaluation, heads)
+    if is_compared or (is_grouped and len(evaluation.results) > 1):
+        for head, metric in zip(heads, evaluation.results, strict=True):
+            if head != metric.file:
+                print_line(f"{head}: {metric.file}")
     if evaluation.simulated:
         print_line(SIMULATED)
+
+
+SAME_PAIRS, SAME_REFERENCES = "†", "‡"
+
+
+def _seen_mark(metric: Evaluated) -> str:
+    """What stands behind the name of the data set that a metric was tuned on."""
+    here = metric.tuned_here
+    if here is None or not (here.pairs or here.references):
+        return ""
+    return f" {SAME_PAIRS if here.pairs else SAME_REFERENCES}".rstrip()
+
+
+def seen_lines(evaluation: Evaluation) -> list[str]:
+    """What metrics have seen of the pairs that they are scored on, a line for each kind of it."""
+    tuned = [metric for metric in evaluation.results if metric.kind == "tuned"]
+    lines = []
+    if any(metric.tuned_here is not None and metric.tuned_here.pairs for metric in tuned):
+        lines.append(
+            f"{SAME_PAIRS} tuned on these very pairs: what it reaches on images that it has not seen is the held-out "
+            "SRCC of its record."
+        )
+    shared = {
+        metric.tuned_here.references
+        for metric in tuned
+        if metric.tuned_here is not None and not metric.tuned_here.pairs and metric.tuned_here.references
+    }
+    references = evaluation.results[0].protocol.references
+    lines += [
+        f"{SAME_REFERENCES} tuned on {count} of these {references} references, by other pairs of them."
+        for count in sorted(shared)
+    ]
+    lines += [
+        f"{metric.file}: whether it was tuned on any of these references is not known{_why(metric)}."
+        for metric in tuned
+        if metric.tuned_here is None or (not metric.tuned_here.pairs and metric.tuned_here.references is None)
+    ]
+    return lines
+
+
+def _why(metric: Evaluated) -> str:
+    if metric.tuned_here is None:
+        return f" ({metric.origin})" if metric.origin else ""
+    return f", as the pairs of {metric.tuned_on} are not at hand"
+
+
+def _heads(evaluation: Evaluation) -> list[str]:
+    """A short name for the column of every metric: its own, or a letter."""
+    names = [metric.file for metric in evaluation.results]
+    letters = _letters()
+    return [
+        name
+        if len(name) <= LONGEST_HEAD and names.count(name) == 1
+        else next(letter for letter in letters if letter not in names)
+        for name in names
+    ]
+
+
+def _letters() -> Iterator[str]:
+    """A, B, ..., Z, A2, B2, ..."""
+    for again in count(1):
+        for letter in ascii_uppercase:
+            yield letter if again == 1 else f"{letter}{again}"
+
+
+SIGNS: Final = {"better": ">", "worse": "<", "tie": "=", "not tested": "?"}
+"""What a table of comparisons has for the row's metric beside the column's."""
+
+
+def _print_comparisons(evaluation: Evaluation, heads: Sequence[str]) -> None:
+    turned = {">": "<", "<": ">"}
+    cells = [["" for _ in heads] for _ in heads]
+    for couple in evaluation.comparisons:
+        sign = SIGNS[couple.verdict]
+        cells[couple.first][couple.second] = sign
+        cells[couple.second][couple.first] = turned.get(sign, sign)
+    for block in _blocks([len(head) for head in heads], max(map(len, heads))):
+        rows = [[head, *(row[place] for place in block)] for head, row in zip(heads, cells, strict=True)]
+        print_table("each beside each, by SRCC", ("", *(heads[place] for place in block)), rows)
+    print_line(
+        "> the row is better than the column, < worse, = a tie, ? not tested; by a paired bootstrap over references at "
+        "5 % after Holm's correction over all couples."
+    )
+
+
+def _print_groups(evaluation: Evaluation, heads: Sequence[str]) -> None:
+    """One table of the groups: of one metric all its figures, of several the SRCC of each."""
+    by = str(evaluation.by)
+    first = evaluation.results[0]
+    if len(evaluation.results) == 1:
+        rows = [
+            (group.group, str(group.pairs), figure(group.srcc), figure(group.krcc), figure(group.plcc))
+            for group in first.groups
+        ]
+        print_table(f"{first.file} by {by}", (by, "pairs", "SRCC", "KRCC", "PLCC"), rows)
+        return
+    of_metric = [{group.group: group.srcc for group in metric.groups} for metric in evaluation.results]
+    cells = []
+    for group in first.groups:
+        values = [by_group.get(group.group, math.nan) for by_group in of_metric]
+        best = max((value for value in values if not math.isnan(value)), default=math.nan)
+        cells.append(["- " if math.isnan(value) else f"{value:.3f}{'*' if value == best else ' '}" for value in values])
+    names = max(len(by), *(len(group.group) for group in first.groups)) + len("   pairs")
+    for block in _blocks([max(len(head), len("-0.000*")) for head in heads], names):
+        of_block = [
+            [group.group, str(group.pairs), *(row[place] for place in block)]
+            for group, row in zip(first.groups, cells, strict=True)
+        ]
+        print_table(f"SRCC by {by}", (by, "pairs", *(heads[place] for place in block)), of_block)
+    print_line(
+        f"* the highest of its row; -: too few pairs. The order is that of {heads[0]}, the weakest first; "
+        "--format json and csv have KRCC and PLCC."
+    )
+
+
+def _blocks(widths: Sequence[int], names: int) -> Iterator[list[int]]:
+    """Columns of the given widths beside names, parted where they would not fit a terminal; one column at least."""
+    block: list[int] = []
+    taken = names
+    for place, width in enumerate(widths):
+        if block and taken + GAP + width > WIDTH:
+            yield block
+            block, taken = [], names
+        block.append(place)
+        taken += GAP + width
+    yield block
 
 
 def print_replay(replay: Replay) -> None:
@@ -240,13 +383,27 @@ def print_replay(replay: Replay) -> None:
 
 
 def print_distances(distances: Distances) -> None:
-    """The distance of every pair; a dash where there is none."""
-    rows = [
-        (pair.reference, pair.distorted, "-" if pair.distance is None else f"{pair.distance:.6f}")
-        for pair in distances.pairs
-    ]
+    """The distance of every pair, and its score where a scale was asked for; a dash where there is none."""
     title = f"{distances.metric}: {distances.origin or distances.backbone}"
-    print_table(title, ("reference", "distorted", "D (lower is better)"), rows, left=2)
+    columns, scale = ["reference", "distorted", "D (lower is better)"], distances.scale
+    if scale is not None:
+        interval = "interval" if scale.level is None else f"{scale.level:.0%} interval".replace("%", " %")
+        columns += [f"score ({scale.better} is better)", interval]
+    rows = [
+        (pair.reference, pair.distorted, *_figures_of(pair)[: 1 if scale is None else 3]) for pair in distances.pairs
+    ]
+    print_table(title, columns, rows, left=2)
+    if scale is not None:
+        simulated = "; SIMULATED observers" if scale.simulated else ""
+        print_line(f"Score: {scale.name}{simulated}. The interval is of the score that people would give the image.")
+
+
+def _figures_of(pair: PairDistance) -> tuple[str, str, str]:
+    """D, score and interval, each a dash where there is none."""
+    distance = "-" if pair.distance is None else f"{pair.distance:.6f}"
+    score = "-" if pair.score is None else f"{pair.score:.4g}"
+    interval = "-" if pair.low is None or pair.high is None else f"[{pair.low:.4g}, {pair.high:.4g}]"
+    return distance, score, interval
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -271,6 +428,8 @@ def protocol_differences(evaluation: Evaluation) -> list[str]:
     first = evaluation.results[0]
     lines = []
     for metric in evaluation.results[1:]:
+        if metric.kind == "scores":  # made by others, who alone know how
+            continue
         pairs = zip(first.protocol.model_dump().items(), metric.protocol.model_dump().items(), strict=True)
         different = [
             f"{name} {theirs!r} instead of {ours!r}"

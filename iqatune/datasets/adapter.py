@@ -47,6 +47,20 @@ class Published:
     """Whether a distorted image's name begins with its reference's."""
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What a set's human scores are, in words, and between which limits they can lie."""
+
+    name: str
+    """Such as 'MOS of TID2013'."""
+    limits: tuple[float, float] | None
+    """The lowest and the highest score that there can be; None where nothing bounds them."""
+
+    def __post_init__(self) -> None:
+        if self.limits is not None and not self.limits[0] < self.limits[1]:
+            raise ValueError(f"limits {self.limits}: the lowest score must be below the highest")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """What a person wants to know of a data set before using it."""
@@ -64,6 +78,11 @@ class DatasetInfo:
     """How its folders may be, in words, the set's own first; empty where it depends on the user's files."""
     published: Published | None = None
     """None where it depends on the user's file."""
+    opinion: Opinion | None = None
+    """None where nothing is known of it but the scores."""
+    ratings_per_score: int | None = None
+    """How many ratings the published standard deviations are of; None where they are those of the scores, which are
+    standard errors."""
 
 
 @dataclass(frozen=True)

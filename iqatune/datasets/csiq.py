@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published
 from iqatune.datasets.label_files import (
     FROM_IQA_DATASET,
     FROM_PYIQA,
@@ -165,6 +165,7 @@ ADAPTER = PublishedSet(
             "reference_images/ distorted_images/",
         ),
         published=Published(counts=COUNTS, scores=(0.0, 1.0)),
+        opinion=Opinion("DMOS of CSIQ", (0.0, 1.0)),
     ),
     labels=(
         _label("csiq.DMOS.xlsx", _sheet),

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 from pydantic import TypeAdapter
 
-from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, build_table, chosen_label
+from iqatune.datasets.adapter import Adapter, DatasetInfo, Entry, LabelList, Opinion, build_table, chosen_label
 from iqatune.datasets.files import FileFinder
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError
@@ -171,8 +171,10 @@ INFO = DatasetInfo(
     description="photographs, damaged on the fly, with scores of SIMULATED observers (higher is better)",
     pairs=len(PHOTOGRAPHS) * len(DISTORTIONS) * len(LEVELS),
     references=len(PHOTOGRAPHS),
+    ratings_per_score=OBSERVERS,
     source="made on the fly, nothing to download",
     labels=(),
+    opinion=Opinion("MOS of the demo", (1.0, 5.0)),
 )
 
 

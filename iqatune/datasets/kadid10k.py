@@ -10,7 +10,7 @@ divided by n), but no possible variances. pyiqa's list calls the same numbers `s
 import posixpath
 import re
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published
 from iqatune.datasets.label_files import (
     FROM_IQA_DATASET,
     FROM_PYIQA,
@@ -85,6 +85,7 @@ ADAPTER = PublishedSet(
         description="KADID-10k: 25 distortions x 5 levels, crowd-sourced 'dmos' (higher is better)",
         pairs=10125,
         references=81,
+        ratings_per_score=30,
         source="https://database.mmsp-kn.de/kadid-10k-database.html",
         labels=(),
         layouts=("images/", "reference_images/ distorted_images/"),
@@ -92,6 +93,7 @@ ADAPTER = PublishedSet(
             counts={(distortion, level): 81 for distortion in DISTORTIONS for level in range(1, LEVELS + 1)},
             scores=(1.0, 4.93),
         ),
+        opinion=Opinion("DMOS of KADID-10k", (1.0, 5.0)),
     ),
     labels=(
         _label("dmos.csv", _OWN),

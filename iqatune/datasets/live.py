@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published, lines_of
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published, lines_of
 from iqatune.datasets.label_files import (
     FROM_IQA_DATASET,
     FROM_PYIQA,
@@ -193,6 +193,7 @@ ADAPTER = PublishedSet(
             scores=(-2.64, 111.775),
             names_tell_reference=False,
         ),
+        opinion=Opinion("DMOS of LIVE release 2", None),
     ),
     labels=(
         LabelFile(

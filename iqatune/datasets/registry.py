@@ -1,14 +1,14 @@
 """The data sets by name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
 from iqatune.datasets import features_csv
-from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo
+from iqatune.datasets.adapter import MINIMUM_PAIRS, Adapter, DatasetInfo, Opinion
 from iqatune.datasets.raters import averaged
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError, UsageError
@@ -28,6 +28,11 @@ def _fault(item: Any, name: str) -> str | None:
         return "its description and its source are not text"
     if not isinstance(item.info.labels, tuple):
         return f"its labels are a {type(item.info.labels).__name__}, not a tuple"
+    if item.info.opinion is not None and not isinstance(item.info.opinion, Opinion):
+        return f"its opinion is a {type(item.info.opinion).__name__}, not an iqatune.datasets.adapter.Opinion"
+    ratings = item.info.ratings_per_score
+    if ratings is not None and not (isinstance(ratings, int) and ratings > 0):
+        return f"its ratings_per_score is {ratings!r}, neither None nor a whole number above 0"
     return None if callable(item.load) else "its load cannot be called"
 
 
@@ -81,14 +86,14 @@ def _loaded(options: DataOptions) -> PairTable:
     if options.features is not None:
         return features_csv.load(options)
     if DATASETS.is_builtin(options.dataset):
-        return adapter.load(options)
+        return replace(adapter.load(options), ratings_per_score=adapter.info.ratings_per_score)
     plugin = DATASETS.plugin(options.dataset)
     with held_to_contract("dataset", options.dataset, plugin):
         table = adapter.load(options)
         fault = table_fault(table, options.dataset)
     if fault is not None:
         raise broken("dataset", options.dataset, plugin, fault)
-    return table
+    return replace(table, ratings_per_score=adapter.info.ratings_per_score)
 
 
 def table_fault(table: Any, dataset: str) -> str | None:

@@ -30,8 +30,8 @@ class Pair:
     quality: float
     """The score oriented so that higher is better: `score` or `-score`."""
     score_std: float | None = None
-    """Standard deviation of the ratings behind the score (of a sample: n - 1), as published or of `ratings`; None where
-    it is not known."""
+    """Standard deviation, as published or of `ratings` (of a sample: n - 1); None where it is not known. What it is of,
+    the score or the ratings behind it, differs from set to set: `PairTable.errors` knows."""
     ratings: tuple[float, ...] = ()
     """The scores of the rows that `raters` averages into this pair, in their order; empty without it."""
     features: tuple[float, ...] = ()
@@ -80,6 +80,8 @@ class PairTable:
     """The tables of several data sets that this one joins, in the order of its pairs; none where it is of one set."""
     pictures: tuple[str, ...] = ()
     """Of several sets the picture that each pair's reference shows, N names; see `groups`."""
+    ratings_per_score: int | None = None
+    """How many ratings a published standard deviation is of; None where it is the score's own."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -111,6 +113,22 @@ class PairTable:
     def quality(self) -> NDArray[np.float64]:
         """Quality of every pair, shape (N,), higher is better, on the data set's own scale."""
         return np.array([pair.quality for pair in self.pairs], dtype=np.float64)
+
+    @property
+    def errors(self) -> NDArray[np.float64] | None:
+        """Standard error of every human score, (N,), 0 or more, on the data set's own scale.
+
+        A deviation of ratings becomes one by the root of their number: those that `raters` averages, or as many as the
+        set publishes its deviations of. Other published deviations are those of the scores themselves.
+
+        Returns:
+            None where any of the pairs has no standard deviation.
+        """
+        deviations = [pair.score_std for pair in self.pairs if pair.score_std is not None]
+        if len(deviations) < len(self.pairs):
+            return None
+        counts = [len(pair.ratings) if len(pair.ratings) > 1 else self.ratings_per_score or 1 for pair in self.pairs]
+        return np.asarray(np.array(deviations, dtype=np.float64) / np.sqrt(counts))
 
     @property
     def features(self) -> NDArray[np.float64]:

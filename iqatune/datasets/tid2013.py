@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from iqatune.datasets.adapter import DatasetInfo, Entry, Published
+from iqatune.datasets.adapter import DatasetInfo, Entry, Opinion, Published
 from iqatune.datasets.label_files import (
     FROM_IQA_DATASET,
     FROM_PYIQA,
@@ -115,6 +115,7 @@ def tid_set(name: str, types: int, levels: int, *, source: str, scores: tuple[fl
                 },
                 scores=scores,
             ),
+            opinion=Opinion(f"MOS of {title}", (0.0, 9.0)),
         ),
         labels=(
             label("mos_with_names.txt", _with_names),

@@ -28,6 +28,27 @@ class Differences:
     p: Floats
 
 
+@dataclass(frozen=True, kw_only=True)
+class Couples:
+    """Every metric's SRCC less every other's, all (M, M), row less column; 0, its bounds 0 and p 1 on the diagonal.
+
+    `low` and `high` bound each difference alone; `p` is two-sided and not corrected, `p_corrected` by Holm over all
+    couples. NaN where an SRCC is undefined, and all but the difference where there is one reference.
+    """
+
+    difference: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+    p_corrected: Floats
+
+    def tied_with_best(self, level: float = 0.95) -> NDArray[np.bool_]:
+        """As the function of that name, from the best one's row."""
+        defined = ~np.isnan(np.diagonal(self.difference))
+        best = int(np.argmax(np.where(defined, np.nansum(self.difference > 0, axis=1), -1)))
+        return _tied(best, self.p[best], defined, level)
+
+
 @dataclass(frozen=True)
 class ManyComparison:
     """Methods over many data sets or seeds: Friedman's test of them all, then each against each.
@@ -66,34 +87,70 @@ def paired_differences(
     Raises:
         ValueError: NaN, lengths that differ, no metric whose SRCC is defined, or a level outside (0, 1).
     """
+    values, resampled = _resampled(quality, predictions, reference_ids, resamples, seed=seed)
+    if np.isnan(values).all():
+        raise ValueError("no metric's SRCC is defined: the quality or every prediction is constant")
+    best = int(np.nanargmax(values))
+    low, high, p = _bounds(values[best] - values, resampled[best] - resampled, len(set(reference_ids)), level)
+    same = np.arange(len(values)) == best
+    low, high, p = (np.where(same, certain, of) for certain, of in ((0.0, low), (0.0, high), (1.0, p)))
+    return Differences(best=best, difference=values[best] - values, low=low, high=high, p=p)
+
+
+def paired_comparisons(
+    quality: ArrayLike,
+    predictions: ArrayLike,
+    reference_ids: Sequence[str],
+    resamples: int = 2000,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Couples:
+    """How far each metric's SRCC is from each other's, with paired intervals over references.
+
+    Each couple is compared as `paired_differences` compares with the best, on the same resamples. Arguments as there.
+
+    Raises:
+        ValueError: NaN, lengths that differ, or a level outside (0, 1).
+    """
+    values, resampled = _resampled(quality, predictions, reference_ids, resamples, seed=seed)
+    references = len(set(reference_ids))
+    difference = values[:, None] - values
+    bounds = [_bounds(row, of - resampled, references, level) for row, of in zip(difference, resampled, strict=True)]
+    low, high, p = (np.stack(part) for part in zip(*bounds, strict=True))
+    diagonal = np.diag_indices(len(values))
+    low[diagonal] = high[diagonal] = 0.0
+    p[diagonal] = 1.0
+    first, second = (index[~np.isnan(p[np.triu_indices(len(values), 1)])] for index in np.triu_indices(len(values), 1))
+    corrected = p.copy()
+    corrected[first, second] = corrected[second, first] = holm(p[first, second])
+    return Couples(difference=difference, low=low, high=high, p=p, p_corrected=corrected)
+
+
+def _resampled(
+    quality: ArrayLike, predictions: ArrayLike, reference_ids: Sequence[str], resamples: int, *, seed: int
+) -> tuple[Floats, Floats]:
+    """SRCC of M metrics (M,), and of the same resamples of the references (M, B)."""
+    rows = np.atleast_2d(np.asarray(predictions, dtype=np.float64))
+    values = np.array([srcc(quality, row) for row in rows])
+    resampled = bootstrap_srcc(quality, rows, reference_ids, resamples, seed=seed)
+    if len(set(reference_ids)) < 2:
+        resampled = np.full_like(resampled, np.nan)  # one reference, drawn again and again, says nothing
+    return values, resampled
+
+
+def _bounds(difference: Floats, resampled: Floats, references: int, level: float) -> tuple[Floats, Floats, Floats]:
+    """The interval of differences (M,), and their two-sided p, from those of resamples (M, B)."""
     from scipy.stats import t as student
 
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
-    rows = np.atleast_2d(np.asarray(predictions, dtype=np.float64))
-    values = np.array([srcc(quality, row) for row in rows])
-    if np.isnan(values).all():
-        raise ValueError("no metric's SRCC is defined: the quality or every prediction is constant")
-    best = int(np.nanargmax(values))
-    resampled = bootstrap_srcc(quality, rows, reference_ids, resamples, seed=seed)
-    references = len(set(reference_ids))
-    if references < 2:
-        resampled = np.full_like(resampled, np.nan)  # one reference, drawn again and again, says nothing
-
-    difference = values[best] - values
     freedom = max(references - 1, 1)
-    error = np.std(resampled[best] - resampled, axis=1, ddof=1) * np.sqrt(references / freedom)
+    error = np.std(resampled, axis=1, ddof=1) * np.sqrt(references / freedom)
     reach = error * student.ppf((1 + level) / 2, freedom)
-    certain = np.where(difference == 0, 0.0, np.inf)
+    certain = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     statistic = np.divide(difference, error, out=certain, where=~(error == 0))
-    p = 2 * student.sf(statistic, freedom)
-    same = np.arange(len(rows)) == best
-    low, high, p = (
-        np.where(same, 0.0, difference - reach),
-        np.where(same, 0.0, difference + reach),
-        np.where(same, 1.0, p),
-    )
-    return Differences(best=best, difference=difference, low=low, high=high, p=p)
+    return difference - reach, difference + reach, 2 * student.sf(np.abs(statistic), freedom)
 
 
 def tied_with_best(
@@ -112,9 +169,14 @@ def tied_with_best(
     one whose SRCC some resample leaves undefined always is. Arguments and errors as of `paired_differences`.
     """
     found = paired_differences(quality, predictions, reference_ids, resamples, seed=seed, level=level)
-    others = np.flatnonzero((np.arange(found.p.size) != found.best) & ~np.isnan(found.p))
-    tied = ~np.isnan(found.difference)
-    tied[others] = holm(found.p[others]) > 1 - level
+    return _tied(found.best, found.p, ~np.isnan(found.difference), level)
+
+
+def _tied(best: int, p: Floats, defined: NDArray[np.bool_], level: float) -> NDArray[np.bool_]:
+    """Which metrics are tied with the best, from the p of each beside it and whether its SRCC is defined."""
+    others = np.flatnonzero((np.arange(p.size) != best) & ~np.isnan(p))
+    tied = defined.copy()
+    tied[others] = holm(p[others]) > 1 - level
     return tied
 
 

@@ -1,14 +1,15 @@
 """Programs that score without iqatune: .pt2 (torch.export) and .onnx, any batch, height and width.
 
-Both take `reference` and `distorted`, (B, 3, H, W) float32 RGB in [0, 1], and give (B,) distances. They hold the
-backbone, less what has no weight, and neither resize nor check their input. The header of an export stands in both:
-as the extra file `iqatune.metric.json` of a .pt2, as the metadata property `iqatune.metric` of an .onnx.
+Both take `reference` and `distorted`, (B, 3, H, W) float32 RGB in [0, 1], and give (B,) distances; an .onnx of a metric
+that carries one scale of human scores also `score`, `low` and `high`, (B,) each. They hold the backbone, less what has
+no weight, and neither resize nor check their input. The header of an export stands in both: as the extra file
+`iqatune.metric.json` of a .pt2, as the metadata property `iqatune.metric` of an .onnx.
 """
 
 import copy
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,31 @@ from iqatune.metric.export import header_of
 from iqatune.metric.files import HEADER
 from iqatune.metric.golden import golden_images
 from iqatune.metric.module import Metric
+from iqatune.metric.scale import on_knots
+from iqatune.metric.weights import Floats
 from iqatune.records.export import Header
+from iqatune.records.scale import Scale
 from iqatune.runtime.files import write_bytes
 
 TOLERANCE = 1e-4
 EXTRA_FILE = "iqatune.metric.json"
 _INPUTS = ("reference", "distorted")
+SCALE_OUTPUTS = ("score", "low", "high")
 
 Score = Callable[[Tensor, Tensor], Tensor]
+
+
+class _OnScale(nn.Module):
+    """A metric that gives D and, on its scale, the score with both ends of its interval."""
+
+    def __init__(self, metric: Metric, scale: Scale) -> None:
+        super().__init__()
+        self.metric, self.scale = metric, scale
+
+    def forward(self, reference: Tensor, distorted: Tensor) -> tuple[Tensor, ...]:
+        distances = self.metric(reference, distorted)
+        curves = (self.scale.scores, *self.scale.bounds)
+        return distances, *(on_knots(distances, self.scale.distances, values) for values in curves)
 
 
 class _FlooredMaxPool2d(nn.Module):
@@ -57,7 +75,7 @@ def save_program(metric: Metric, path: Path) -> Header:
         InputError: when its backbone cannot be exported, or the program scores otherwise.
     """
     minimum = _minimum_size(metric)
-    program = _exported(metric, minimum, path)
+    program = _exported(metric, minimum, path)  # its output stays D alone, one tensor as it always was
     header = _header(metric, minimum)
     # in memory: where a disk is full, torch does not raise an error but ends the process
     content = io.BytesIO()
@@ -82,7 +100,8 @@ def save_onnx(metric: Metric, path: Path) -> Header:
     except ImportError as error:
         raise InputError(f"`output` {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
     minimum = _minimum_size(metric)
-    program = _exported(metric, minimum, path)
+    scale = metric.scales[0] if len(metric.scales) == 1 else None  # of several, no output could say which is meant
+    program = _exported(metric, minimum, path, scale)
     header = _header(metric, minimum)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -92,7 +111,7 @@ def save_onnx(metric: Metric, path: Path) -> Header:
             verbose=False,
             dynamic_shapes=_dynamic_shapes(minimum),
             input_names=list(_INPUTS),
-            output_names=["distance"],
+            output_names=["distance"] if scale is None else ["distance", *SCALE_OUTPUTS],
         )
     if converted is None:  # as its signature has it; it never is with dynamo=True
         raise InputError(f"`output` {path}: torch wrote no ONNX; write a .pt2")
@@ -103,17 +122,22 @@ def save_onnx(metric: Metric, path: Path) -> Header:
 
     def score(reference: Tensor, distorted: Tensor) -> Tensor:
         inputs = dict(zip(_INPUTS, (reference.numpy(), distorted.numpy()), strict=True))
-        return torch.from_numpy(session.run(None, inputs)[0])
+        distances, *on_scale = session.run(None, inputs)
+        if scale is not None:
+            _verify_scale(scale, distances, on_scale, path)
+        return torch.from_numpy(distances)
 
     _verify(metric, score, path)
     write_bytes(path, content)
     return header
 
 
-def _exported(metric: Metric, minimum: int, path: Path) -> Any:
-    traced = copy.deepcopy(metric).eval()
-    traced.reduction = "none"
-    _floor_max_pooling(traced)
+def _exported(metric: Metric, minimum: int, path: Path, scale: Scale | None = None) -> Any:
+    """The program of a metric; with a scale its outputs are those of `_OnScale`."""
+    copied = copy.deepcopy(metric).eval()
+    copied.reduction = "none"
+    _floor_max_pooling(copied)
+    traced = copied if scale is None else _OnScale(copied, scale).eval()
     side = max(64, minimum)
     # of different sizes, and of more than one pair: torch would take equal ones, or a 1, for a rule
     # and the same ones every time: a .pt2 keeps them
@@ -161,6 +185,16 @@ def _verify(metric: Metric, score: Score, path: Path) -> None:
         if not np.allclose(found, expected, rtol=0, atol=TOLERANCE):
             worst = float(np.max(np.abs(found - expected)))
             raise InputError(f"`output` {path}: the program differs from the metric by {worst:.2g}; not written")
+
+
+def _verify_scale(scale: Scale, distances: Floats, found: Sequence[Floats], path: Path) -> None:
+    """Compare the outputs of a scale with numpy.interp of the distances that they were given with."""
+    span = max(scale.bounds[0] + scale.bounds[1]) - min(scale.bounds[0] + scale.bounds[1])
+    for values, knots in zip(found, (scale.scores, *scale.bounds), strict=True):
+        expected = np.interp(distances, scale.distances, knots)
+        if not np.allclose(values, expected, rtol=0, atol=TOLERANCE * span):
+            worst = float(np.max(np.abs(values - expected)))
+            raise InputError(f"`output` {path}: its scores are off by {worst:.2g}; not written")
 
 
 def _floor_max_pooling(module: nn.Module) -> None:

@@ -47,6 +47,7 @@ def header_of(
         backbone_weights=backbone.weights,
         backbone_sha256=metric.backbone_sha256,
         backbone_included=include_backbone,
+        scales=metric.scales,
         golden=golden_scores(partial(metric, reduction="none"), max(golden.SIDE, metric.minimum_size)),
         sha256="",
     )

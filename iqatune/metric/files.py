@@ -21,6 +21,7 @@ from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, Golden, Header
 from iqatune.records.labels import search_note
 from iqatune.records.result import Result, open_result
+from iqatune.records.scale import Scale
 
 HEADER = "iqatune.metric"
 """The key of the safetensors metadata whose value is the header, as JSON."""
@@ -41,6 +42,7 @@ class StoredMetric:
         origin: where the weights come from, in words.
         backbone_sha256: of the backbone's parameters before anything was pruned, where that is not the backbone's own.
         golden: distances that the metric must give, where the file says so.
+        scales: how D becomes a human score, of each data set that it was tuned on.
     """
 
     backbone: Backbone
@@ -50,6 +52,7 @@ class StoredMetric:
     origin: str
     backbone_sha256: str | None = None
     golden: Golden | None = None
+    scales: tuple[Scale, ...] = ()
 
 
 def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
@@ -104,6 +107,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
         origin=header.origin,
         backbone_sha256=header.backbone_sha256,
         golden=header.golden,
+        scales=header.scales,
     )
 
 
@@ -136,6 +140,7 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
         similarity=Similarity.tuned(result),
         short_side=protocol.resize,
         origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
+        scales=result.scales,
     )
 
 

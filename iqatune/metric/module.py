@@ -21,8 +21,10 @@ from iqatune.images import read_rgb, resized_size
 from iqatune.metric.files import SHORT_SIDE, StoredMetric, read_dists, read_metric
 from iqatune.metric.golden import check_golden
 from iqatune.metric.moments import centre, moments
+from iqatune.metric.scale import Scored, choose_scale, on_knots
 from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.weights import Floats, Weights, used_stages
+from iqatune.records.scale import Scale
 
 Reduction = Literal["none", "mean", "sum"]
 
@@ -105,6 +107,7 @@ class Metric(nn.Module):
         minimum_size: the smallest side of an image that the backbone takes, in pixels.
         backbone_sha256: of the backbone's parameters, before anything was pruned.
         origin: where the weights come from, in words.
+        scales: how D becomes a human score, of each data set that it was tuned on; `score` uses them.
 
     Raises:
         ValueError: when the weights are not the backbone's, or `reduction` is no reduction.
@@ -129,6 +132,7 @@ class Metric(nn.Module):
         check_range: bool = True,
         backbone_sha256: str | None = None,
         origin: str = "",
+        scales: Sequence[Scale] = (),
     ) -> None:
         super().__init__()
         used = used_stages(weights)
@@ -143,6 +147,7 @@ class Metric(nn.Module):
         self.reduction: Reduction = reduction
         self.check_range = check_range
         self.origin = origin
+        self.scales = tuple(scales)
         self.channels = weights.channels
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
@@ -182,6 +187,34 @@ class Metric(nn.Module):
         if per_stage:
             return Parts(*(_reduced(self._every_stage(stages, part), reduction) for part in parts))
         return _reduced((parts.l + parts.s).sum(dim=1), reduction)
+
+    def score(self, reference: Tensor, distorted: Tensor, *, of: str | None = None) -> Scored:
+        """The score that people would give every pair, and where it lies, on the scale of the set it was tuned on.
+
+        `scale` says which scale that is, and whether its higher or its lower scores are better. Images need the
+        protocol's resize, as for `forward`.
+
+        Args:
+            reference, distorted: as of `forward`.
+            of: the data set whose scale is meant, where the metric was tuned on several.
+
+        Returns:
+            (B,) scores, and both ends of their intervals: NaN where the scale has none.
+
+        Raises:
+            InputError: when the metric carries no scale, or several and none is named.
+        """
+        scale = self.scale(of)
+        distances = self(reference, distorted, reduction="none")
+        score = on_knots(distances, scale.distances, scale.scores)
+        if scale.interval is None:
+            return Scored(score, torch.full_like(score, torch.nan), torch.full_like(score, torch.nan))
+        low, high = (on_knots(distances, scale.distances, bound) for bound in scale.bounds)
+        return Scored(score, low, high)
+
+    def scale(self, of: str | None = None) -> Scale:
+        """How D becomes a human score; arguments and errors as of `score`."""
+        return choose_scale(self.scales, of, holder="this metric" if not self.origin else self.origin)
 
     def read(self, path: Path | str) -> Tensor:
         """An image file as the metric's protocol sees it: (1, 3, H, W) in [0, 1], resized, on the metric's device.
@@ -286,6 +319,7 @@ class Metric(nn.Module):
             reduction=reduction,
             backbone_sha256=stored.backbone_sha256,
             origin=stored.origin,
+            scales=stored.scales,
         )
 
     def extra_repr(self) -> str:

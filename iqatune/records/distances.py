@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from iqatune.records.base import Model
+from iqatune.records.vocabulary import Better
 
 DISTANCES_SCHEMA: Final = "iqatune.scores/1"
 
@@ -15,7 +16,19 @@ class PairDistance(Model):
     reference: str
     distorted: str
     distance: float | None
+    score: float | None = Field(default=None, description="on the scale of people, where that was asked for")
+    low: float | None = Field(default=None, description="where the score that people would give it begins")
+    high: float | None = Field(default=None, description="and where it ends")
     error: str | None = None
+
+
+class ScoreScale(Model):
+    """The scale that scores are on."""
+
+    name: str
+    better: Better
+    simulated: bool
+    level: float | None = Field(description="probability that low to high holds the score; null without an interval")
 
 
 class Distances(Model):
@@ -27,6 +40,7 @@ class Distances(Model):
     backbone: str
     higher_is_better: Literal[False] = False
     resize: int | None
+    scale: ScoreScale | None = Field(default=None, description="null where distances alone were asked for")
     unpaired: tuple[str, ...]
     pairs: tuple[PairDistance, ...]
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from iqatune.records.base import ROUNDING, Constant, Model, Positive, Sha256
 from iqatune.records.padding import Padding
+from iqatune.records.scale import Scale
 from iqatune.records.vocabulary import ResolvedPooling, Structure
 
 EXPORT_FORMAT: Final = "iqatune.metric/1"
@@ -46,6 +47,9 @@ class Header(Model):
     backbone_weights: str
     backbone_sha256: Sha256
     backbone_included: bool
+    scales: tuple[Scale, ...] = Field(
+        default=(), description="how D becomes a human score, of each data set that it was tuned on"
+    )
     golden: Golden
     padding: Padding | None = None
     sha256: str

@@ -27,6 +27,7 @@ from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.padding import Padding
 from iqatune.records.prior import CUBE
+from iqatune.records.scale import Scale
 from iqatune.records.trials import TrialsDigest, digest_of
 from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Split, Structure, Verdict
 from iqatune.runtime.files import write_text
@@ -363,6 +364,9 @@ class Result(Model):
     held_out: HeldOut | None = None
     confidence: Confidence | None = Field(default=None, description="null of several data sets: see `sets`")
     sets: dict[str, SetResult] = Field(default={}, description="of several data sets, each by its name")
+    scales: tuple[Scale, ...] = Field(
+        default=(), description="how D becomes a human score, of each data set; none in older records"
+    )
     strategy: Strategy
     timing: Timing
     environment: Environment

@@ -53,9 +53,13 @@ Split = Literal["references", "sets", "distortions", "column"]
 Verdict = Literal["helped", "not shown to help", "harmed"]
 """What the folds say of tuning on references never seen, against the uniform weights."""
 
-MetricKind = Literal["tuned", "uniform", "baseline"]
-"""What a scored metric is: tuned weights, uniform weights of the same backbone, or a metric that has none to tune."""
+MetricKind = Literal["tuned", "uniform", "baseline", "scores"]
+"""What a scored metric is: tuned weights, uniform weights of the same backbone, a metric that is measured as it is, or
+one of which there is a file of scores."""
 
 Severity = Literal["ok", "note", "warning", "problem"]
 """How bad a finding is: a note is worth knowing, a warning may be one's wish, a problem makes numbers wrong or work
 fail."""
+
+ScoredAs = Literal["distance", "score"]
+"""What images get: D, or also the score that people would give."""

@@ -107,7 +107,7 @@ def _certainty(chosen: SettingRuns, tied: Sequence[SettingRuns], groups: Sequenc
 
 def _beside_baselines(context: Context, chosen: SettingRuns) -> str:
     """What metrics that need no tuning do on the same pairs."""
-    baselines = [metric for metric in context.untuned(chosen.setting.dataset) if metric.kind == "baseline"]
+    baselines = [metric for metric in context.untuned(chosen.setting.dataset) if metric.kind in ("baseline", "scores")]
     if not baselines:
         return ""
     said: dict[str, list[str]] = {"better": [], "not told apart from it": [], "worse": []}

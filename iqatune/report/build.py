@@ -22,6 +22,7 @@ from iqatune.report.sections.bars import bars
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
+from iqatune.report.sections.human_scores import human_scores_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
@@ -30,9 +31,11 @@ from iqatune.report.sections.state_of_the_art import state_of_the_art_section
 from iqatune.report.sections.transfer import transfer_section
 from iqatune.report.write import report_latex, report_markdown, table_csv
 from iqatune.runtime.files import check_writable, write_together
+from iqatune.scoring.asked import Asked
 from iqatune.scoring.baselines import UNIFORM, TooSmall
 from iqatune.scoring.baselines import find as find_baseline
 from iqatune.scoring.evaluate import Machine, ScoredSet, evaluation_of, score, with_baseline
+from iqatune.scoring.score_files import OtherImages
 from iqatune.statistics.prepare import dataset_sha256
 
 Named = TypeVar("Named", Table, Figure)
@@ -45,14 +48,14 @@ class Scoring:
     Attributes:
         data: where a data set is now, in place of where its records say; None for the records' word.
         every: score every data set of the folder, not that of `data` alone.
-        baselines: metrics to measure on the same pairs.
+        baselines: other metrics on the same pairs, measured or from files.
         images: whether pictures of the data sets may be in the page (the simulated sets' may always).
         machine: where it is done.
     """
 
     data: DataOptions | None
     every: bool
-    baselines: tuple[str, ...]
+    baselines: tuple[Asked, ...]
     images: bool
     machine: Machine
 
@@ -60,7 +63,7 @@ class Scoring:
 def write_report(
     folder: Path, output: Path, *, scoring: Scoring | None, progress: Progress, force: bool = False
 ) -> Path:
-    """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg; returns the page's path.
+    """Write report.html, report.md, report.tex, tables/*.csv and figures/*.svg, *.pdf; returns the page's path.
 
     Args:
         folder: of the searches' records.
@@ -72,21 +75,21 @@ def write_report(
     """
     found = collect(folder, force=force)
     check_writable(output, option="output")
-    for name in scoring.baselines if scoring is not None else ():
-        find_baseline(name)
     warnings: list[str] = []
     scores = _scored(found, scoring, progress, warnings) if scoring is not None else ()
     with_images = scoring is not None and scoring.images
     report = make_report(found, scores, with_images=with_images, warnings=warnings)
     # all of it before anything is written
-    texts = {
+    figures = [figure for section in report.sections for figure in section.figures]
+    contents: dict[str, str | bytes] = {
         **{f"tables/{table.name}.csv": table_csv(table) for section in report.sections for table in section.tables},
-        **{f"figures/{figure.name}.svg": figure.svg for section in report.sections for figure in section.figures},
+        **{f"figures/{figure.name}.svg": figure.svg for figure in figures},
+        **{f"figures/{figure.name}.pdf": figure.pdf for figure in figures if figure.pdf},
         "report.md": report_markdown(report),
         "report.tex": report_latex(report),
         "report.html": page(report),
     }
-    write_together(output, texts)
+    write_together(output, contents)
     return output / "report.html"
 
 
@@ -125,6 +128,7 @@ def make_report(
         transfer_section(context),
         _drawings_section(context, with_images=with_images),
         stages_section(context),
+        human_scores_section(context, with_images=with_images),
     )
     title = f"iqatune report: {found.folder.resolve().name}"
     return Report(title, advice(context), _with_names_of_their_own(_lettered(sections)), (*left_out, *warnings))
@@ -211,17 +215,23 @@ def _scores_of(
     if not files:
         raise InputError(f"{found.folder}: holds no record that {dataset_label(data)} could be scored with")
     # a record that is not what was written has been refused before, unless it was forced
-    scores = score(files, data, scoring.machine, baselines=[UNIFORM], force=bool(found.forced))
-    for name in dict.fromkeys(scoring.baselines):
-        if data.features is not None:
-            warnings.append(f"No {name} on {dataset}: it is measured on images, and a features file has none.")
+    uniform = (Asked(name=UNIFORM),)
+    scores = score(files, data, scoring.machine, baselines=uniform, force=bool(found.forced))
+    for asked in scoring.baselines:
+        if asked.name == UNIFORM:
+            continue
+        if data.features is not None and asked.scores is None:
+            warnings.append(f"No {asked.label} on {dataset}: it is measured on images, and a features file has none.")
             progress.warn(warnings[-1])
             continue
+        # missing on this data set alone: the others keep their figures, and the page says so
         try:
-            scores = with_baseline(scores, name, scoring.machine)
+            scores = with_baseline(scores, asked, scoring.machine)
         except TooSmall:
-            # missing on this data set alone: the others keep their figures, and the page says so
-            size = find_baseline(name).minimum_size
-            warnings.append(f"No {name} on {dataset}: it takes images of {size} pixels a side at least.")
+            size = find_baseline(asked.name).minimum_size
+            warnings.append(f"No {asked.label} on {dataset}: it takes images of {size} pixels a side at least.")
+            progress.warn(warnings[-1])
+        except OtherImages:
+            warnings.append(f"No {asked.label} on {dataset}: the file has none of its pairs.")
             progress.warn(warnings[-1])
     return replace(scores, table=replace(scores.table, dataset=dataset))

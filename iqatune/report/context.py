@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iqatune.evaluation.compare import Couples, paired_comparisons
 from iqatune.records.evaluation import Evaluated, Evaluation
 from iqatune.records.result import Protocol
 from iqatune.report.collect import Collection, FoundRun, SettingRuns
 from iqatune.report.model import Cell, interval
 from iqatune.report.protocol import Usual
 from iqatune.scoring.evaluate import ScoredSet, tied
+from iqatune.scoring.human_scores import ceiling_line
 
 SIMULATED = "Scores of SIMULATED observers: they show that the job runs, not how good a metric is."
 
@@ -100,6 +102,27 @@ class Context:
         return tuple(
             srcc == best or (confidence is not None and confidence.srcc[1] >= best) for srcc, confidence in figures
         )
+
+    def ceiling_note(self, dataset: str) -> tuple[str, ...]:
+        """What the human scores of a data set allow, in a sentence; none where they have no deviations."""
+        known = [each for each in self.evaluations if each.dataset == dataset and each.human_scores is not None]
+        return (ceiling_line(known[-1]),) if known else ()
+
+    def couples(self, groups: Sequence[SettingRuns], untuned: Sequence[Evaluated]) -> Couples | None:
+        """Each of the groups of one data set and of metrics that were not tuned beside each.
+
+        None where the data set was not scored for the report, or there is nothing to compare.
+        """
+        scores = self.scores_of(groups[0].setting.dataset) if groups else None
+        if scores is None or is_of_several(groups[0]) or len(groups) + len(untuned) < 2:
+            return None
+        keys = [_key(str(run.path), run.result.protocol) for run in (group.middle for group in groups)]
+        keys += [_key(metric.file, metric.protocol) for metric in untuned]
+        distances = {_key(metric.file, metric.protocol): metric.distances for metric in scores.metrics}
+        if not all(key in distances for key in keys):
+            return None
+        predictions = [-distances[key] for key in keys]
+        return paired_comparisons(scores.table.quality, predictions, scores.table.reference_ids)
 
     def tie_note(self, dataset: str) -> str:
         """By which test figures of a data set are called tied."""

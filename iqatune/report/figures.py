@@ -5,13 +5,14 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from iqatune.escape import visible
-from iqatune.evaluation.correlation import logistic_fit
+from iqatune.evaluation.residuals import fitted_scores
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import Better, ChosenBy
@@ -40,11 +41,19 @@ LEGEND_INSIDE = 8
 """Most distortions whose legend may cover a part of the drawing; that of more stands beside it."""
 LEGEND_ROWS = 13
 
-FEWEST_FITTED = 6
-"""Pairs that a fit of five parameters takes: a curve through fewer says nothing."""
+MOST_VECTORS = 1000
+"""Dots that are drawn one by one in SVG and PDF files; of more, dots and bars become a picture of 150 dots an inch."""
+
+RASTER_DPI = 150
+
+BEHIND = 1.2
+"""The zorder of dots and bars: below curves and axes, which are never made pictures of."""
+
+DISTANCE = "distance D (0: identical)"
 
 SETTINGS: Any = {
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "iqatune",
     "font.size": 9,
     "text.parse_math": False,
@@ -69,7 +78,15 @@ def _style() -> Iterator[None]:
 def as_svg(figure: "Figure") -> str:
     """A figure as an SVG document. It holds no date, so that a report can be made again byte for byte."""
     document = io.StringIO()
-    figure.savefig(document, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(document, format="svg", dpi=RASTER_DPI, metadata={"Date": None, "Creator": None})
+    return document.getvalue()
+
+
+@_style()
+def as_pdf(figure: "Figure") -> bytes:
+    """A figure as a PDF document, without a date as well."""
+    document = io.BytesIO()
+    figure.savefig(document, format="pdf", dpi=RASTER_DPI, metadata={"CreationDate": None, "Creator": None})
     return document.getvalue()
 
 
@@ -278,7 +295,13 @@ def _draw_inner(axes: "Axes", path: Sequence[tuple[int, Inner]]) -> None:
 
 @_style()
 def draw_scatter(
-    axes: "Axes", scores: ArrayLike, distances: ArrayLike, *, distortions: Sequence[str], better: Better
+    axes: "Axes",
+    scores: ArrayLike,
+    distances: ArrayLike,
+    *,
+    distortions: Sequence[str],
+    better: Better,
+    errors: ArrayLike | None = None,
 ) -> None:
     """Human scores against a metric's distances, by distortion, and the fitted logistic through which PLCC is taken.
 
@@ -288,36 +311,158 @@ def draw_scatter(
         distances: (N,) D, 0 for identical images.
         distortions: the N pairs' kinds of damage, which the legend lists in their order.
         better: which score is the better quality.
+        errors: (N,) standard errors of the scores, drawn as bars of 95 % (1.96 of them); None for none.
 
     Raises:
-        ValueError: when the three are not as long as each other.
+        ValueError: when these are not as long as each other.
     """
-    y, x, kinds = np.asarray(scores, dtype=np.float64), np.asarray(distances, dtype=np.float64), np.asarray(distortions)
-    if not y.shape == x.shape == kinds.shape or y.ndim != 1:
-        raise ValueError(f"scores, distances and distortions must be as long: {y.shape}, {x.shape}, {kinds.shape}")
-    names = list(dict.fromkeys(distortions))
-    for place, name in enumerate(names):
-        rows = kinds == name
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot(x[rows], y[rows], marker, color=_colour(place), markersize=3.5, alpha=0.7, label=_label(name))
-    fitted = _fitted(y, x, better=better)
-    if fitted is not None:
-        order = np.argsort(x, kind="stable")
-        axes.plot(x[order], fitted[order], color=COLOURS[6], linewidth=1.6, label="logistic fit")
-    axes.set_xlabel("distance D (0: identical)")
+    scatter = Scatter.of(scores, distances, distortions=distortions, better=better, errors=errors)
+    scatter.draw_all(axes)
+    axes.set_xlabel(DISTANCE)
     axes.set_ylabel(f"human score ({better} is better)")
-    _legend(axes, beside=len(names) > LEGEND_INSIDE)
+    _legend(axes, beside=len(scatter.names) > LEGEND_INSIDE)
 
 
-def _fitted(scores: Floats, distances: Floats, *, better: Better) -> Floats | None:
-    """(N,) scores that the 5-parameter logistic gives for the distances; None where it is not defined."""
-    if scores.size < FEWEST_FITTED:
-        return None
-    sign = 1.0 if better == "higher" else -1.0
-    try:
-        return sign * logistic_fit(sign * scores, -distances)
-    except ValueError:  # values that are constant, infinite or NaN, as those of a metric gone wrong
-        return None
+@_style()
+def scatter_figure(scatter: "Scatter", *, x_name: str = DISTANCE) -> "Figure":
+    """`draw_scatter` as a figure, its legend beside it."""
+    columns = math.ceil((len(scatter.names) + 1) / LEGEND_ROWS)
+    figure, axes = _subplot(width=6.6 + 1.9 * columns, height=4.8)
+    scatter.draw_all(axes)
+    axes.set_xlabel(x_name)
+    axes.set_ylabel(f"human score ({scatter.better} is better)")
+    _legend(axes, beside=True)
+    return figure
+
+
+@_style()
+def scatter_panels(panels: Mapping[str, "Scatter"]) -> "Figure":
+    """A small scatter for each of several metrics on the same pairs, each with its own fit and its name above.
+
+    Colours and markers are those of `scatter_figure`, whose legend is theirs as well.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    every = _grid(figure, len(panels), columns=min(3, len(panels)), size=(3.2, 2.6))
+    for axes, (title, scatter) in zip(every, panels.items(), strict=True):
+        scatter.draw_all(axes, size=2.6)
+        axes.set_title(_label(title), fontsize=8)
+    first = next(iter(panels.values()))
+    figure.supxlabel("distance (higher is worse)", fontsize=9)
+    figure.supylabel(f"human score ({first.better} is better)", fontsize=9)
+    return figure
+
+
+def scatter_by_distortion(scatter: "Scatter", *, x_name: str = DISTANCE) -> "Figure":
+    """`draw_distortions` on a figure of its own."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    draw_distortions(figure, scatter, x_name=x_name)
+    return figure
+
+
+@_style()
+def draw_distortions(figure: "Figure", scatter: "Scatter", *, x_name: str = DISTANCE) -> None:
+    """A panel for each distortion: its pairs in its colour and marker, all others in grey behind, one fit for all.
+
+    Args:
+        figure: without axes; its size is set by the number of panels.
+    """
+    names = scatter.names
+    columns = min(len(names), 3 if len(names) <= 6 else 4 if len(names) <= 12 else 6)
+    size = (1.75, 1.6) if columns == 6 else (2.5, 2.1)
+    every = _grid(figure, len(names), columns=columns, size=size, shared=True)
+    for place, (axes, name) in enumerate(zip(every, names, strict=True)):
+        rows = scatter.kinds == name
+        axes.plot(
+            scatter.distances[~rows],
+            scatter.scores[~rows],
+            "o",
+            color="#C8CDD3",
+            markersize=2.2,
+            markeredgewidth=0,
+            zorder=BEHIND,
+        )
+        scatter.draw(axes, rows, place, size=2.6)
+        scatter.draw_curve(axes, linewidth=1.0, most=200)
+        _as_pictures(axes, dots=len(scatter.scores) * len(names))
+        axes.set_title(f"{_label(name)} ({int(rows.sum())})", fontsize=8)
+        axes.tick_params(labelsize=7)
+    figure.supxlabel(x_name, fontsize=9)
+    figure.supylabel(f"human score ({scatter.better} is better)", fontsize=9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """Human scores and a metric's distances of the same pairs, as `draw_scatter` takes them.
+
+    Attributes:
+        scores, distances, kinds: (N,); kinds are the names of the distortions.
+        errors: (N,) standard errors of the scores; None where not known.
+        curve: (N,) scores that the fitted logistic gives for the distances; None where it is not defined.
+    """
+
+    scores: Floats
+    distances: Floats
+    kinds: NDArray[np.str_]
+    better: Better
+    errors: Floats | None
+    curve: Floats | None
+
+    @classmethod
+    def of(
+        cls,
+        scores: ArrayLike,
+        distances: ArrayLike,
+        *,
+        distortions: Sequence[str],
+        better: Better,
+        errors: ArrayLike | None = None,
+    ) -> "Scatter":
+        """With the fit; arguments and errors as of `draw_scatter`."""
+        y, x = np.asarray(scores, dtype=np.float64), np.asarray(distances, dtype=np.float64)
+        kinds = np.asarray(distortions)
+        bars = None if errors is None else np.asarray(errors, dtype=np.float64)
+        if not y.shape == x.shape == kinds.shape or y.ndim != 1:
+            raise ValueError(f"scores, distances and distortions must be as long: {y.shape}, {x.shape}, {kinds.shape}")
+        if bars is not None and bars.shape != y.shape:
+            raise ValueError(f"scores and errors must be as long: {y.shape}, {bars.shape}")
+        sign = 1.0 if better == "higher" else -1.0
+        fitted = fitted_scores(sign * y, -x)
+        curve = None if fitted is None else sign * fitted
+        return cls(scores=y, distances=x, kinds=kinds, better=better, errors=bars, curve=curve)
+
+    @property
+    def names(self) -> list[str]:
+        """The distortions in the order in which they first appear."""
+        return list(dict.fromkeys(self.kinds.tolist()))
+
+    def draw_all(self, axes: "Axes", *, size: float = 3.5) -> None:
+        """Every distortion's dots, and the fit."""
+        for place, name in enumerate(self.names):
+            self.draw(axes, self.kinds == name, place, size=size)
+        self.draw_curve(axes)
+        _as_pictures(axes, dots=len(self.scores))
+
+    def draw(self, axes: "Axes", rows: NDArray[np.bool_], place: int, *, size: float = 3.5) -> None:
+        """The dots of some pairs, of the distortion at that place, with bars where there are errors."""
+        x, y, name = self.distances[rows], self.scores[rows], self.names[place]
+        if self.errors is not None:
+            half = 1.96 * self.errors[rows]
+            axes.vlines(x, y - half, y + half, color=_colour(place), alpha=0.35, linewidth=0.7, zorder=BEHIND)
+        marker, name = MARKERS[place % len(MARKERS)], _label(name)
+        axes.plot(x, y, marker, color=_colour(place), markersize=size, alpha=0.7, label=name, zorder=BEHIND)
+
+    def draw_curve(self, axes: "Axes", *, linewidth: float = 1.6, most: int | None = None) -> None:
+        """The fitted logistic, where there is one, through every distance or so many of them."""
+        if self.curve is not None:
+            order = np.argsort(self.distances, kind="stable")
+            if most is not None and len(order) > most:
+                order = order[np.linspace(0, len(order) - 1, most).round().astype(int)]
+            x, y = self.distances[order], self.curve[order]
+            axes.plot(x, y, color=COLOURS[6], linewidth=linewidth, label="logistic fit")
 
 
 def _legend(axes: "Axes", *, beside: bool = False) -> None:
@@ -340,6 +485,27 @@ def _subplot(*, width: float, height: float) -> "tuple[Figure, Axes]":
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def _grid(
+    figure: "Figure", count: int, *, columns: int, size: tuple[float, float], shared: bool = False
+) -> "list[Axes]":
+    """So many panels of that size in inches on an empty figure, row by row; shared: with one scale for all of them."""
+    rows = math.ceil(count / columns)
+    figure.set_size_inches(size[0] * columns + 0.4, size[1] * rows + 0.3)
+    every: list[Axes] = figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).ravel().tolist()
+    for axes in every[count:]:
+        axes.set_visible(False)
+    for axes in every[max(count - columns, 0) : count]:
+        axes.tick_params(labelbottom=True)  # where the last row is not full, under the panels above its gap as well
+    return every[:count]
+
+
+def _as_pictures(axes: "Axes", *, dots: int) -> None:
+    """Make one picture of what lies `BEHIND` where a drawing has too many dots to be written one by one."""
+    if dots > MOST_VECTORS:
+        axes.set_axisbelow("line")  # ticks and their numbers stay letters
+        axes.set_rasterization_zorder(BEHIND + 0.1)
 
 
 def _floor(values: Sequence[float]) -> float:

@@ -79,12 +79,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing as an SVG document, and what it says in words."""
+    """A drawing as an SVG document, for some as a PDF document too, and what it says in words."""
 
     name: str
     title: str
     svg: str
     notes: tuple[str, ...] = ()
+    _: KW_ONLY
+    pdf: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def write_together(folder: Path, texts: Mapping[str, str]) -> None:
+def write_together(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """Write several files below `folder`, named by their paths in it: all of them are written before one is replaced.
 
     Raises:
@@ -88,11 +88,11 @@ def write_together(folder: Path, texts: Mapping[str, str]) -> None:
     with writing(folder):
         _make_folder(folder)
     with temporary_folder(folder) as stage:
-        for name, text in texts.items():
+        for name, content in contents.items():
             staged = stage / name
             with writing(folder / name):
                 staged.parent.mkdir(parents=True, exist_ok=True)
-                staged.write_bytes(encodable(text).encode())
+                staged.write_bytes(content if isinstance(content, bytes) else encodable(content).encode())
                 _settle(staged)
         for staged in sorted(stage.iterdir()):
             _move(staged, folder / staged.name)

@@ -1,24 +1,21 @@
-"""Metrics without weights to tune, measured on the same pairs under the same resize: what a tuned metric has to beat.
-
-Those built in come from piq (Kastryulin et al. 2022, 'PyTorch Image Quality: Metrics for Image Quality Assessment'),
-with its defaults. PSNR and FSIMc see RGB; SSIM, MS-SSIM and VIF see luma (BT.601), as in the papers that define them.
-"""
+"""Metrics that are measured as they are, on the same pairs under the same resize: what a tuned metric has to beat."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from iqatune.backbones.identity import PRETRAINED, Identity
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
-from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
+from iqatune.records.options import BackboneOptions
 from iqatune.registry import Plugin, Registry, broken, held_to_contract
-from iqatune.statistics.cache import Cache, ReferenceGroup
-from iqatune.statistics.digests import check_unchanged
+from iqatune.scoring.measured import as_tensor, kept_scores, read_pair
+from iqatune.statistics.cache import Cache
 from iqatune.version import package_version
 
 if TYPE_CHECKING:
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
 
 VERSION = 3
 """Raised whenever the same pairs would get other scores, or a file another form: older ones are then not found."""
-
-CHUNK = 256
-"""Pairs that are scored and kept together; an interrupted measurement loses no more than these."""
 
 UNIFORM = "uniform"
 """The baseline that is the metric itself, untuned; it has no entry of its own."""
@@ -52,52 +46,38 @@ class Baseline:
         description: what it is and what it sees, in a line.
         package: the distribution that computes it; its version decides which kept scores are still good.
         module: what has to be importable for it.
-        build: makes the function that compares two images; called once in a process.
+        build: makes the function that compares two images; called once in a process. Of a baseline with a backbone it
+            takes where that one's parameters are, as `--backbone-weights` has it.
         luma: whether it is given luma (BT.601), (1, 1, H, W), in the place of RGB.
         minimum_size: the smallest image side that it takes, in pixels.
         higher_is_better: whether its number rises with quality.
         extra: the extra of this package that installs what it needs; None for a plug-in.
+        backbone: the CNN of `iqatune list backbones` whose parameters decide its scores; empty where none does.
     """
 
     name: str
     description: str
     package: str
     module: str
-    build: Callable[[], Compare]
+    build: Callable[..., Compare]
     luma: bool = False
     minimum_size: int = 1
     higher_is_better: bool = True
     extra: str | None = None
+    backbone: str = ""
 
 
-def _of_piq(function: str) -> Callable[[], Compare]:
-    def build() -> Compare:
-        import piq
+@dataclass(frozen=True)
+class Measured:
+    """A baseline's scores of N pairs.
 
-        compare = getattr(piq, function)
-        return lambda reference, distorted: compare(distorted, reference, data_range=1.0)
+    Attributes:
+        scores: (N,), higher is better.
+        parameters: of its CNN; None where it has none.
+    """
 
-    return build
-
-
-def _piq(name: str, function: str, description: str, *, luma: bool = False, minimum_size: int = 1) -> Baseline:
-    return Baseline(
-        name=name,
-        description=description,
-        package="piq",
-        module="piq",
-        build=_of_piq(function),
-        luma=luma,
-        minimum_size=minimum_size,
-        extra="baselines",
-    )
-
-
-PSNR = _piq("psnr", "psnr", "peak signal-to-noise ratio, RGB")
-SSIM = _piq("ssim", "ssim", "structural similarity, luma, downsampled as by its authors", luma=True, minimum_size=11)
-MS_SSIM = _piq("ms-ssim", "multi_scale_ssim", "multi-scale structural similarity, luma", luma=True, minimum_size=161)
-FSIM = _piq("fsim", "fsim", "feature similarity with chrominance (FSIMc), RGB", minimum_size=2)
-VIF = _piq("vif", "vif_p", "visual information fidelity in the pixel domain, luma", luma=True, minimum_size=41)
+    scores: Floats
+    parameters: Identity | None = field(default=None)
 
 
 def _fault(item: Any, name: str) -> str | None:
@@ -112,17 +92,24 @@ def _fault(item: Any, name: str) -> str | None:
     return None if callable(item.build) else "its build cannot be called"
 
 
+_PIQ, _LPIPS = "iqatune.scoring.piq_baselines", "iqatune.scoring.lpips"
+
 BASELINES: Registry[Baseline] = Registry(
     "baseline",
     {
-        baseline.name: f"{__name__}:{attribute}"
-        for attribute, baseline in (
-            ("PSNR", PSNR),
-            ("SSIM", SSIM),
-            ("MS_SSIM", MS_SSIM),
-            ("FSIM", FSIM),
-            ("VIF", VIF),
-        )
+        "psnr": f"{_PIQ}:PSNR",
+        "ssim": f"{_PIQ}:SSIM",
+        "ms-ssim": f"{_PIQ}:MS_SSIM",
+        "fsim": f"{_PIQ}:FSIM",
+        "vif": f"{_PIQ}:VIF",
+        "vsi": f"{_PIQ}:VSI",
+        "mdsi": f"{_PIQ}:MDSI",
+        "haarpsi": f"{_PIQ}:HAARPSI",
+        "gmsd": f"{_PIQ}:GMSD",
+        "lpips": f"{_LPIPS}:ALEX",
+        "lpips-vgg": f"{_LPIPS}:VGG",
+        "lpips-squeeze": f"{_LPIPS}:SQUEEZE",
+        "dists": "iqatune.scoring.dists:DISTS",
     },
     _fault,
 )
@@ -173,54 +160,68 @@ def _is_importable(module: str) -> bool:
 
 
 def baseline_scores(
-    name: str, table: PairTable, *, resize: int | None, device: str, cache: Cache, progress: Progress
-) -> Floats:
-    """(N,) scores of the pairs, higher is better, from the cache where they are.
+    name: str,
+    table: PairTable,
+    *,
+    resize: int | None,
+    device: str,
+    cache: Cache,
+    progress: Progress,
+    weights: str = PRETRAINED,
+) -> Measured:
+    """The scores of the pairs, from the cache where they are.
 
     Args:
         resize: the protocol's short side; None for none.
         device: where to compute, as torch names it.
+        weights: of a baseline with a CNN: where that one's parameters are, "pretrained" or a file.
 
     Raises:
-        InputError: when the name is unknown, its package is not installed, or an image is unreadable (`TooSmall`: too
-            small).
+        InputError: when the name is unknown, its package is not installed, its parameters cannot be had, or an image is
+            unreadable (`TooSmall`: too small).
     """
     baseline = find(name)
-    lookup = cache.lookup_scores(table, baseline.name, _settings(baseline, resize), progress)
-    lookup.tell_damage(progress)
-    lookup.check_can_be_completed()
-    scores: Floats = lookup.values
-    if lookup.missing:
-        measure = _Measure(baseline, resize=resize, device=device)
-        done = len(table) - lookup.missing_pairs
-        with progress.track(f"measuring {name}", len(table), "pairs", done=done) as advance:
-            for part in _parts(lookup.missing):
-                rows = list(part.rows)
-                scores[rows] = [measure(table.pairs[row]) for row in rows]
-                check_unchanged(part.stamps)
-                part.keep(scores[rows])
-                advance(len(rows))
+    parameters = _parameters(baseline, weights, cache, progress) if baseline.backbone else None
+    scores = kept_scores(
+        table,
+        name,
+        _settings(baseline, resize, parameters),
+        lambda: _Measure(baseline, resize=resize, device=device, weights=weights),
+        cache=cache,
+        progress=progress,
+    )
     sign = 1.0 if baseline.higher_is_better else -1.0
-    return sign * scores
+    return Measured(sign * scores, parameters)
 
 
-def _parts(groups: Iterable[ReferenceGroup]) -> Iterator[ReferenceGroup]:
-    """The groups, those of many pairs in parts; the first of them takes the place of what was damaged."""
-    for group in groups:
-        for start in range(0, len(group.rows), CHUNK):
-            part = group.only(range(start, min(start + CHUNK, len(group.rows))))
-            yield replace(part, damaged=() if start else group.damaged)
+def _parameters(baseline: Baseline, weights: str, cache: Cache, progress: Progress) -> Identity:
+    """What tells the parameters of a baseline's CNN; it is built where that is not remembered."""
+    options = BackboneOptions(backbone=baseline.backbone, backbone_weights=weights, pooling="native")
+    identity = cache.identity(options, progress)
+    if identity is None:
+        # here, not above: torch takes seconds to import, and scores that are kept need none of it
+        from iqatune.backbones.network import build_backbone
+
+        try:
+            identity = build_backbone(baseline.backbone, weights, "native").identity
+        except InputError as error:
+            line = error.line.replace("`backbone_weights`", "`baseline_weights`").replace(
+                " or `baseline_weights` random", ""
+            )
+            raise InputError(f"`baseline` {baseline.name}: {line}") from error
+        cache.remember(identity, options, progress)
+    return identity
 
 
 class _Measure:
     """Measures one pair after another."""
 
-    def __init__(self, baseline: Baseline, *, resize: int | None, device: str) -> None:
+    def __init__(self, baseline: Baseline, *, resize: int | None, device: str, weights: str) -> None:
         self._baseline = baseline
         self._is_builtin = BASELINES.is_builtin(baseline.name)
         self._plugin = BASELINES.plugin(baseline.name)
         with self._contract():
-            self._compare: Compare = baseline.build()
+            self._compare: Compare = baseline.build(weights) if baseline.backbone else baseline.build()
         self._resize = resize
         self._device = device
 
@@ -230,17 +231,14 @@ class _Measure:
         from iqatune.backbones.devices import true_float32
 
         baseline = self._baseline
-        reference, distorted = (read_rgb(path, self._resize) for path in (pair.reference, pair.distorted))
+        reference, distorted = read_pair(pair, self._resize)
         if min(reference.shape[:2]) < baseline.minimum_size:
             size = f"{reference.shape[1]} x {reference.shape[0]}"
             raise TooSmall(
                 f"`baseline` {baseline.name}: {pair.reference} is {size}, and it takes {baseline.minimum_size} pixels "
                 "a side; leave this baseline out"
             )
-        x, y = (
-            torch.from_numpy(image).permute(2, 0, 1)[None].to(device=self._device, dtype=torch.float32) / 255
-            for image in (reference, distorted)
-        )
+        x, y = (as_tensor(image, self._device) for image in (reference, distorted))
         if baseline.luma:
             shares = torch.tensor(LUMA, device=self._device)[None, :, None, None]
             x, y = (x * shares).sum(1, keepdim=True), (y * shares).sum(1, keepdim=True)
@@ -262,9 +260,11 @@ class _Measure:
         return held_to_contract("baseline", self._baseline.name, self._plugin)
 
 
-def _settings(baseline: Baseline, resize: int | None) -> dict[str, object]:
+def _settings(baseline: Baseline, resize: int | None, parameters: Identity | None) -> dict[str, object]:
     """All that decides the scores besides the images."""
     version = package_version(baseline.package)
     settings = {"version": VERSION, "baseline": baseline.name, baseline.package: version, "resize": resize}
     origin = BASELINES.origin(baseline.name)
+    if parameters is not None:
+        settings["parameters_sha256"] = parameters.parameters_sha256
     return settings | ({"plugin": origin} if origin else {})

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,12 +14,12 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.escape import csv_cell
 from iqatune.evaluation.agreement import FEWEST_PAIRS, against_the_scores, confidence, correlation
-from iqatune.evaluation.compare import tied_with_best
+from iqatune.evaluation.compare import Couples, paired_comparisons
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights
 from iqatune.progress import Progress
 from iqatune.records.documents import sealed
-from iqatune.records.evaluation import Evaluated, Evaluation, GroupAgreement
+from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
 from iqatune.records.labels import source_label
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
@@ -31,12 +32,19 @@ from iqatune.records.result import (
     without_weights,
 )
 from iqatune.records.vocabulary import Grouping, MetricKind
+from iqatune.scoring.asked import Asked
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
-from iqatune.scoring.baselines import find as find_baseline
+from iqatune.scoring.human_scores import FIGURES, beside_human_scores
+from iqatune.scoring.metric_files import file_distances, is_metric_file
+from iqatune.scoring.score_files import OtherImages, file_scores
+from iqatune.scoring.tuned_here import tuned_here
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol
 from iqatune.statistics.columns import distances as column_distances
 from iqatune.statistics.prepare import Prepared, load_table, prepare
+
+SIGNIFICANCE = 0.05
+"""The corrected p below which two metrics are told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +52,14 @@ class ScoredMetric:
     """One metric's distances on the pairs of a data set.
 
     Attributes:
-        file: the record's file; the name of a metric that has none.
-        result: the record whose weights, or whose backbone under uniform weights, were scored; None for a baseline.
+        file: the metric's file; the name of a metric that has none.
+        result: the record whose weights, or whose backbone under uniform weights, were scored; None for others.
         distances: (N,), higher is worse.
         forced: what was wrong with the record's file, where it was taken all the same.
+        backbone: of an export and of published weights; of a record the record says it.
+        origin: where these come from, in words.
+        tuned_here: what a record has seen of these pairs, where that was asked.
+        scores: what there is to say of a file of scores.
     """
 
     file: str
@@ -56,6 +68,10 @@ class ScoredMetric:
     distances: Floats
     protocol: Protocol
     forced: str | None = None
+    backbone: str = ""
+    origin: str = ""
+    tuned_here: TunedHere | None = None
+    scores: ScoresFile | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +81,12 @@ class ScoredSet:
     table: PairTable
     metrics: tuple[ScoredMetric, ...]
 
-    def ties(self) -> tuple[bool, ...]:
-        """Which metrics the data cannot tell from the best one."""
-        return tied(self.table, [metric.distances for metric in self.metrics])
+    def couples(self) -> Couples | None:
+        """Every metric beside every other; None of one metric."""
+        if len(self.metrics) == 1:
+            return None
+        predictions = -np.stack([metric.distances for metric in self.metrics])
+        return paired_comparisons(self.table.quality, predictions, self.table.reference_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,34 +109,100 @@ def score(
     data: DataOptions,
     machine: Machine,
     *,
-    baselines: Sequence[str] = (),
+    baselines: Sequence[Asked] = (),
     table: PairTable | None = None,
     force: bool = False,
+    skip_foreign: bool = False,
 ) -> ScoredSet:
-    """Distances of the pairs of a data set under the metrics of result files, then under the baselines.
+    """Distances of the pairs of a data set under the metrics of files, then under the baselines.
 
     Args:
-        baselines: names of `scoring.baselines`, or "uniform" for the uniform weights of each backbone.
+        files: records, exports (.safetensors) and weights of DISTS (.pt).
+        baselines: "uniform" among them stands for the uniform weights of each record's backbone.
         table: the pairs, when they have been loaded already.
         force: take records that are not what was written, and say so of their metrics.
+        skip_foreign: leave out, and say so, files of scores that have none of these pairs.
 
     Raises:
-        InputError: for a file that is no record, or without `force` not what was written; for parameters other than
-            those the weights were tuned with, a baseline that is unknown or cannot be measured, and all that is wrong
-            with the data.
+        InputError: for a file that is no metric, or a record that without `force` is not what was written; for
+            parameters other than those the weights were tuned with, a baseline that cannot be measured, and all that
+            is wrong with the data.
     """
-    measured = [name for name in dict.fromkeys(baselines) if name != UNIFORM]
-    for name in measured:
-        find_baseline(name)
-    opened = [open_result(file) for file in files]
+    records = _records(files)
+    opened = [open_result(file) for file in records]
     results = [of_file.trusted(force=force) for of_file in opened]
+    with_uniform = any(each.name == UNIFORM for each in baselines)
+    if with_uniform and not records:
+        raise InputError("`baseline` uniform: is of the backbone of a record, and none is named; leave it out")
     if data.features is not None:
-        if measured:
-            raise InputError(f"`baseline` {measured[0]}: is measured on images, and `features` has none; leave it out")
         table = table or load_table(_with_columns(data, results), machine.cache, machine.progress)
-        return _of_columns(files, opened, table, baselines)
-    weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
+        _check_takes_no_images(files, baselines)
+        scores = _of_columns(records, opened, table, with_uniform=with_uniform)
+        return _with_baselines(scores, baselines, machine, skip_foreign=skip_foreign)
     table = table or load_table(data, machine.cache, machine.progress)
+    tuned, uniform = _of_records(records, opened, data, machine, table=table, with_uniform=with_uniform)
+    of_files = {file: _of_file(file, table, machine) for file in files if is_metric_file(file)}
+    by_record = iter(tuned)
+    metrics = [of_files[file] if file in of_files else next(by_record) for file in files]
+    return _with_baselines(ScoredSet(table, (*metrics, *uniform)), baselines, machine, skip_foreign=skip_foreign)
+
+
+def _check_takes_no_images(files: Sequence[Path], baselines: Sequence[Asked]) -> None:
+    for each in baselines:
+        if each.scores is None and each.name != UNIFORM:
+            raise InputError(f"`baseline` {each.name}: is measured on images, and `features` has none; leave it out")
+    for file in files:
+        if is_metric_file(file):
+            raise InputError(f"{file}: takes images, and `features` has none; leave it out")
+
+
+def _with_baselines(
+    scores: ScoredSet, baselines: Sequence[Asked], machine: Machine, *, skip_foreign: bool
+) -> ScoredSet:
+    for each in baselines:
+        try:
+            scores = scores if each.name == UNIFORM else with_baseline(scores, each, machine)
+        except OtherImages:
+            if not skip_foreign:
+                raise
+            machine.progress.warn(f"No {each.label} on {scores.table.dataset}: the file has none of its pairs.")
+    return scores
+
+
+def _of_file(file: Path, table: PairTable, machine: Machine) -> ScoredMetric:
+    from iqatune.backbones.devices import resolve_device
+
+    found = file_distances(
+        file,
+        table,
+        backbone_weights=machine.backbone_weights,
+        device=str(resolve_device(machine.device)),
+        cache=machine.cache,
+        progress=machine.progress,
+    )
+    return ScoredMetric(
+        file=str(file),
+        kind="tuned",
+        result=None,
+        distances=found.distances,
+        protocol=found.protocol,
+        backbone=found.backbone,
+        origin=found.origin,
+    )
+
+
+def _of_records(
+    files: Sequence[Path],
+    opened: Sequence[OpenedResult],
+    data: DataOptions,
+    machine: Machine,
+    *,
+    table: PairTable,
+    with_uniform: bool,
+) -> tuple[list[ScoredMetric], list[ScoredMetric]]:
+    """The metrics of records on images, and the uniform weights of their backbones where they are asked for."""
+    results = [of_file.result for of_file in opened]
+    weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
     same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
     for row, result in enumerate(results):
         options = _backbone_options(result, machine)
@@ -141,7 +226,7 @@ def score(
                 protocol=prepared.protocol,
                 forced=opened[row].forced,
             )
-        if UNIFORM in baselines:
+        if with_uniform:
             distances = prepared.distances(uniform_weights(prepared.channels))
             uniform.append(
                 ScoredMetric(
@@ -152,14 +237,11 @@ def score(
                     protocol=prepared.protocol,
                 )
             )
-    scores = ScoredSet(table, (*(tuned[row] for row in range(len(results))), *uniform))
-    for name in measured:
-        scores = with_baseline(scores, name, machine)
-    return scores
+    return [tuned[row] for row in range(len(results))], uniform
 
 
 def _of_columns(
-    files: Sequence[Path], opened: Sequence[OpenedResult], table: PairTable, baselines: Sequence[str]
+    files: Sequence[Path], opened: Sequence[OpenedResult], table: PairTable, *, with_uniform: bool
 ) -> ScoredSet:
     """`score` of records that were tuned on columns: each with the directions and scales that it was tuned with."""
     tuned: list[ScoredMetric] = []
@@ -180,7 +262,7 @@ def _of_columns(
         name = f"uniform weights of {', '.join(weights)} ({source_label(result.run)})"
         distances = column_distances(table, equal)
         uniform.setdefault(name, replace(metric, file=name, kind="uniform", distances=distances, forced=None))
-    return ScoredSet(table, (*tuned, *(uniform.values() if UNIFORM in baselines else ())))
+    return ScoredSet(table, (*tuned, *(uniform.values() if with_uniform else ())))
 
 
 def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, ColumnWeight]:
@@ -197,26 +279,47 @@ def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, C
     return result.best.columns
 
 
-def with_baseline(scores: ScoredSet, name: str, machine: Machine) -> ScoredSet:
+def with_baseline(scores: ScoredSet, asked: Asked, machine: Machine) -> ScoredSet:
     """The scores, and those of a baseline on the same pairs under the first metric's resize.
 
     Raises:
-        InputError: when the baseline is unknown or cannot be measured; `TooSmall` when only these pairs are in its way.
+        InputError: when the baseline cannot be measured or its file of scores not be used; `TooSmall` when only these
+            pairs are in its way, `OtherImages` when a file has none of them.
     """
+    first = scores.metrics[0].protocol
+    protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
+    if asked.scores is not None:
+        found = file_scores(asked, scores.table)
+        for line in found.lines(asked.label):
+            machine.progress.say(line)
+        baseline = ScoredMetric(
+            file=asked.label,
+            kind="scores",
+            result=None,
+            distances=-found.scores,
+            protocol=protocol.model_copy(update={"resize": None, "interpolation": None}),
+            scores=found.record,
+        )
+        return replace(scores, metrics=(*scores.metrics, baseline))
     # here, not above: torch takes seconds to import, and records alone need none of it
     from iqatune.backbones.devices import resolve_device
 
-    first = scores.metrics[0].protocol
-    protocol = first.model_copy(update={"backbone_weights": "", "backbone_sha256": ""})
-    values = baseline_scores(
-        name,
+    measured = baseline_scores(
+        asked.name,
         scores.table,
         resize=first.resize,
         device=str(resolve_device(machine.device)),
         cache=machine.cache,
         progress=machine.progress,
+        weights=asked.weights,
     )
-    baseline = ScoredMetric(file=name, kind="baseline", result=None, distances=-values, protocol=protocol)
+    if measured.parameters is not None:
+        of_cnn = measured.parameters
+        backbone = {"backbone_weights": of_cnn.weights, "backbone_sha256": of_cnn.parameters_sha256}
+        protocol = protocol.model_copy(update=backbone)
+    baseline = ScoredMetric(
+        file=asked.label, kind="baseline", result=None, distances=-measured.scores, protocol=protocol
+    )
     return replace(scores, metrics=(*scores.metrics, baseline))
 
 
@@ -226,37 +329,61 @@ def evaluate(
     machine: Machine,
     *,
     by: Grouping | None = None,
-    baselines: Sequence[str] = (),
+    baselines: Sequence[Asked] = (),
     force: bool = False,
     strict: bool = False,
+    skip_foreign: bool = False,
 ) -> Evaluation:
-    """`score`, and how well each metric agrees with the human scores, whole and group by group.
+    """`score`, and how well each metric agrees with the human scores, whole and group by group, and what it has seen.
 
     Args:
-        force: as of `score`.
+        baselines, force, skip_foreign: as of `score`.
         strict: refuse scores whose direction is probably wrong, which are otherwise warned of.
 
     Raises:
         InputError: as of `score`, and for a grouping that the pairs do not have.
     """
     if data.features is not None:
-        data = _with_columns(data, [open_result(file).trusted(force=force) for file in files])
+        data = _with_columns(data, [open_result(file).trusted(force=force) for file in _records(files)])
     table = load_table(data, machine.cache, machine.progress)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
-    scores = score(files, data, machine, baselines=baselines, table=table, force=force)
+    scores = score(files, data, machine, baselines=baselines, table=table, force=force, skip_foreign=skip_foreign)
     for metric in scores.metrics:
         _check_direction(metric, table, machine.progress, strict=strict)
-    return evaluation_of(scores, by)
+    return evaluation_of(replace(scores, metrics=tuple(_marked(scores, machine))), by)
+
+
+def _marked(scores: ScoredSet, machine: Machine) -> Iterator[ScoredMetric]:
+    """The metrics, those of records with what they have seen of the pairs."""
+    found: dict[tuple[DataOptions, str, str], TunedHere] = {}
+    for metric in scores.metrics:
+        result = metric.result
+        if metric.kind != "tuned" or result is None:
+            yield metric
+            continue
+        # the many records of a grid were tuned on the same pairs
+        key = DataOptions.of(result.run), result.protocol.dataset_sha256, metric.protocol.dataset_sha256
+        if key not in found:
+            found[key] = tuned_here(
+                result, scores.table, metric.protocol, cache=machine.cache, progress=machine.progress
+            )
+        yield replace(metric, tuned_here=found[key])
+
+
+def _records(files: Sequence[Path]) -> list[Path]:
+    return [file for file in files if not is_metric_file(file)]
 
 
 def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions, ...]:
     """The data sets that records were tuned on, each once; whatever of their columns, and however split.
 
     Raises:
-        InputError: for a file that is no record, or without `force` not what was written.
+        InputError: for a file that is no record, or without `force` not what was written; where there is no record.
     """
-    results = [open_result(file).trusted(force=force) for file in files]
+    results = [open_result(file).trusted(force=force) for file in _records(files)]
+    if not results:
+        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
     every = (data for result in results for data in DataOptions.of(result.run).sets)
     return tuple(dict.fromkeys(data.model_copy(update={"feature_columns": (), "split_column": None}) for data in every))
 
@@ -272,7 +399,9 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
     """How well each metric agrees with the human scores, with intervals, ties and groups."""
     table = scores.table
     evaluated = []
-    for metric, is_tied in zip(scores.metrics, scores.ties(), strict=True):
+    couples = scores.couples()
+    ties = (True,) if couples is None else _ties(couples, table)
+    for metric, is_tied in zip(scores.metrics, ties, strict=True):
         run = metric.result.run if metric.result is not None else None
         is_tuned = metric.kind == "tuned"
         evaluated.append(
@@ -280,7 +409,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 **correlation(table.quality, metric.distances).model_dump(),
                 file=metric.file,
                 kind=metric.kind,
-                backbone=run.backbone if run else "",
+                backbone=run.backbone if run else metric.backbone,
                 searcher=run.searcher if run and is_tuned else "",
                 space=run.space if run and is_tuned else "",
                 prior=run.prior if run and is_tuned else "",
@@ -290,9 +419,45 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 protocol=metric.protocol,
                 groups=_groups(table, metric.distances, by),
                 forced=metric.forced,
+                origin=metric.origin,
+                tuned_here=metric.tuned_here,
+                scores=metric.scores,
             )
         )
-    return sealed(Evaluation(dataset=table.dataset, by=by, simulated=table.simulated, results=tuple(evaluated)))
+    evaluation = Evaluation(
+        dataset=table.dataset,
+        by=by,
+        simulated=table.simulated,
+        results=tuple(evaluated),
+        comparisons=() if couples is None else tuple(_comparisons(couples)),
+    )
+    distances = [metric.distances for metric in scores.metrics]
+    return sealed(beside_human_scores(evaluation, table, distances))
+
+
+def _comparisons(couples: Couples) -> Iterator[Comparison]:
+    for first, second in zip(*np.triu_indices(len(couples.p), 1), strict=True):
+        place = int(first), int(second)
+        difference, corrected = float(couples.difference[place]), float(couples.p_corrected[place])
+        yield Comparison(
+            first=place[0],
+            second=place[1],
+            difference=difference,
+            low=float(couples.low[place]),
+            high=float(couples.high[place]),
+            p=float(couples.p[place]),
+            p_corrected=corrected,
+            verdict=verdict(difference, corrected),
+        )
+
+
+def verdict(difference: float, p: float) -> Literal["better", "worse", "tie", "not tested"]:
+    """What is said of a metric beside another one, from the difference of their SRCC and its corrected p."""
+    if np.isnan(p):
+        return "not tested"
+    if p >= SIGNIFICANCE:
+        return "tie"
+    return "better" if difference > 0 else "worse"
 
 
 def as_csv(*evaluations: Evaluation) -> str:
@@ -301,6 +466,7 @@ def as_csv(*evaluations: Evaluation) -> str:
     writer = csv.writer(text, lineterminator="\n")
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
     figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior"]
+    figure_names += ["tuned_on_these_pairs", "tuned_on_references", *FIGURES]
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
@@ -309,13 +475,16 @@ def as_csv(*evaluations: Evaluation) -> str:
             bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
             figures = [metric.srcc, metric.krcc, metric.plcc]
             forced = metric.forced or ""
-            whole = [*names, "", metric.protocol.pairs, *figures, *bounds, metric.tied_with_best, forced, metric.prior]
-            writer.writerow(map(csv_cell, whole))
+            here = metric.tuned_here
+            references = None if here is None else here.references
+            seen = ["" if here is None else str(here.pairs).lower(), "" if references is None else references]
+            beside = [getattr(metric, name) for name in FIGURES]
+            last = [metric.tied_with_best, forced, metric.prior, *seen, *beside]
+            writer.writerow(map(csv_cell, [*names, "", metric.protocol.pairs, *figures, *bounds, *last]))
             for group in metric.groups:
                 figures = [group.srcc, group.krcc, group.plcc]
-                writer.writerow(
-                    map(csv_cell, [*names, group.group, group.pairs, *figures, "", "", "", forced, metric.prior])
-                )
+                last = ["", "", "", forced, metric.prior, *seen, *[""] * len(FIGURES)]
+                writer.writerow(map(csv_cell, [*names, group.group, group.pairs, *figures, *last]))
     return text.getvalue()
 
 
@@ -353,15 +522,20 @@ def _groups(table: PairTable, distances: Floats, by: Grouping | None) -> tuple[G
 
 def tied(table: PairTable, distances: Sequence[Floats]) -> tuple[bool, ...]:
     """Which of the metrics the data cannot tell from the best; with one reference or one metric, all of them."""
-    if len(distances) == 1 or len(table.references) < 2:
-        return (True,) * len(distances)
-    ties = tied_with_best(table.quality, -np.stack(distances), table.reference_ids)
-    return tuple(bool(is_tied) for is_tied in ties)
+    if len(distances) == 1:
+        return (True,)
+    return _ties(paired_comparisons(table.quality, -np.stack(distances), table.reference_ids), table)
+
+
+def _ties(couples: Couples, table: PairTable) -> tuple[bool, ...]:
+    if len(table.references) < 2:
+        return (True,) * len(couples.p)
+    return tuple(bool(is_tied) for is_tied in couples.tied_with_best())
 
 
 def _check_direction(metric: ScoredMetric, table: PairTable, progress: Progress, *, strict: bool) -> None:
     """Warn where a metric of this package rises with quality; a baseline may be as bad as it is."""
-    if metric.kind == "baseline":
+    if metric.kind in ("baseline", "scores"):
         return
     line = against_the_scores(metric.file, table.quality, metric.distances, reference_ids=table.reference_ids)
     if line is not None and strict:

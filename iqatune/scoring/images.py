@@ -12,8 +12,10 @@ from iqatune.errors import InputError
 from iqatune.escape import csv_cell
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
 from iqatune.metric.module import Metric
+from iqatune.metric.scale import on_knots
 from iqatune.progress import Progress
-from iqatune.records.distances import Distances, PairDistance
+from iqatune.records.distances import Distances, PairDistance, ScoreScale
+from iqatune.records.scale import Scale
 from iqatune.scoring.pairing import ImagePair, ImagePairs
 
 BATCH = {"cpu": 4, "cuda": 16}
@@ -32,6 +34,7 @@ def score(
     resize: int | None,
     progress: Progress,
     keep_going: bool = False,
+    scale: Scale | None = None,
 ) -> Distances:
     """PairDistance pairs; those of one size pass the backbone together.
 
@@ -39,6 +42,7 @@ def score(
         name: of the metric's file.
         resize: short side that larger images are brought down to; None for none.
         keep_going: tell what cannot be scored, and score the rest.
+        scale: of people, on which pairs get a score and its interval as well; one of the metric's.
 
     Raises:
         InputError: without `keep_going`, for files without a counterpart and for a pair that cannot be scored.
@@ -51,6 +55,11 @@ def score(
         progress.say(found_line)
     for line in found.unpaired:
         progress.warn(line)
+    if scale is not None and resize != metric.short_side:
+        progress.warn(
+            f"`resize` {resize or 'none'}: the scale is of images at {metric.short_side or 'their own size'}; scores "
+            "and intervals need not hold"
+        )
     results: dict[int, float | InputError] = {}
     metric = metric.to(device).to(memory_format=torch.channels_last)
     with progress.track("scoring", len(found.pairs), "pairs") as advance:
@@ -68,18 +77,26 @@ def score(
         origin=metric.origin,
         backbone=metric.backbone.name,
         resize=resize,
+        scale=None if scale is None else _of_scores(scale),
         unpaired=found.unpaired,
-        pairs=tuple(_record(pair, results[row]) for row, pair in enumerate(found.pairs)),
+        pairs=tuple(_record(pair, results[row], scale) for row, pair in enumerate(found.pairs)),
     )
 
 
+def _of_scores(scale: Scale) -> ScoreScale:
+    level = None if scale.interval is None else scale.interval.level
+    return ScoreScale(name=scale.name, better=scale.better, simulated=scale.simulated, level=level)
+
+
 def as_csv(scores: Distances) -> str:
-    """One line a pair: reference, distorted, distance; the distance is empty where there is none."""
+    """One line a pair: reference, distorted, distance, and on a scale score, low, high; empty where there is none."""
+    figures = ("distance",) if scores.scale is None else ("distance", "score", "low", "high")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["reference", "distorted", "distance"])
+    writer.writerow(["reference", "distorted", *figures])
     for pair in scores.pairs:
-        cells = [pair.reference, pair.distorted, "" if pair.distance is None else repr(pair.distance)]
+        values = [getattr(pair, name) for name in figures]
+        cells = [pair.reference, pair.distorted, *("" if value is None else repr(value) for value in values)]
         writer.writerow(map(csv_cell, cells))
     return text.getvalue()
 
@@ -163,8 +180,17 @@ def _tensor(images: Sequence[Rgb], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
-def _record(pair: ImagePair, result: float | InputError) -> PairDistance:
+def _record(pair: ImagePair, result: float | InputError, scale: Scale | None) -> PairDistance:
     reference, distorted = pair.names
     if isinstance(result, InputError):
         return PairDistance(reference=reference, distorted=distorted, distance=None, error=result.command_line)
-    return PairDistance(reference=reference, distorted=distorted, distance=result)
+    on_scale = {} if scale is None else _on_scale(result, scale)
+    return PairDistance(reference=reference, distorted=distorted, distance=result, **on_scale)
+
+
+def _on_scale(distance: float, scale: Scale) -> dict[str, float]:
+    of_people = {"score": scale.scores}
+    if scale.interval is not None:
+        of_people |= {"low": scale.interval.low, "high": scale.interval.high}
+    at = np.array([distance])
+    return {name: float(on_knots(at, scale.distances, values)[0]) for name, values in of_people.items()}

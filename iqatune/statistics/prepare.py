@@ -310,6 +310,15 @@ def dataset_sha256(data: DataOptions, cache: Cache, progress: Progress) -> str:
     return _dataset_sha256(table, cache.image_digests(table, progress))
 
 
+def table_sha256(table: PairTable, cache: Cache, progress: Progress) -> str:
+    """The hash of the pairs of one table in a protocol, as `prepare` has it.
+
+    Raises:
+        InputError: for an image that cannot be read.
+    """
+    return _dataset_sha256(table, cache.image_digests(table, progress))
+
+
 def _with_one_reference_a_picture(table: PairTable, cache: Cache, progress: Progress) -> PairTable:
     if table.columns:  # whose images need not be there
         return table

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from iqatune.backbones.identity import PRETRAINED
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
@@ -28,9 +29,11 @@ class BaselineContract:
 
     Attributes:
         name: of the baseline, as on the command line.
+        weights: where the parameters of its CNN are, as of `--baseline-weights`, if it has one.
     """
 
     name: ClassVar[str]
+    weights: ClassVar[str] = PRETRAINED
 
     @pytest.fixture
     def table(self, tmp_path: Path) -> PairTable:
@@ -40,7 +43,7 @@ class BaselineContract:
     @pytest.fixture
     def scores(self) -> Floats:
         """(8,) scores of the table, higher is better, measured once for all tests."""
-        return _scores(self.name, BASELINES.origin(self.name))
+        return _scores(self.name, BASELINES.origin(self.name), self.weights)
 
     def test_describes_itself(self) -> None:
         assert find(self.name).name == self.name
@@ -61,41 +64,48 @@ class BaselineContract:
 
     def test_repeats_itself_whatever_the_order(self, scores: Floats, table: PairTable, tmp_path: Path) -> None:
         backwards = replace(table, pairs=table.pairs[::-1])
-        np.testing.assert_array_equal(_measured(self.name, backwards, tmp_path / "cache")[::-1], scores)
+        np.testing.assert_array_equal(self._measured(backwards, tmp_path / "cache")[::-1], scores)
 
     def test_comes_back_from_the_cache(self, scores: Floats, table: PairTable, tmp_path: Path) -> None:
-        np.testing.assert_array_equal(_measured(self.name, table, tmp_path / "cache"), scores)
+        np.testing.assert_array_equal(self._measured(table, tmp_path / "cache"), scores)
         files = sorted((tmp_path / "cache" / "baselines").iterdir())
         assert files, "nothing was kept"
         before = [file.stat().st_mtime_ns for file in files]
-        np.testing.assert_array_equal(_measured(self.name, table, tmp_path / "cache"), scores)
+        np.testing.assert_array_equal(self._measured(table, tmp_path / "cache"), scores)
         assert [file.stat().st_mtime_ns for file in files] == before, "it was measured again"
 
     def test_takes_its_minimum_size_and_nothing_smaller(self, tmp_path: Path) -> None:
         smallest = find(self.name).minimum_size
         table = _table(tmp_path, [(smallest, smallest), (smallest, smallest + 30), (smallest + 30, smallest)])
-        assert np.isfinite(_measured(self.name, table, tmp_path / "cache")).all()
+        assert np.isfinite(self._measured(table, tmp_path / "cache")).all()
         if smallest > 1:
             for size in ((smallest - 1, smallest + 30), (smallest + 30, smallest - 1)):
                 with pytest.raises(TooSmall, match=self.name):
-                    _measured(self.name, _table(tmp_path, [size]), tmp_path / "cache")
+                    self._measured(_table(tmp_path, [size]), tmp_path / "cache")
 
     def test_leaves_the_global_generators_alone(self, table: PairTable, tmp_path: Path) -> None:
-        BASELINES.find(self.name).build()  # a library that is imported now may seed them
+        baseline = BASELINES.find(self.name)
+        # a library that is imported now may seed them
+        baseline.build(self.weights) if baseline.backbone else baseline.build()
         with generators_left_alone():
-            _measured(self.name, replace(table, pairs=table.pairs[:2]), tmp_path / "cache")
+            self._measured(replace(table, pairs=table.pairs[:2]), tmp_path / "cache")
+
+    def _measured(self, table: PairTable, cache: Path) -> Floats:
+        return _measured(self.name, table, cache, self.weights)
 
 
 @lru_cache(maxsize=2)
-def _scores(name: str, _origin: str) -> Floats:
+def _scores(name: str, _origin: str, weights: str) -> Floats:
     """Of the two references, as long as the name stands for the same code."""
     with TemporaryDirectory() as folder:
-        return _measured(name, _two_references(name, Path(folder)), Path(folder) / "cache")
+        return _measured(name, _two_references(name, Path(folder)), Path(folder) / "cache", weights)
 
 
-def _measured(name: str, table: PairTable, cache: Path) -> Floats:
+def _measured(name: str, table: PairTable, cache: Path, weights: str) -> Floats:
     """(N,) scores of a table, higher is better, as `iqatune evaluate` gets them."""
-    return baseline_scores(name, table, resize=None, device="cpu", cache=Cache(cache), progress=Progress())
+    return baseline_scores(
+        name, table, resize=None, device="cpu", cache=Cache(cache), progress=Progress(), weights=weights
+    ).scores
 
 
 def _two_references(name: str, folder: Path) -> PairTable:

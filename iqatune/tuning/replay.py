@@ -1,6 +1,7 @@
 """Recompute a record from its parameters, its trials and the data, and say what differs."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,22 @@ from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
 from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Protocol, Result, open_result
+from iqatune.records.scale import Scale
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.folds import Folds, folds_of, held_out_of
 from iqatune.tuning.proof import Subject, prove
 from iqatune.tuning.recorded import agreement, set_results, value_of
+from iqatune.tuning.scales import scales_of
 
 TOLERANCE = 1e-6
 """Largest difference of a figure that counts as none; for figures of one machine it is 0."""
+
+SCALE_TOLERANCE = 1e-4
+"""The same of a scale's numbers, as a share of their range."""
+
+OLDER_WITHOUT_SCALES = "scales: none, as the record is of an earlier release; search anew to have scores with intervals"
 
 OLDER_OPTIMISM = (
     "held_out.optimism is that of an older release, best.srcc minus held_out.srcc_mean: figures of different pairs, "
@@ -71,13 +79,19 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
     proof = prove(Subject(file=file, result=result, run=run, prepared=prepared, task=task, same=is_same))
     recorded, recomputed = figures(result), figures(again)
     compared = tuple(
-        Replayed(name=name, recorded=value, recomputed=recomputed[name], same=is_same(value, recomputed[name]))
+        Replayed(
+            name=name,
+            recorded=value,
+            recomputed=recomputed[name],
+            same=is_same(value, recomputed[name], _tolerance(name, result)),
+        )
         for name, value in recorded.items()
         if name in recomputed
     )
     changed = (*changed, *_of_another_kind(result, again), *proof.changed)
     older = (OLDER_OPTIMISM,) if result.held_out is not None and result.held_out.is_older else ()
-    return Replay(file=str(file), changed=changed, figures=compared, notes=(*proof.notes, *older))
+    unscaled = (OLDER_WITHOUT_SCALES,) if again.scales and not result.scales else ()
+    return Replay(file=str(file), changed=changed, figures=compared, notes=(*proof.notes, *older, *unscaled))
 
 
 def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
@@ -92,15 +106,25 @@ def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
 
 def figures(result: Result) -> dict[str, float]:
     """Every figure of a record that can be recomputed, by its path in the file, as best.srcc."""
-    content = result.model_dump(include={"best", "baselines", "held_out", "confidence", "sets"})
+    content = result.model_dump(include={"best", "baselines", "held_out", "confidence", "sets", "scales"})
     return dict(_flat(content, ""))
 
 
-def is_same(recorded: float, recomputed: float) -> bool:
+def is_same(recorded: float, recomputed: float, tolerance: float = TOLERANCE) -> bool:
     """Within the tolerance, or both undefined."""
     if math.isnan(recorded) or math.isnan(recomputed):
         return math.isnan(recorded) and math.isnan(recomputed)
-    return abs(recorded - recomputed) <= TOLERANCE
+    return abs(recorded - recomputed) <= tolerance
+
+
+def _tolerance(name: str, result: Result) -> float:
+    """Of a scale's numbers as a share of their range: D and the scores of people are in units of their own."""
+    found = re.match(r"scales\[(\d+)\]\.(distances)?", name)
+    if found is None:
+        return TOLERANCE
+    scale = result.scales[int(found[1])]
+    values = scale.distances if found[2] else scale.scores
+    return max(TOLERANCE, SCALE_TOLERANCE * (max(values) - min(values)))
 
 
 def _flat(content: Any, path: str) -> list[tuple[str, float]]:
@@ -122,6 +146,8 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
         "confidence.method": (_method(result.confidence), _method(again.confidence)),
         "baselines.best_column.name": (_best_columns(result)[:1], _best_columns(again)[:1]),
     }
+    if result.scales and (again.held_out is None) == (result.held_out is None):
+        words["scales"] = (_scales_in_words(result), _scales_in_words(again))
     for name, part in result.sets.items():
         if name in again.sets:
             words[f"sets.{name}.confidence.method"] = (_method(part.confidence), _method(again.sets[name].confidence))
@@ -135,6 +161,15 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
 
 def _method(intervals: Confidence | None) -> str | None:
     return None if intervals is None else intervals.method
+
+
+def _scales_in_words(result: Result) -> str:
+    """What a record says of its scales but for their figures."""
+    return "; ".join(
+        f"{scale.described} of {scale.dataset}, {len(scale.distances)} knots, "
+        f"{'no interval' if scale.interval is None else scale.interval.method}"
+        for scale in result.scales
+    )
 
 
 def _verdict(result: Result) -> str | None:
@@ -190,8 +225,14 @@ def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
     held_out = None
     held = result.held_out
     folds = None if held is None else _folds_to_score(held, run, prepared)
+    fold_parameters: list[Floats | None] = []
     if held is not None and folds is not None and _keeps_parameters(held):
+        fold_parameters = [_vector(fold.parameters, task.space.names) for fold in held.per_fold]
         held_out = _held_out(held, best, task, folds=folds, uniform=uniform)
+    scales: tuple[Scale, ...] = ()
+    if tuned is not None and result.status == "complete" and (held is None or fold_parameters):
+        of_folds = folds if fold_parameters else None
+        scales = scales_of(task, prepared.table, tuned, folds=of_folds, parameters=fold_parameters)
     sets = set_results(
         task, prepared, uniform=uniform, tuned=tuned, held_out=held_out, intervals=result.status == "complete"
     )
@@ -205,6 +246,7 @@ def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
         "held_out": held_out,
         "confidence": intervals,
         "sets": sets,
+        "scales": scales,
     }
     return result.model_copy(update=update)
 

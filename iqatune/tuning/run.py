@@ -29,6 +29,7 @@ from iqatune.records.result import (
     without_weights,
 )
 from iqatune.records.run_folder import RunFolder
+from iqatune.records.scale import Scale
 from iqatune.records.trial import Trial
 from iqatune.runtime.files import UnwritableError, check_writable
 from iqatune.runtime.threads import processors
@@ -47,6 +48,7 @@ from iqatune.tuning.checks import check_objective, checked_run
 from iqatune.tuning.folds import Folds, fold_searches, folds_of, held_out_of
 from iqatune.tuning.recorded import agreement, counts, set_results, split_seed, undefined_reason, value_of
 from iqatune.tuning.resume import earlier_result
+from iqatune.tuning.scales import scales_of
 
 
 def run_search(
@@ -223,6 +225,7 @@ def _searched(work: _Work, progress: Progress) -> Result:
                 "held_out": held_out,
                 "confidence": _confidence(work, best),
                 "sets": _sets(work, best, held_out, intervals=True),
+                "scales": _scales(work, fold_parameters, best),
                 "strategy": _strategy(searcher, found, work.draft.strategy.warnings),
                 "timing": work.timing(search_seconds, fold_seconds),
                 "trials_file": log.digest,
@@ -290,6 +293,13 @@ def _sets(work: _Work, best: Best | None, held_out: HeldOut | None, *, intervals
     return set_results(
         work.task, work.prepared, uniform=work.uniform, tuned=tuned, held_out=held_out, intervals=intervals
     )
+
+
+def _scales(work: _Work, parameters: Sequence[Floats | None], best: Best | None) -> tuple[Scale, ...]:
+    if best is None:
+        return ()
+    tuned = work.prepared.distances_of(best)
+    return scales_of(work.task, work.prepared.table, tuned, folds=work.folds, parameters=parameters)
 
 
 def _strategy(searcher: Searcher | Conduct, trials: Sequence[Trial], warnings: tuple[str, ...]) -> Strategy:

@@ -101,6 +101,23 @@ def test_a_record_is_read_from_its_file_or_folder_and_drawn(tuned: package.Resul
     assert len(again.plot_search().axes) == len(again.plot_scores(cache_dir=small_cache).axes) == 1
 
 
+def test_a_record_draws_each_distortion_and_names_its_largest_residuals(
+    tuned: package.Result, small_cache: Path
+) -> None:
+    figure = tuned.plot_distortions(cache_dir=small_cache)
+    assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == ["noise (30)", "blur (18)"]
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    frame = tuned.residuals(cache_dir=small_cache)
+    assert len(frame) == 48
+    assert frame["residual"].abs().is_monotonic_decreasing
+    assert np.allclose(frame["score"] - frame["fitted"], frame["residual"])
+    assert abs(frame["residual"].mean()) < 1e-6  # of a least-squares fit with a constant
+    assert frame["in_errors"].isna().all()
+    evaluation = package.evaluate(tuned, cache_dir=small_cache, progress="none")
+    assert evaluation.results[0].rmse == pytest.approx(np.sqrt(np.mean(frame["residual"] ** 2)))
+    assert evaluation.to_frame()["rmse"].dtype == np.float64
+
+
 def test_evaluation_is_a_table_and_by_default_where_the_metric_was_tuned(
     tuned: package.Result, data: dict[str, Any], small_cache: Path
 ) -> None:

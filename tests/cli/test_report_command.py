@@ -76,7 +76,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     assert list(Path("scored").glob("tables/examples-*.csv"))
     pictured = iqatune("report", runs, "--output", "pictured", "--score", "--images", "--cache-dir", small_cache)
     assert pictured.code == 0, pictured.err
-    assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6
+    assert (Path("pictured") / "report.html").read_text().count("data:image/jpeg") == 6 + 10
 
 
 def test_report_changes_nothing_that_it_reads(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:
@@ -144,3 +144,33 @@ def test_a_report_of_older_and_newer_records_keeps_their_optimism_apart(
         text = (folder / name).read_text()
         assert older in text
         assert "what records of older releases call optimism" in text
+
+
+def test_a_file_of_scores_and_each_beside_each_in_a_report(
+    iqatune: Run, runs: Path, small_set: Any, small_cache: Path
+) -> None:
+    with small_set.labels.open(newline="") as file:
+        labels = list(csv.DictReader(file))
+    lines = ["reference,distorted,mine", *(f"{row['reference']},{row['distorted']},{row['score']}" for row in labels)]
+    Path("mine.csv").write_text("\n".join(lines))
+    Path("others.csv").write_text("reference,distorted,theirs\na.png,b.png,3\n")
+    ran = iqatune(
+        "report", runs, "--output", "scored", "--score", "--baseline", "psnr", "--baseline", "mine=mine.csv",
+        "--baseline", "theirs=others.csv", "--cache-dir", small_cache,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    name = small_set.labels.parent.name
+    slugged = f"csv-{name}"
+    measured = {row["metric"]: row for row in read(Path("scored", "tables", f"measured-{slugged}.csv"))}
+    (mine,) = (row for metric, row in measured.items() if metric.startswith("mine (mine.csv)"))
+    assert float(mine["SRCC"]) == pytest.approx(1.0, abs=1e-12)
+    assert mine["weights"] == "file of scores"
+    compared = read(Path("scored", "tables", f"compared-{slugged}.csv"))
+    assert [row["metric"] for row in compared][-2:] == ["psnr", "mine (mine.csv)"]
+    p = float(compared[-1]["psnr"])
+    assert p == float(compared[-2]["mine (mine.csv)"])
+    page = (Path("scored") / "report.md").read_text()
+    assert f"Each beside each on csv:{name}" in page
+    assert ("better (p" in page) == (p < 0.05)
+    assert "scores made by others: their resize is not known" in page
+    assert f"No theirs (others.csv) on csv:{name}: the file has none of its pairs." in page

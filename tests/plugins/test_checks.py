@@ -382,7 +382,8 @@ def images(tmp_path: Path) -> PairTable:
 
 
 def _scores(table: PairTable, folder: Path) -> Floats:
-    return baseline_scores("made", table, resize=None, device="cpu", cache=Cache(folder), progress=Progress())
+    where = Cache(folder)
+    return baseline_scores("made", table, resize=None, device="cpu", cache=where, progress=Progress()).scores
 
 
 @pytest.mark.parametrize(

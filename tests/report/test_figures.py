@@ -1,6 +1,9 @@
 """Drawings show the numbers that they are given."""
 
 import math
+import os
+import subprocess
+import sys
 from typing import get_args
 
 import numpy as np
@@ -13,7 +16,18 @@ from matplotlib.lines import Line2D
 from iqatune.evaluation.correlation import logistic_fit
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Better, ChosenBy
-from iqatune.report.figures import COLOUR_OF, as_svg, curves, draw_scatter, draw_search
+from iqatune.report.figures import (
+    COLOUR_OF,
+    Scatter,
+    as_pdf,
+    as_svg,
+    curves,
+    draw_scatter,
+    draw_search,
+    scatter_by_distortion,
+    scatter_figure,
+    scatter_panels,
+)
 
 
 @pytest.fixture
@@ -174,3 +188,101 @@ def test_the_same_numbers_give_the_same_document() -> None:
     assert documents[0] == documents[1]
     assert "<svg" in documents[0]
     assert "<dc:date>" not in documents[0]
+
+
+def of_planted(distortions: int, pairs: int = 8, *, better: Better = "higher") -> Scatter:
+    quality, distances, names = planted(distortions, pairs)
+    errors = np.linspace(0.1, 0.3, distances.size)
+    sign = 1 if better == "higher" else -1
+    return Scatter.of(sign * quality, distances, distortions=names, better=better, errors=errors)
+
+
+def bars(axes: Axes) -> list[tuple[float, float, float]]:
+    """x, lower and upper end of every vertical bar."""
+    ends = [path.vertices for found in axes.collections for path in found.get_paths()]
+    return sorted((float(end[0][0]), float(end[0][1]), float(end[1][1])) for end in np.asarray(ends))
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_bars_reach_1_96_standard_errors_to_both_sides(axes: Axes, better: Better) -> None:
+    scatter = of_planted(3, better=better)
+    assert scatter.errors is not None
+    draw_scatter(
+        axes,
+        scatter.scores,
+        scatter.distances,
+        distortions=scatter.kinds.tolist(),
+        better=better,
+        errors=scatter.errors,
+    )
+    low, high = scatter.scores - 1.96 * scatter.errors, scatter.scores + 1.96 * scatter.errors
+    right = sorted(zip(scatter.distances.tolist(), low.tolist(), high.tolist(), strict=True))
+    assert np.allclose(bars(axes), right)
+
+
+def test_a_panel_shows_its_distortion_as_the_whole_drawing_does_and_the_others_in_grey() -> None:
+    scatter = of_planted(7)
+    whole, parts = scatter_figure(scatter), scatter_by_distortion(scatter)
+    panels = [axes for axes in parts.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == [f"distortion {place} (8)" for place in range(7)]
+    for axes in panels:
+        name = axes.get_title().removesuffix(" (8)")
+        mine, drawn = line(axes, name), line(whole.axes[0], name)
+        assert points(mine) == points(drawn)
+        assert (mine.get_color(), mine.get_marker()) == (drawn.get_color(), drawn.get_marker())
+        assert len(bars(axes)) == 8
+        (others,) = [one for one in axes.get_lines() if len(points(one)) == 48]
+        assert sorted(points(others) + points(mine)) == sorted(
+            zip(scatter.distances.tolist(), scatter.scores.tolist(), strict=True)
+        )
+        assert axes.get_xlim() == panels[0].get_xlim()
+        assert axes.get_ylim() == panels[0].get_ylim()
+
+
+@pytest.mark.parametrize("distortions", [1, 5, 24])
+def test_nothing_of_a_scatter_is_cut_off(distortions: int) -> None:
+    scatter = of_planted(distortions)
+    for figure in (
+        scatter_figure(scatter),
+        scatter_by_distortion(scatter),
+        scatter_panels({"a": scatter, "b": scatter}),
+    ):
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            if axes.get_visible():
+                box = axes.get_tightbbox()
+                assert box is not None
+                assert box.x0 >= -1
+                assert box.y0 >= -1
+                assert box.x1 <= figure.bbox.x1 + 1
+                assert box.y1 <= figure.bbox.y1 + 1
+
+
+def test_many_pairs_make_small_documents() -> None:
+    """10125 pairs of 25 distortions with bars; 6 MB dot by dot."""
+    scatter = of_planted(25, 405)
+    for figure in (scatter_figure(scatter), scatter_by_distortion(scatter)):
+        document = as_svg(figure)
+        assert len(document) < 1_200_000
+        assert "distortion 24" in document  # letters stay letters
+        assert len(as_pdf(figure)) < 1_200_000
+
+
+def test_documents_do_not_depend_on_the_process() -> None:
+    """Neither on the time nor on Python's random hashes, for which fonts in PDF files have been named."""
+    code = """
+import hashlib, sys, numpy as np
+from iqatune.report.figures import Scatter, as_pdf, as_svg, scatter_by_distortion
+x = np.linspace(0, 1, 1200)
+scatter = Scatter.of(5 - x, x**2, distortions=["blur", "noise"] * 600, better="higher", errors=x)
+for content in (as_svg(scatter_by_distortion(scatter)).encode(), as_pdf(scatter_by_distortion(scatter))):
+    print(hashlib.sha256(content).hexdigest())
+"""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0].split()) == 2

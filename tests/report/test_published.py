@@ -52,3 +52,32 @@ def test_the_tables_are_whole(test_data: Path, name: str, found: list[tuple[obje
     assert [[str(value) for value in figure] for figure in found] == [
         [str(float(text)) if text.replace(".", "").isdigit() else text for text in row] for row in rows
     ]
+
+
+def test_newer_metrics_are_whole_with_what_they_were_trained_on(test_data: Path) -> None:
+    with (test_data / "published" / "more_metrics.csv").open(newline="") as file:
+        rows = [(row["metric"], row["dataset"], row["source"], row["training"]) for row in csv.DictReader(file)]
+    found = {(figure.metric, figure.dataset, figure.source, figure.training) for figure in figures.state_of_the_art()}
+    assert rows
+    assert set(rows) <= found
+
+
+def test_every_metric_is_of_one_kind() -> None:
+    def kind(metric: str, dataset: str, source: str) -> str:
+        (found,) = {
+            figure.trained
+            for figure in figures.state_of_the_art()
+            if (figure.metric, figure.dataset) == (metric, dataset) and figure.source.startswith(source)
+        }
+        return found
+
+    assert all(figure.training for figure in figures.state_of_the_art())
+    assert kind("JLD", "live", "JLD") == "none"
+    assert kind("psnr", "live", "IQA-PyTorch") == "none"
+    assert kind("YOTO", "csiq", "YOTO") == "on the set"
+    assert kind("SqueezeNet", "tid2013", "Mady") == "on the set"
+    assert kind("topiq_fr", "live", "IQA-PyTorch") == "elsewhere"
+    assert kind("ckdn", "live", "IQA-PyTorch") == "not stated"
+    # DISTS was trained on KADID-10k, and on no other
+    assert (kind("DISTS", "kadid10k", "piq"), kind("DISTS", "tid2013", "piq")) == ("on the set", "elsewhere")
+    assert all(figure.trained == "on the set" for figure in figures.searches())

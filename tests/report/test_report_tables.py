@@ -135,7 +135,7 @@ def test_published_figures_stand_apart(tmp_path: Path, write_run: WriteRun) -> N
     write_run()
     found = tables(make_report(collect(tmp_path)))
     published = {name: table for name, table in found.items() if name.startswith("published")}
-    assert set(published) >= {"published-random", "published-metrics", "published-speed"}
+    assert set(published) >= {"published-random", "published-metrics-none", "published-speed"}
     assert all(table.source and "Published, not measured here" in table.title for table in published.values())
     assert not any(table.source for name, table in found.items() if name not in published)
     assert cells(published["published-random"], "vgg19")["live SRCC"].value == 0.954
@@ -256,7 +256,7 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
 def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     report = make_report(collect(tmp_path))
-    assert "".join(section.letter for section in report.sections) == "abcdefgh"
+    assert "".join(section.letter for section in report.sections) == "abcdefghi"
     assert "## (e) Which searcher is best" in report_markdown(report)
 
 
@@ -519,3 +519,31 @@ def test_examples_span_the_qualities_of_one_reference(rows: list[tuple[str, str,
     assert len(set(chosen)) == len(chosen) == min(len(versions), 5)
     assert chosen[0].quality == max(pair.quality for pair in versions)
     assert [pair.quality for pair in chosen] == sorted((pair.quality for pair in chosen), reverse=True)
+
+
+def test_published_metrics_stand_apart_by_what_they_were_trained_on(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run()
+    report = make_report(collect(tmp_path))
+    found = {name: table for name, table in tables(report).items() if name.startswith("published-metrics")}
+    metrics = {name: {row[0].text for row in table.rows} for name, table in found.items()}
+    assert {"JLD", "psnr", "fsim"} <= metrics["published-metrics-none"]
+    assert {"YOTO", "AHIQ", "VGG19-based"} <= metrics["published-metrics-on-the-set"]
+    assert {"topiq_fr", "ahiq", "pieapp"} <= metrics["published-metrics-elsewhere"]
+    assert all("training" in [column.name for column in table.columns] for table in found.values())
+    (section,) = [section for section in report.sections if section.title == "State of the art"]
+    (line,) = [line for line in section.text if line.startswith("The study's best")]
+    assert line == (
+        "The study's best (0.956 on live), tuned on the pairs that it is scored on, lies below training-free JLD "
+        "(0.964 on live) and far below what is trained per set (YOTO 0.988 on live)."
+    )
+
+
+def test_where_the_study_is_above_is_said_as_well(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(dataset="csiq")
+    write_run(dataset="tid2013")
+    (section,) = [each for each in make_report(collect(tmp_path)).sections if each.title == "State of the art"]
+    below, above = [line for line in section.text if line.startswith("The study's best")]
+    assert "(0.948 on csiq)" in below
+    assert "JLD (0.971 on csiq) and far below what is trained per set (YOTO 0.979 on csiq)" in below
+    assert "(0.883 on tid2013)" in above
+    assert "above training-free JLD (0.877 on tid2013) but far below" in above

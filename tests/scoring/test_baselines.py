@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from scipy.ndimage import convolve
 
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
+from iqatune.images import read_rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.options import DataOptions
@@ -18,7 +22,8 @@ from iqatune.statistics.cache import Cache
 
 
 def measured_scores(name: str, table: PairTable, folder: Path, *, resize: int | None = None) -> Floats:
-    return baseline_scores(name, table, resize=resize, device="cpu", cache=Cache(folder), progress=Progress())
+    where = Cache(folder)
+    return baseline_scores(name, table, resize=resize, device="cpu", cache=where, progress=Progress()).scores
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,41 @@ def small_table(tmp_path_factory: pytest.TempPathFactory, photographs: list[Path
         lines += [f"0.png,{level}.png,{5 - level}"] if level else []
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return load_pairs(DataOptions(dataset="csv", pairs=str(folder / "labels.csv"), better="higher"))
+
+
+def _float64(path: Path) -> torch.Tensor:
+    return torch.from_numpy(read_rgb(path)).permute(2, 0, 1)[None].double() / 255
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "sign"),
+    [("vsi", "vsi", 1), ("haarpsi", "haarpsi", 1), ("mdsi", "mdsi", -1), ("gmsd", "gmsd", -1)],
+)
+def test_piq_says_the_same(small_table: PairTable, tmp_path: Path, name: str, function: str, sign: int) -> None:
+    import piq
+
+    table = PairTable("demo", small_table.pairs, "", "", better="higher")
+    expected = [
+        sign * float(getattr(piq, function)(_float64(pair.distorted), _float64(pair.reference), data_range=1.0))
+        for pair in table.pairs
+    ]
+    np.testing.assert_allclose(measured_scores(name, table, tmp_path), expected, rtol=2e-4, atol=2e-5)
+
+
+def test_gmsd_is_its_papers(small_table: PairTable, tmp_path: Path) -> None:
+    """Xue et al. 2014, in NumPy: luma halved by 2 x 2 means, Prewitt gradients, the deviation of their similarity."""
+    table = PairTable("demo", small_table.pairs, "", "", better="higher")
+
+    def gradient(path: Path) -> NDArray[np.float64]:
+        luma = read_rgb(path).astype(np.float64) @ [0.299, 0.587, 0.114]
+        height, width = (side // 2 * 2 for side in luma.shape)
+        halved = luma[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
+        kernel = np.array([[1, 0, -1]] * 3) / 3
+        across, down = (convolve(halved, each, mode="constant") for each in (kernel, kernel.T))
+        return np.asarray(np.hypot(across, down), np.float64)
+
+    expected = []
+    for pair in table.pairs:
+        x, y = gradient(pair.reference), gradient(pair.distorted)
+        expected.append(-np.std((2 * x * y + 170) / (x**2 + y**2 + 170)))
+    np.testing.assert_allclose(measured_scores("gmsd", table, tmp_path), expected, rtol=5e-3)

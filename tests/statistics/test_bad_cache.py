@@ -260,11 +260,11 @@ def test_an_image_changed_while_it_is_being_read_is_refused(
     verb: str, iqatune: Callable[..., Any], tried: Tried, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its digest is of what it was before, and its figures would be kept under that."""
-    from iqatune.scoring import baselines
+    from iqatune.scoring import measured
     from iqatune.statistics import extract
 
     changed = tried.cache.parent / "images" / "r1-2.bmp"
-    room = extract if verb == "extract" else baselines
+    room = extract if verb == "extract" else measured
     read_rgb = room.read_rgb
 
     def changing(path: Path, resize: int | None) -> Any:

@@ -115,3 +115,19 @@ class TestFsim(BaselineContract):
 
 class TestVif(BaselineContract):
     name = "vif"
+
+
+class TestVsi(BaselineContract):
+    name = "vsi"
+
+
+class TestMdsi(BaselineContract):
+    name = "mdsi"
+
+
+class TestHaarPsi(BaselineContract):
+    name = "haarpsi"
+
+
+class TestGmsd(BaselineContract):
+    name = "gmsd"

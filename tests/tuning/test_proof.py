@@ -139,6 +139,9 @@ def test_parameters_of_a_fold_that_fit_their_figures_are_searched_for(
             held_out[name] = figures[f"held_out.{name}"]
         for name in ("tuned_srcc", "srcc"):
             held_out["per_fold"][1][name] = figures[f"held_out.per_fold[1].{name}"]
+        for name, bound in content["scales"][0]["interval"].items():
+            if isinstance(bound, list):
+                bound[:] = [figures[f"scales[0].interval.{name}[{place}]"] for place in range(len(bound))]
 
     forge(record, fit)
     code, document = replayed(record)

@@ -10,11 +10,19 @@ import io
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 STUDY = (
     "Mady, Agamy, Aly, Abdel-Nasser: A Comparative Analysis of CNN Feature Extractors and Parameter Tuning with Ray "
     "Tune Search Algorithms for Image Quality Assessment (2024)"
 )
+
+
+STUDY_SOURCE = "Mady et al. 2024"
+"""What the source of each of its figures begins with."""
+
+Training = Literal["on the set", "elsewhere", "not stated", "none"]
+"""What a metric was trained on, beside the set that its figure is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +39,18 @@ class PublishedFigure:
     plcc: float | None = None
     searcher: str = ""
     distortion: str = ""
+    training: str = ""
+    """In words, as far as it is known; empty where every row is the study's own, which is tuned on the set itself."""
+
+    @property
+    def trained(self) -> Training:
+        """What it was trained on, in one of four kinds that no table mixes."""
+        if not self.training or "the set itself" in self.training:
+            return "on the set"
+        if self.training.startswith(("no training", "training-free")):
+            return "none"
+        # on human scores of which set, nobody says
+        return "not stated" if self.training in ("not stated", "trained on human scores") else "elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +92,8 @@ def speeds() -> tuple[PublishedSpeed, ...]:
 
 @cache
 def state_of_the_art() -> tuple[PublishedFigure, ...]:
-    """The study's table 10, and common metrics as other tool kits publish them."""
-    rows = (*_rows("study_state_of_the_art.csv"), *_rows("metrics.csv"))
+    """The study's table 10, common metrics as other tool kits publish them, and newer ones."""
+    rows = (*_rows("study_state_of_the_art.csv"), *_rows("metrics.csv"), *_rows("more_metrics.csv"))
     return tuple(_figure(row, row["metric"]) for row in rows)
 
 
@@ -88,6 +108,7 @@ def _figure(row: dict[str, str], metric: str, *, searcher: str = "", distortion:
         protocol=row["protocol"],
         searcher=searcher,
         distortion=distortion,
+        training=row.get("training", ""),
     )
 
 

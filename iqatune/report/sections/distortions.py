@@ -56,7 +56,9 @@ def _measured(context: Context, dataset: str) -> Table | None:
     if not columns:
         return None
     columns += [
-        (metric.file, metric) for metric in context.untuned(dataset) if metric.kind == "baseline" and metric.groups
+        (metric.file, metric)
+        for metric in context.untuned(dataset)
+        if metric.kind in ("baseline", "scores") and metric.groups
     ]
     by_column = [{agreement.group: agreement for agreement in metric.groups} for _, metric in columns]
     # evaluations list the weakest first: the order of the first metric

@@ -1,24 +1,19 @@
 """The study's figure 3: a reference and some distorted versions, with the human score and each metric's."""
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
 
 from iqatune.datasets.table import Pair
-from iqatune.images import open_rgb, resize
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Gallery, Picture, Table, number, slug, word
+from iqatune.report.pictures import jpeg
 from iqatune.report.protocol import Marks, card
 from iqatune.scoring.evaluate import ScoredMetric, ScoredSet
 
 VERSIONS = 5
-
-SHORT_SIDE = 160
-"""Of the pictures in the page, in pixels."""
 
 
 def chosen_pairs(pairs: Sequence[Pair]) -> list[Pair]:
@@ -61,7 +56,7 @@ def examples(context: Context, scores: ScoredSet, *, with_images: bool) -> tuple
     human = _ranks([-pair.quality for pair in pairs])
     rows, pictures = (
         [],
-        [Picture(_jpeg(pairs[0].reference), ("reference", pairs[0].reference_id))] if with_images else [],
+        [Picture(jpeg(pairs[0].reference), ("reference", pairs[0].reference_id))] if with_images else [],
     )
     for place, pair in enumerate(pairs):
         distances = [float(metric.distances[rows_of[pair.distorted]]) for _, metric in metrics]
@@ -75,7 +70,7 @@ def examples(context: Context, scores: ScoredSet, *, with_images: bool) -> tuple
             lines = [f"{title}: D {distance:.4f} (rank {rank[place]})" for (title, _), distance, rank in titled]
             level = "" if pair.level is None else f" {pair.level}"
             head = (f"{pair.distortion}{level}", f"human score {pair.score:.2f} (rank {human[place]})")
-            pictures.append(Picture(_jpeg(pair.distorted), (*head, *lines)))
+            pictures.append(Picture(jpeg(pair.distorted), (*head, *lines)))
     better = scores.table.better
     table = Table(
         name=f"examples-{slug(dataset)}",
@@ -96,10 +91,3 @@ def examples(context: Context, scores: ScoredSet, *, with_images: bool) -> tuple
 def _ranks(values: Sequence[float]) -> list[int]:
     """1 for the lowest; equal values share the better rank."""
     return [int(rank) for rank in rankdata(values, method="min")]
-
-
-def _jpeg(path: Path) -> bytes:
-    image = resize(open_rgb(path), SHORT_SIDE)
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=85)
-    return encoded.getvalue()

@@ -1,29 +1,94 @@
 """The tuned metrics beside others: those measured on the same pairs, and, apart from them, published figures."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from iqatune.records.evaluation import Evaluated
 from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
-from iqatune.report.published.figures import PublishedFigure, state_of_the_art
+from iqatune.report.published.figures import STUDY_SOURCE, PublishedFigure, Training, searches, state_of_the_art
+from iqatune.scoring.evaluate import verdict
+
+TRAINED: Final[dict[Training, str]] = {
+    "none": "not trained on human scores",
+    "elsewhere": "trained elsewhere",
+    "not stated": "whose training set is not stated",
+    "on the set": "trained on the set itself",
+}
+"""The kinds that stand in tables of their own, as their titles say it."""
+
+HAND_MADE: Final = "Constants that a metric's makers chose by looking at such sets do not count as training."
+
+TRAINING_FREE: Final = "JLD"
+"""The best of the metrics without training that were published since the study."""
 
 
 def state_of_the_art_section(context: Context) -> Section:
     """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
-    tables = [_measured(context, dataset) for dataset in context.found.datasets]
+    tables = []
+    for dataset in context.found.datasets:
+        tables.append(_measured(context, dataset))
+        if (compared := _compared(context, dataset)) is not None:
+            tables.append(compared)
     published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
-    text = "Published figures stand in a table of their own: their pairs, labels and resize differ or are not known."
     if not published:
-        text = "No published figures are kept for these data sets."
-    if published:
-        tables.append(_published(published))
-    return Section("State of the art", (text,), tables=tuple(tables))
+        return Section(
+            "State of the art", ("No published figures are kept for these data sets.",), tables=tuple(tables)
+        )
+    text = (
+        "Published figures stand in tables of their own: their pairs, labels and resize differ or are not known. What "
+        "was trained on a set, trained elsewhere and not trained stand apart, because only the last two say how a "
+        "metric does on images that it has not seen."
+    )
+    for kind in TRAINED:
+        figures = [figure for figure in published if figure.trained == kind]
+        if figures:
+            tables.append(_published(figures, kind))
+    return Section("State of the art", (text, *_where_the_study_stands(published)), tables=tuple(tables))
+
+
+def _where_the_study_stands(published: Sequence[PublishedFigure]) -> tuple[str, ...]:
+    """In a line, the study's best beside training-free JLD and what is trained on each set; none where one lacks."""
+    compared = []
+    for dataset in dict.fromkeys(figure.dataset for figure in published):
+        others = [each for each in published if each.dataset == dataset and not each.source.startswith(STUDY_SOURCE)]
+        free = [figure for figure in others if figure.metric == TRAINING_FREE]
+        trained = [figure for figure in others if figure.trained == "on the set"]
+        if free and trained:
+            study = [figure for figure in searches() if figure.dataset == dataset]
+            compared.append((_highest(study), _highest(free), _highest(trained)))
+    below = [row for row in compared if _srcc(row[0]) < _srcc(row[1])]
+    above = [row for row in compared if row not in below]
+    return tuple(
+        f"The study's best ({_listed(best for best, _, _ in rows)}), tuned on the pairs that it is scored on, lies "
+        f"{where} training-free {TRAINING_FREE} ({_listed(free for _, free, _ in rows)}) {far} what is trained per set "
+        f"({_listed((trained for _, _, trained in rows), by_name=True)})."
+        for rows, where, far in ((below, "below", "and far below"), (above, "above", "but far below"))
+        if rows
+    )
+
+
+def _highest(figures: Sequence[PublishedFigure]) -> PublishedFigure:
+    return max(figures, key=_srcc)
+
+
+def _srcc(figure: PublishedFigure) -> float:
+    return -1.0 if figure.srcc is None else figure.srcc
+
+
+def _listed(figures: Iterable[PublishedFigure], *, by_name: bool = False) -> str:
+    names = ((figure.metric + " " if by_name else "", figure) for figure in figures)
+    return ", ".join(f"{name}{figure.srcc:.3f} on {figure.dataset}" for name, figure in names)
 
 
 def _measured(context: Context, dataset: str) -> Table:
     groups = list(best_per_backbone(context, dataset))
     marks = Marks()
-    baselines = [metric for metric in context.untuned(dataset) if metric.kind == "baseline"]
+    baselines = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
     uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
     ties = context.ties(groups, [*uniforms.values(), *baselines])
     uniform_ties = dict(zip(uniforms, ties[len(groups) :], strict=False))
@@ -42,8 +107,8 @@ def _measured(context: Context, dataset: str) -> Table:
         held_out = spread(group.uniform_held_out)
         figures.append((number(agreement.srcc), interval(bounds), held_out, number(agreement.krcc)))
     for baseline, is_tied in zip(baselines, ties[len(groups) + len(uniforms) :], strict=True):
-        mark = marks.of(_resize_difference(context, baseline.protocol.resize))
-        names.append((f"{baseline.file}{mark}", "baseline"))
+        mark = marks.of(_protocol_difference(context, baseline))
+        names.append((f"{baseline.file}{mark}", "baseline" if baseline.kind == "baseline" else "file of scores"))
         tied.append(is_tied)
         bounds = baseline.confidence.srcc if baseline.confidence is not None else None
         figures.append((number(baseline.srcc), interval(bounds), Cell(), number(baseline.krcc)))
@@ -64,36 +129,82 @@ def _measured(context: Context, dataset: str) -> Table:
             "A metric that is not tuned needs no held-out figure: it has seen none of these images.",
             "Held-out figures are means over folds of a few references each: compare them with those of the uniform "
             "weights, not with an SRCC over all pairs.",
+            *context.ceiling_note(dataset),
             *((SIMULATED,) if context.found.simulated(dataset) else ()),
         ),
     )
 
 
-def _resize_difference(context: Context, resize: int | None) -> str:
-    usual = context.usual.method["resize"]
+def _compared(context: Context, dataset: str) -> Table | None:
+    """Each metric of the measured table beside each; None where the data set was not scored for the report."""
+    groups = list(best_per_backbone(context, dataset))
+    uniforms = {group.setting: metric for group in groups if (metric := context.uniform(group)) is not None}
+    others = [metric for metric in context.untuned(dataset) if metric.kind in ("baseline", "scores")]
+    couples = context.couples(groups, [*uniforms.values(), *others])
+    if couples is None:
+        return None
+    names = [f"{group.setting.backbone} tuned, {group.setting.searcher}" for group in groups]
+    names += [f"{setting.backbone} uniform" for setting in uniforms]
+    names += [metric.file for metric in others]
+    rows = []
+    for place, name in enumerate(names):
+        cells = [
+            Cell()
+            if place == other
+            else _verdict_cell(float(couples.difference[place, other]), float(couples.p_corrected[place, other]))
+            for other in range(len(names))
+        ]
+        rows.append((word(name), *cells))
+    return Table(
+        name=f"compared-{slug(dataset)}",
+        title=f"Each beside each on {dataset}",
+        columns=(Column("metric"), *(Column(name) for name in names)),
+        rows=tuple(rows),
+        card=card(context.usual, groups),
+        notes=(
+            "The row's SRCC beside the column's: a paired bootstrap over references, p corrected by Holm over all "
+            "couples, a tie from 0.05 on.",
+            *((SIMULATED,) if context.found.simulated(dataset) else ()),
+        ),
+    )
+
+
+def _verdict_cell(difference: float, p: float) -> Cell:
+    if p != p:
+        return Cell("not tested")
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return Cell(f"{verdict(difference, p)} ({shown})", p, more=(("difference", difference),))
+
+
+def _protocol_difference(context: Context, baseline: Evaluated) -> str:
+    if baseline.kind == "scores":
+        return "scores made by others: their resize is not known"
+    usual, resize = context.usual.method["resize"], baseline.protocol.resize
     return "" if resize == usual else f"resize {resize or 'none'} instead of {usual or 'none'}"
 
 
-def _published(figures: list[PublishedFigure]) -> Table:
+def _published(figures: Sequence[PublishedFigure], kind: Training) -> Table:
     datasets = sorted({figure.dataset for figure in figures})
-    keys = list(dict.fromkeys((figure.metric, figure.source, figure.protocol) for figure in figures))
-    by_key = {(figure.metric, figure.source, figure.protocol, figure.dataset): figure for figure in figures}
+    by_key: dict[tuple[str, ...], dict[str, PublishedFigure]] = defaultdict(dict)
+    for each in figures:
+        by_key[each.metric, each.source, each.protocol, each.training][each.dataset] = each
     rows = []
-    for key in keys:
+    for key, of_set in by_key.items():
         cells = [word(part) for part in key]
         for dataset in datasets:
-            figure = by_key.get((*key, dataset))
+            figure = of_set.get(dataset)
             cells += [number(figure.srcc if figure else None, 3), number(figure.krcc if figure else None, 3)]
         rows.append(tuple(cells))
     return Table(
-        name="published-metrics",
-        title="Published, not measured here: common metrics",
+        name=f"published-metrics-{slug(kind)}",
+        title=f"Published, not measured here: metrics {TRAINED[kind]}",
         columns=(
-            *(Column(name) for name in ("metric", "source", "protocol")),
+            *(Column(name) for name in ("metric", "source", "protocol", "training")),
             *(Column(measure, dataset) for dataset in datasets for measure in ("SRCC", "KRCC")),
         ),
         rows=tuple(rows),
-        words=3,
+        words=4,
         card=("Each row's protocol stands in it.",),
+        notes=(HAND_MADE,) if kind == "none" else (),
         source="; ".join(dict.fromkeys(figure.source for figure in figures)),
     )
