@@ -277,7 +277,7 @@ def seen_lines(evaluation: Evaluation) -> list[str]:
 
 
 def _why(metric: Evaluated) -> str:
-    if metric.tuned_here is None:
+    if metric.tuned_here is None or not metric.tuned_on:
         return f" ({metric.origin})" if metric.origin else ""
     return f", as the pairs of {metric.tuned_on} are not at hand"
 

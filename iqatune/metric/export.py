@@ -48,6 +48,7 @@ def header_of(
         backbone_sha256=metric.backbone_sha256,
         backbone_included=include_backbone,
         scales=metric.scales,
+        tuned_on=metric.tuned_on,
         golden=golden_scores(partial(metric, reduction="none"), max(golden.SIDE, metric.minimum_size)),
         sha256="",
     )

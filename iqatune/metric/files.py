@@ -20,7 +20,7 @@ from iqatune.metric.weights import Weights, tuned_weights, used_stages
 from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, Golden, Header
 from iqatune.records.labels import search_note
-from iqatune.records.result import Result, open_result
+from iqatune.records.result import Result, dataset_hashes, open_result
 from iqatune.records.scale import Scale
 
 HEADER = "iqatune.metric"
@@ -43,6 +43,7 @@ class StoredMetric:
         backbone_sha256: of the backbone's parameters before anything was pruned, where that is not the backbone's own.
         golden: distances that the metric must give, where the file says so.
         scales: how D becomes a human score, of each data set that it was tuned on.
+        tuned_on: hashes of the data sets that it was tuned on, as protocols have them; none where the file says none.
     """
 
     backbone: Backbone
@@ -53,6 +54,7 @@ class StoredMetric:
     backbone_sha256: str | None = None
     golden: Golden | None = None
     scales: tuple[Scale, ...] = ()
+    tuned_on: tuple[str, ...] = ()
 
 
 def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
@@ -108,6 +110,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
         backbone_sha256=header.backbone_sha256,
         golden=header.golden,
         scales=header.scales,
+        tuned_on=header.tuned_on,
     )
 
 
@@ -141,6 +144,7 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
         short_side=protocol.resize,
         origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
         scales=result.scales,
+        tuned_on=dataset_hashes(result),
     )
 
 

@@ -108,6 +108,7 @@ class Metric(nn.Module):
         backbone_sha256: of the backbone's parameters, before anything was pruned.
         origin: where the weights come from, in words.
         scales: how D becomes a human score, of each data set that it was tuned on; `score` uses them.
+        tuned_on: hashes of the data sets that it was tuned on (`protocol.dataset_sha256`), where that is known.
 
     Raises:
         ValueError: when the weights are not the backbone's, or `reduction` is no reduction.
@@ -133,6 +134,7 @@ class Metric(nn.Module):
         backbone_sha256: str | None = None,
         origin: str = "",
         scales: Sequence[Scale] = (),
+        tuned_on: Sequence[str] = (),
     ) -> None:
         super().__init__()
         used = used_stages(weights)
@@ -148,6 +150,7 @@ class Metric(nn.Module):
         self.check_range = check_range
         self.origin = origin
         self.scales = tuple(scales)
+        self.tuned_on = tuple(tuned_on)
         self.channels = weights.channels
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
@@ -320,6 +323,7 @@ class Metric(nn.Module):
             backbone_sha256=stored.backbone_sha256,
             origin=stored.origin,
             scales=stored.scales,
+            tuned_on=stored.tuned_on,
         )
 
     def extra_repr(self) -> str:

@@ -50,6 +50,9 @@ class Header(Model):
     scales: tuple[Scale, ...] = Field(
         default=(), description="how D becomes a human score, of each data set that it was tuned on"
     )
+    tuned_on: tuple[Sha256, ...] = Field(
+        default=(), description="hashes of the data sets (`protocol.dataset_sha256`) that it was tuned on; none of old"
+    )
     golden: Golden
     padding: Padding | None = None
     sha256: str

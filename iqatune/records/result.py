@@ -420,6 +420,12 @@ class OpenedResult:
         return None if self.fault is None else f"FORCED: {self.path.name}: {self.fault}"
 
 
+def dataset_hashes(result: Result) -> tuple[str, ...]:
+    """The hashes of the data that a record was tuned on; of several sets those of each, after that of all as one."""
+    protocols = (result.protocol, *(part.protocol for part in result.sets.values()))
+    return tuple(protocol.dataset_sha256 for protocol in protocols)
+
+
 def without_weights(result: Result) -> str:
     """Why a record has no weights: the words that every verb says it in."""
     if result.status != "complete":

@@ -37,7 +37,7 @@ from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.human_scores import FIGURES, beside_human_scores
 from iqatune.scoring.metric_files import file_distances, is_metric_file
 from iqatune.scoring.score_files import OtherImages, file_scores
-from iqatune.scoring.tuned_here import tuned_here
+from iqatune.scoring.tuned_here import pairs_seen, tuned_here
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol
 from iqatune.statistics.columns import distances as column_distances
@@ -188,6 +188,7 @@ def _of_file(file: Path, table: PairTable, machine: Machine) -> ScoredMetric:
         protocol=found.protocol,
         backbone=found.backbone,
         origin=found.origin,
+        tuned_here=pairs_seen(found.tuned_on, table, found.protocol),
     )
 
 

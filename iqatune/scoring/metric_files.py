@@ -30,12 +30,14 @@ class FileDistances:
         distances: (N,), higher is worse.
         backbone: its name.
         origin: where the weights come from, in words.
+        tuned_on: hashes of the data sets that they were tuned on; none where the file does not say it.
     """
 
     distances: Floats
     protocol: Protocol
     backbone: str
     origin: str
+    tuned_on: tuple[str, ...]
 
 
 def is_metric_file(path: Path) -> bool:
@@ -94,6 +96,7 @@ def file_distances(
         ),
         backbone=metric.backbone.name,
         origin=metric.origin,
+        tuned_on=metric.tuned_on,
     )
 
 

@@ -1,12 +1,14 @@
 """What a tuned metric has seen of the pairs that it is scored on: its figures there say nothing of other images."""
 
+from collections.abc import Sequence
+
 from iqatune.datasets.registry import load_pairs
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.evaluation import TunedHere
 from iqatune.records.options import DataOptions
-from iqatune.records.result import Protocol, Result
+from iqatune.records.result import Protocol, Result, dataset_hashes
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.pictures import reference_files
 from iqatune.statistics.same_pictures import one_picture_a_group
@@ -18,16 +20,28 @@ def tuned_here(result: Result, table: PairTable, protocol: Protocol, *, cache: C
     Args:
         protocol: of the table.
     """
-    seen = {result.protocol.dataset_sha256, *(part.protocol.dataset_sha256 for part in result.sets.values())}
-    if protocol.dataset_sha256 in seen:
-        return TunedHere(pairs=True, references=len(table.references))
+    known = pairs_seen(dataset_hashes(result), table, protocol)
+    if known is not None and known.pairs:
+        return known
     if table.columns or result.protocol.columns or result.protocol.simulated or table.simulated:
         return TunedHere(pairs=False, references=None)
     try:
-        tuned_on = [load_pairs(data) for data in DataOptions.of(result.run).sets]
-        return TunedHere(pairs=False, references=_shared(table, tuned_on, cache, progress))
+        others = [load_pairs(data) for data in DataOptions.of(result.run).sets]
+        return TunedHere(pairs=False, references=_shared(table, others, cache, progress))
     except InputError:  # what it was tuned on is not here, or not as it was
         return TunedHere(pairs=False, references=None)
+
+
+def pairs_seen(hashes: Sequence[str], table: PairTable, protocol: Protocol) -> TunedHere | None:
+    """Whether what was tuned on data sets of these hashes was tuned on the pairs of a table; None without hashes.
+
+    Args:
+        protocol: of the table.
+    """
+    if not hashes:
+        return None
+    seen = protocol.dataset_sha256 in hashes
+    return TunedHere(pairs=seen, references=len(table.references) if seen else None)
 
 
 def _shared(table: PairTable, others: list[PairTable], cache: Cache, progress: Progress) -> int:

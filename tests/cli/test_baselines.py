@@ -157,11 +157,16 @@ def test_an_export_is_evaluated_as_its_record(evaluate: Run, iqatune: Run, recor
     assert of_file["kind"] == "tuned"
     assert of_file["origin"].startswith("random (stage space) on csv")
     assert of_record["tuned_here"] == {"pairs": True, "references": 6}
-    assert of_file["tuned_here"] is None
+    assert of_file["tuned_here"] == {"pairs": True, "references": 6}
     shown = evaluate("m.safetensors").out
     assert "csv †" in shown
     assert "† tuned on these very pairs" in shown
-    assert "m.safetensors: whether it was tuned on any of these references is not known (random" in shown
+    without = ("m.safetensors", "--exclude", "blur")
+    seen = results(evaluate(*without, "--format", "json"))[1]["tuned_here"]
+    assert seen == {"pairs": False, "references": None}
+    assert (
+        "m.safetensors: whether it was tuned on any of these references is not known (random" in evaluate(*without).out
+    )
     ran = iqatune("evaluate", "m.safetensors")
     assert (ran.code, ran.last_line) == (
         2,
