@@ -19,7 +19,7 @@ from iqatune.backbones.parameter_files import first_line
 from iqatune.backbones.pooling import replace_max_pooling
 from iqatune.backbones.sizes import REFUSALS
 from iqatune.backbones.sources import Cnn, build_cnn
-from iqatune.backbones.zoo import BackboneInfo, find
+from iqatune.backbones.zoo import find
 from iqatune.errors import InputError
 from iqatune.records.vocabulary import ResolvedPooling
 
@@ -280,20 +280,16 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
         >>> build_backbone("squeezenet", "random").channels
         (3, 64, 128, 256, 384, 512)
     """
+    info = find(name)
     if pooling not in ("auto", "native", "l2"):
         raise InputError(f"`pooling` {pooling}: unknown pooling; give auto, native or l2")
-    return build_from(find(name), weights, pooling, seed=seed)
-
-
-def build_from(info: BackboneInfo, weights: str, pooling: str, *, seed: int = 0) -> Backbone:
-    """`build_backbone` of an entry of the zoo, or of one with other taps."""
     cnn = build_cnn(info, weights, seed)
     _write_out_of_place(cnn.network)
     resolved: ResolvedPooling = "l2" if (info.pooling if pooling == "auto" else pooling) == "l2" else "native"
     if resolved == "l2" and replace_max_pooling(cnn.network) == 0:
-        raise InputError(f"`pooling` l2: {info.name} has no max pooling that it could replace; give `pooling` native")
+        raise InputError(f"`pooling` l2: {name} has no max pooling that it could replace; give `pooling` native")
     from_file = weights not in (PRETRAINED, RANDOM)
-    return Backbone(info.name, Path(weights).name if from_file else weights, resolved, cnn)
+    return Backbone(name, Path(weights).name if from_file else weights, resolved, cnn)
 
 
 def _write_out_of_place(network: nn.Module) -> None:

@@ -211,18 +211,13 @@ def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
     """A label file's lines, read one by one.
 
     Raises:
-        InputError: when it cannot be read as text of that encoding, or a line is longer than a label file's can be,
-            or holds a NUL character, which no name of a file can have.
+        InputError: when it cannot be read as text of that encoding, or a line is longer than a label file's can be.
     """
     try:
         with path.open(encoding=encoding) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), ""), start=1):
                 if len(line) > LONGEST_LINE:
                     raise InputError(f"{path}: line {number} has over {LONGEST_LINE} characters; give a list of images")
-                if "\0" in line:
-                    raise InputError(
-                        f"{path}: line {number} holds a NUL character, which no text has; restore the file"
-                    )
                 yield line
     except (OSError, UnicodeDecodeError) as error:
         name = encoding.removesuffix("-sig").upper()

@@ -77,8 +77,10 @@ class _Names:
         self.root = root.absolute()
         self._paths: dict[str, Path] = {}
 
-    def find(self, name: str) -> Path:
-        """The path that a file of that name has, as it is first spelled."""
+    def find(self, name: str) -> Path | None:
+        """The path that a file of that name has, as it is first spelled; None where no file can have it."""
+        if "\0" in name:
+            return None
         return self._paths.setdefault(composed(name).casefold(), self.root / name)
 
 

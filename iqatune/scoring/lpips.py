@@ -7,12 +7,11 @@ every backbone here normalises with.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iqatune.backbones.zoo import ALEXNET, SQUEEZENET, VGG16, BackboneInfo
+from iqatune.backbones.zoo import TAPS
 from iqatune.errors import InputError
 from iqatune.scoring.baselines import Baseline, Compare
 
@@ -22,33 +21,30 @@ if TYPE_CHECKING:
 EPSILON = 1e-10
 """Added to a position's norm, as in the authors' code. torchmetrics has 1e-8 under the root in its place."""
 
-SEVEN_MAPS = replace(
-    SQUEEZENET,
-    taps=tuple(f"features.{index}" for index in (1, 4, 7, 9, 10, 11, 12)),
-    channels=(64, 128, 256, 384, 384, 512, 512),
-)
-"""The maps of SqueezeNet 1.1 that LPIPS takes."""
+SEVEN_MAPS = f"squeezenet{TAPS}" + ",".join(f"features.{index}" for index in (1, 4, 7, 9, 10, 11, 12))
+"""SqueezeNet 1.1 with the maps that LPIPS takes."""
 
 
-def _lpips(name: str, weights: str, cnn: BackboneInfo, *, minimum_size: int) -> Baseline:
+def _lpips(name: str, weights: str, tapped: str, *, minimum_size: int) -> Baseline:
+    cnn = tapped.partition(TAPS)[0]
     return Baseline(
         name=name,
-        description=f"learned perceptual image patch similarity over {cnn.name}, RGB; a distance",
+        description=f"learned perceptual image patch similarity over {cnn}, RGB; a distance",
         package="torchmetrics",
         module="torchmetrics",
-        build=_over(cnn, weights),
+        build=_over(tapped, weights),
         minimum_size=minimum_size,
         higher_is_better=False,
         extra="baselines",
-        backbone=cnn.name,
+        backbone=cnn,
     )
 
 
-def _over(cnn: BackboneInfo, weights: str) -> Callable[[str], Compare]:
+def _over(tapped: str, weights: str) -> Callable[[str], Compare]:
     def build(parameters: str) -> Compare:
-        from iqatune.backbones.network import build_from
+        from iqatune.backbones.network import build_backbone
 
-        backbone = build_from(cnn, parameters, "native")
+        backbone = build_backbone(tapped, parameters, "native")
         linear = linear_weights(weights)
 
         def compare(reference: "Tensor", distorted: "Tensor") -> "Tensor":
@@ -99,6 +95,6 @@ def linear_weights(name: str) -> list["Tensor"]:
     return [weight.detach().flatten() for weight in found]
 
 
-ALEX = _lpips("lpips", "alex", ALEXNET, minimum_size=31)
-VGG = _lpips("lpips-vgg", "vgg", VGG16, minimum_size=16)
+ALEX = _lpips("lpips", "alex", "alexnet", minimum_size=31)
+VGG = _lpips("lpips-vgg", "vgg", "vgg16", minimum_size=16)
 SQUEEZE = _lpips("lpips-squeeze", "squeeze", SEVEN_MAPS, minimum_size=17)

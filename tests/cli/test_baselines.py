@@ -220,7 +220,8 @@ def test_each_is_compared_with_each(evaluate: Run, rows: list[dict[str, str]]) -
         assert couple["verdict"] == (("better" if couple["difference"] > 0 else "worse") if significant else "tie")
     assert {couple["verdict"] for couple in couples} >= {"better", "tie"}
     shown = evaluate(*given).out.splitlines()
-    tables = [line for line in shown[12:] if line.startswith(" ")]
+    start = next(place for place, line in enumerate(shown) if line.startswith("each beside each"))
+    tables = [line for line in shown[start:] if line.startswith(" ")]
     assert max(map(len, tables)) <= 80
     assert sum("SRCC by distortion" in line for line in shown) == 1
     assert "C: none (worse.csv)" in shown
