@@ -27,6 +27,9 @@ KNOTS = 9
 
 PAIRS_PER_KNOT = 5
 
+SAME_DISTANCE = 1e-12
+"""Distances that differ by less differ by rounding: D itself is right to 1e-6."""
+
 NEAREST_KNOTS = 1e-6
 """In ranges of D: quantiles that are nearer than this are one knot."""
 
@@ -104,7 +107,7 @@ def fit_scale(
     The bounds fall with D as the curve does: where they would not they are moved out.
 
     Args:
-        distances: (N,) D of 6 pairs or more, not all equal.
+        distances: (N,) D of 6 pairs or more, that differ by more than `SAME_DISTANCE`.
         quality: (N,) human scores, higher is better.
         reference_ids: of every pair, (N,).
         refits: that together hold out every pair once.
@@ -136,12 +139,12 @@ def fit_curve(distances: Floats, quality: Floats) -> Curve:
         quality: (N,) human scores, higher is better.
 
     Returns:
-        Up to 9 knots, fewer where there are fewer than 40 pairs, one where there is one distance; level where quality
-        rises with D.
+        Up to 9 knots, fewer where there are fewer than 40 pairs, one where there is one distance up to rounding; level
+        where quality rises with D.
     """
     from scipy.optimize import nnls
 
-    if np.ptp(distances) == 0:
+    if np.ptp(distances) <= SAME_DISTANCE:
         return Curve(distances[:1], quality.mean(keepdims=True))
     parts = int(np.clip(len(quality) // PAIRS_PER_KNOT, 1, KNOTS - 1))
     knots = np.unique(np.quantile(distances, np.linspace(0, 1, parts + 1)))

@@ -7,7 +7,7 @@ import numpy as np
 from iqatune.datasets.adapter import Opinion
 from iqatune.datasets.registry import DATASETS
 from iqatune.datasets.table import PairTable
-from iqatune.evaluation.scale import FEWEST_PAIRS, LEVEL, Refit, fit_scale, leave_one_reference_out
+from iqatune.evaluation.scale import FEWEST_PAIRS, LEVEL, SAME_DISTANCE, Refit, fit_scale, leave_one_reference_out
 from iqatune.metric.weights import Floats
 from iqatune.records.options import PAIRS_SET
 from iqatune.records.scale import Scale, ScaleInterval
@@ -57,7 +57,7 @@ def _refits(task: Task, folds: Folds | None, parameters: Sequence[Floats | None]
 
 def _scale(part: Part, table: PairTable, tuned: Floats, refits: Sequence[Refit]) -> Scale | None:
     quality, ids = part.task.quality, part.task.reference_ids
-    if len(quality) < FEWEST_PAIRS or not np.isfinite(tuned).all() or np.ptp(tuned) == 0:
+    if len(quality) < FEWEST_PAIRS or not np.isfinite(tuned).all() or np.ptp(tuned) <= SAME_DISTANCE:
         return None
     opinion = _opinion(table)
     limits = (-np.inf, np.inf) if opinion is None or opinion.limits is None else opinion.limits

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 from scipy.stats import rankdata
@@ -20,6 +20,9 @@ numbers = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), numbers), min_size=6, max_size=60))
+@example([(0.0, 0.0)] * 5 + [(5e-324, 0.0)])
+@example([(1.0, 3.0)] * 5 + [(1.0 + 2.3e-16, 1.0)])
+@example([(0.5, 3.0)] * 5 + [(0.5 + 3e-12, 1.0)])
 def test_no_curve_rises_with_the_distance(pairs: list[tuple[float, float]]) -> None:
     distances, quality = np.array(pairs).T
     curve = fit_curve(distances, quality)
