@@ -134,7 +134,7 @@ def _check_taps(info: BackboneInfo, whole: nn.Module) -> None:
     Raises:
         InputError: with the modules that there are.
     """
-    _, nodes = get_graph_node_names(whole)
+    _, (_, *nodes) = get_graph_node_names(whole)  # the first is the image
     # a module's output is that of its last step
     last = {".".join(node.split(".")[:depth]): place for place, node in enumerate(nodes) for depth in range(1, 9)}
     name = f"`backbone` {info.name}{TAPS}{','.join(info.taps)}"

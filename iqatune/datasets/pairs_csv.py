@@ -21,9 +21,9 @@ from iqatune.datasets.adapter import (
     parse_score,
     shown,
 )
-from iqatune.datasets.below import folders_line, placed
 from iqatune.datasets.columns import Cells, Sheet, read_sheet
 from iqatune.datasets.files import FileFinder, image_name
+from iqatune.datasets.missing_folders import folders_line, placed
 from iqatune.datasets.numbers import is_error, is_missing, number, whole_number
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError, UsageError, did_you_mean

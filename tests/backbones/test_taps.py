@@ -39,6 +39,7 @@ def test_what_stands_after_the_name_is_taken_apart(cnn: str, numbers: set[int]) 
         ("timm:vit_tiny_patch16_224@blocks.2", "'blocks.2' is no number"),
         ("timm:vit_tiny_patch16_224@", "a tap without a name"),
         ("squeezenet@features.1,", "a tap without a name"),
+        ("squeezenet@x", "has no module 'x'; known: features, "),
         ("squeezenet@features.11,features.99", "has no module 'features.99'; did you mean"),
         ("squeezenet@features.4,features.1", "taps go from the image into the depth; give @features.1,features.4"),
         ("squeezenet@features.1,flatten", "flatten gives no maps; tap a layer before"),
