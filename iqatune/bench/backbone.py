@@ -32,7 +32,7 @@ from iqatune.runtime.files import scratch_folder, write_bytes
 from iqatune.runtime.memory import prepare_memory
 from iqatune.runtime.worker import WorkerPool, follow_parent
 from iqatune.statistics.cache import Cache, settings_of
-from iqatune.statistics.extract import PRECISIONS, Stream, batch_size, decoded, extract
+from iqatune.statistics.extract import PRECISIONS, GroupImage, Stream, batch_size, decoded, extract, files_of
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Place, write_group
 
@@ -238,7 +238,8 @@ def _in_memory(subject: Subject) -> Work:
     """From decoded images to moments."""
     settings = settings_of(subject.backbone.identity, subject.options)
     missing = Cache(subject.folder / "never").lookup(subject.table, settings, Progress()).missing
-    images = list(decoded(missing, subject.setting.resize, subject.device))
+    files = decoded(files_of([missing]), subject.setting.resize, subject.device)
+    images = [GroupImage(group, row, pixels) for file, pixels in files for _, group, row in file.wanted_by]
 
     def in_memory() -> int:
         stream = Stream(subject.backbone, subject.device, subject.kernels)

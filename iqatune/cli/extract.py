@@ -6,7 +6,7 @@ import click
 
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
-    backbone_options,
+    backbones_options,
     cache_option,
     config_option,
     data_options,
@@ -22,44 +22,47 @@ EPILOG = """\b
 Examples:
   iqatune extract --dataset demo --backbone squeezenet --backbone-weights random
   iqatune extract --dataset kadid10k --data-root ~/data/kadid10k --backbone vgg19 --device cuda --precision bf16
+  iqatune extract --dataset live --data-root ~/data/live --backbone vgg16 --backbone squeezenet
 """
 
 
 @click.command("extract", epilog=EPILOG)
 @data_options
-@backbone_options
+@backbones_options
 @cache_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    data: DataOptions, backbone: BackboneOptions, *, cache_dir: Path | None, quiet: bool, as_json: bool
+    data: DataOptions, backbones: tuple[BackboneOptions, ...], *, cache_dir: Path | None, quiet: bool, as_json: bool
 ) -> None:
     """Compute and keep the statistics of every pair of a data set.
 
     A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
-    next reference image.
+    next reference image. Of several backbones each image is decoded once for all of them.
     """
     from iqatune.api.cache import open_cache
-    from iqatune.records.extraction import Extraction
-    from iqatune.statistics.prepare import prepare
+    from iqatune.records.extraction import Extraction, Extractions
+    from iqatune.statistics.several import extract_all
 
-    prepared = prepare(data, backbone, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
-    extraction = Extraction(
-        pairs=len(prepared.table),
-        computed=prepared.computed,
-        seconds=prepared.seconds,
-        channels=prepared.channels,
-        protocol=prepared.protocol,
-    )
+    found = extract_all(data, backbones, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
 
-    def table(document: Extraction) -> None:
+    def line(document: Extraction) -> None:
         references = document.protocol.references
         print_line(
-            f"{data.dataset}, {backbone.backbone}: {document.pairs} pairs of {references} references; "
-            f"{document.computed} computed, {document.pairs - document.computed} from the cache, "
-            f"{document.seconds:.1f} s"
+            f"{data.dataset}, {document.backbone}: {document.pairs} pairs of {references} references; "
+            f"{document.computed} computed, {document.pairs - document.computed} from the cache"
+            + (f", {document.seconds:.1f} s" if len(backbones) == 1 else "")
         )
 
-    emit(extraction, form_of(as_json=as_json), table=table)
+    def lines(document: Extractions) -> None:
+        for extraction in document.extractions:
+            line(extraction)
+        print_line(f"{document.seconds:.1f} s in all")
+
+    form = form_of(as_json=as_json)
+    if len(found.extractions) == 1:
+        emit(found.extractions[0], form, table=line)
+    else:
+        emit(found, form, table=lines)

@@ -403,7 +403,54 @@ _machine_options = (
 
 machine_options = together(*_machine_options)
 
-backbone_options = handed_over(BackboneOptions, "backbone", *_backbone_options, *_machine_options)
+
+def backbones_options(command: Command) -> Command:
+    """Options of which the command gets the models of all backbones asked for, as `backbones`."""
+
+    @wraps(command)
+    def with_models(*arguments: Any, **values: Any) -> Any:
+        given = {name: values.pop(name) for name in BackboneOptions.names() if name in values}
+        names, weights = given.pop("backbone"), given.pop("backbone_weights")
+        of_each = _weights_of(weights, names)
+        models = tuple(
+            _made(BackboneOptions, {**given, "backbone": name, "backbone_weights": of_each[name]})
+            for name in dict.fromkeys(names)
+        )
+        return command(*arguments, backbones=models, **values)
+
+    decorated: Command = together(
+        option("--backbone", required=True, multiple=True, metavar=BACKBONE, help=f"{_BACKBONE}. May be repeated."),
+        option(
+            "--backbone-weights",
+            multiple=True,
+            type=OfEachSet(),
+            metavar="pretrained|random|FILE",
+            help="The CNN's parameters; of one of several CNNs as NAME=FILE  [default: pretrained].",
+        ),
+        *_backbone_options[2:],
+        *_machine_options,
+    )(with_models)
+    return decorated
+
+
+def _weights_of(given: Sequence[str], backbones: Sequence[str]) -> dict[str, str | None]:
+    """Where each backbone's parameters come from; None where nothing is said.
+
+    Raises:
+        InputError: when two things are said of one.
+    """
+    said: dict[str, str | None] = dict.fromkeys(backbones)
+    everything = [text for text in given if text.partition("=")[0] not in said]
+    if len(everything) > 1:
+        raise InputError(f"`backbone_weights` {', '.join(everything)}: give one, or NAME=FILE for each backbone")
+    for text in given:
+        name, _, weights = text.partition("=")
+        if text not in everything:
+            if said[name] is not None:
+                raise InputError(f"`backbone_weights` {text}: is given twice for {name}; give one")
+            said[name] = weights
+    return {name: weights or next(iter(everything), None) for name, weights in said.items()}
+
 
 run_options = handed_over(
     Run,

@@ -14,7 +14,7 @@ from iqatune.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from iqatune.records.distances import DISTANCES_SCHEMA, Distances
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.export import EXPORT_FORMAT, Header
-from iqatune.records.extraction import EXTRACTION, Extraction
+from iqatune.records.extraction import EXTRACTION, EXTRACTIONS, Extraction, Extractions
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
@@ -33,6 +33,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "cache": (CACHE_SCHEMA, CacheContents),
     "bench": (BENCH_SCHEMA, Bench),
     "extraction": (EXTRACTION, Extraction),
+    "extractions": (EXTRACTIONS, Extractions),
     "metric": (EXPORT_FORMAT, Header),
 }
 """By the name of the schema's file, NAME.schema.json: what the document calls itself, and its model."""

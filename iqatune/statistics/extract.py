@@ -7,7 +7,7 @@ figures of the last one are waited for.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,26 +104,71 @@ def extracted(
     Raises:
         InputError: as of `extract`.
     """
-    if is_slow(device, PRECISIONS[precision]):
-        progress.warn(f"this CPU has no instructions for {precision}: it takes several times as long as fp32")
-    placed = _placed(backbone, device, precision)
+    passing = Passing(groups=tuple(groups), backbone=backbone, precision=precision)
+    for _, group, computed in extracted_together([passing], device, resize=resize, progress=progress):
+        yield group, computed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passing:
+    """What is to pass one backbone.
+
+    Attributes:
+        groups: pairs of one table.
+        precision: of the backbone's arithmetic.
+    """
+
+    groups: tuple[ReferenceGroup, ...]
+    backbone: Backbone
+    precision: Precision
+
+
+def extracted_together(
+    passings: Sequence[Passing], device: torch.device, *, resize: int | None, progress: Progress
+) -> Iterator[tuple[Passing, ReferenceGroup, Moments]]:
+    """Every group of every backbone with its moments, which are in the store by then. Each image is decoded once.
+
+    Args:
+        passings: of one table, whatever each backbone has of it already.
+
+    Raises:
+        InputError: as of `extract`.
+    """
+    for precision in dict.fromkeys(passing.precision for passing in passings):
+        if is_slow(device, PRECISIONS[precision]):
+            progress.warn(f"this CPU has no instructions for {precision}: it takes several times as long as fp32")
+    placed = [_placed(passing.backbone, device, passing.precision) for passing in passings]
     kernels = kernels_of(device, progress)
-    left, batch = list(groups), None
-    while left:
-        stream = Stream(placed, device, kernels, batch=batch)
+    left = [list(passing.groups) for passing in passings]
+    batches: list[int | None] = [None] * len(passings)
+
+    def kept(number: int, group: ReferenceGroup, computed: Moments) -> tuple[Passing, ReferenceGroup, Moments]:
+        passing = passings[number]
+        _check_finite(computed, group, passing.backbone.name, passing.precision)
+        check_unchanged(group.stamps)
+        group.keep(computed)
+        left[number].remove(group)
+        return passing, group, computed
+
+    while any(left):
+        streams = [
+            Stream(backbone, device, kernels, batch=batch) for backbone, batch in zip(placed, batches, strict=True)
+        ]
+        number = 0
         try:
-            for group, computed in stream.moments(decoded(tuple(left), resize, device)):
-                _check_finite(computed, group, backbone.name, precision)
-                check_unchanged(group.stamps)
-                group.keep(computed)
-                left.remove(group)
-                yield group, computed
+            for image, pixels in decoded(files_of(left), resize, device):
+                for number, group, row in image.wanted_by:
+                    for ended in streams[number].take(GroupImage(group, row, pixels)):
+                        yield kept(number, *ended)
+            for number, stream in enumerate(streams):
+                for ended in stream.end():
+                    yield kept(number, *ended)
         except torch.OutOfMemoryError as error:
-            if stream.batch == 1:
-                raise _too_little_memory(device, backbone) from error
+            if streams[number].batch == 1:
+                raise _too_little_memory(device, passings[number].backbone) from error
             # the groups that are not kept begin anew: a pair's two images must pass in batches of one size
-            batch = stream.batch // 2
-            progress.warn(f"{device} is out of memory; going on with batches of {batch}")
+            batches[number] = streams[number].batch // 2
+            progress.warn(f"{device} is out of memory; going on with batches of {batches[number]}")
             torch.cuda.empty_cache()
 
 
@@ -151,7 +196,7 @@ def _check_finite(moments: Moments, group: ReferenceGroup, backbone: str, precis
 
 
 @dataclass(frozen=True)
-class Image:
+class GroupImage:
     """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
 
     group: ReferenceGroup
@@ -159,35 +204,63 @@ class Image:
     pixels: Rgb
 
 
-def decoded(groups: Sequence[ReferenceGroup], resize: int | None, device: torch.device) -> Iterator[Image]:
-    """Every group's images, its reference first, decoded by all processors together.
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """An image that is decoded once.
+
+    Attributes:
+        transform: how it is changed (`iqatune.transforms`).
+        wanted_by: the number of each backbone that it passes, with its place there: its group, and its row in it,
+            None for the reference.
+    """
+
+    path: Path
+    transform: str
+    wanted_by: tuple[tuple[int, ReferenceGroup, int | None], ...]
+
+
+def files_of(groups: Sequence[Sequence[ReferenceGroup]]) -> Iterator[ImageFile]:
+    """The images of every backbone's groups, which are of one table: a reference, and then what is compared with it."""
+    by_reference: dict[tuple[Path, str], list[tuple[int, ReferenceGroup]]] = {}
+    for number, of_backbone in enumerate(groups):
+        for group in of_backbone:
+            by_reference.setdefault((group.reference, group.transforms[0]), []).append((number, group))
+    for (reference, transform), members in by_reference.items():
+        yield ImageFile(
+            path=reference, transform=transform, wanted_by=tuple((number, group, None) for number, group in members)
+        )
+        by_row: dict[int, list[tuple[int, ReferenceGroup, int]]] = {}
+        for number, group in members:
+            for row, of_table in enumerate(group.rows):
+                by_row.setdefault(of_table, []).append((number, group, row))
+        for _, wanted_by in sorted(by_row.items()):
+            _, group, row = wanted_by[0]
+            yield ImageFile(path=group.distorted[row], transform=group.transforms[1 + row], wanted_by=tuple(wanted_by))
+
+
+def decoded(files: Iterable[ImageFile], resize: int | None, device: torch.device) -> Iterator[tuple[ImageFile, Rgb]]:
+    """The images, decoded by all processors together.
 
     For a GPU the next ones are decoded while it works. A CPU decodes some, passes them through the CNN and decodes
     the next: of the CNN's threads the one that had to share its processor would keep the others waiting.
     """
     by_turns = device.type == "cpu"
     pool = ThreadPoolExecutor(torch.get_num_threads() if by_turns else None, thread_name_prefix="decode")
-    wanted = ((group, *image) for group in groups for image in _images(group))
-    queue: deque[tuple[ReferenceGroup, int | None, Future[Rgb]]] = deque()
+    wanted = iter(files)
+    queue: deque[tuple[ImageFile, Future[Rgb]]] = deque()
     try:
         while True:
             if not (by_turns and queue):
-                for group, row, path, transform in islice(wanted, AHEAD[device.type] - len(queue)):
-                    queue.append((group, row, pool.submit(read_transformed, path, transform, resize)))
+                for file in islice(wanted, AHEAD[device.type] - len(queue)):
+                    queue.append((file, pool.submit(read_transformed, file.path, file.transform, resize)))
                 if by_turns:
-                    wait([future for *_, future in queue])
+                    wait([future for _, future in queue])
             if not queue:
                 return
-            group, row, future = queue.popleft()
-            yield Image(group, row, future.result())
+            file, future = queue.popleft()
+            yield file, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _images(group: ReferenceGroup) -> Iterator[tuple[int | None, Path, str]]:
-    """Row, file and transform of each image."""
-    yield None, group.reference, group.transforms[0]
-    yield from zip(range(len(group.rows)), group.distorted, group.transforms[1:], strict=True)
 
 
 def batch_size(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:
@@ -223,40 +296,50 @@ class Stream:
         self._kernels = kernels
         self._reference: Any = None
         self._found: list[Tensor] = []
+        self._shape: tuple[int, ...] = ()
+        self._waiting: list[GroupImage] = []
+        self._coming: list[_Coming] = []
 
-    def moments(self, images: Iterator[Image]) -> Iterator[tuple[ReferenceGroup, Moments]]:
-        """Every group with the (n, 5, C) moments of its pairs, once the batch after its last is under way."""
-        coming: list[_Coming] = []
-        for batch in self._batches(images):
-            ended = self._passed(batch)
-            yield from (group.arrived() for group in coming)
-            coming = ended
-        yield from (group.arrived() for group in coming)
+    def take(self, image: GroupImage) -> Iterator[tuple[ReferenceGroup, Moments]]:
+        """Take the next image; the groups that arrive meanwhile with the (n, 5, C) moments of their pairs.
 
-    def _batches(self, images: Iterator[Image]) -> Iterator[list[Image]]:
-        """Images of one size together, as many as go into a batch."""
-        waiting: list[Image] = []
-        size: tuple[int, ...] = ()
+        A group arrives once the batch after its last is under way.
+        """
+        shape = image.pixels.shape
+        _check_size(image, self._shape)
+        if self._waiting and shape != self._shape:
+            yield from self._pass()
+        self._shape = shape
+        if self._undecided:
+            self.batch, self._undecided = self._batch_size(image), False
+        self._waiting.append(image)
+        if len(self._waiting) == self.batch:
+            yield from self._pass()
+
+    def end(self) -> Iterator[tuple[ReferenceGroup, Moments]]:
+        """The groups that have not arrived by the last image."""
+        if self._waiting:
+            yield from self._pass()
+        yield from (group.arrived() for group in self._coming)
+        self._coming = []
+
+    def moments(self, images: Iterable[GroupImage]) -> Iterator[tuple[ReferenceGroup, Moments]]:
+        """Every group of some images with the (n, 5, C) moments of its pairs."""
         for image in images:
-            _check_size(image, size)
-            if waiting and image.pixels.shape != size:
-                yield waiting
-                waiting = []
-            size = image.pixels.shape
-            if self._undecided:
-                self.batch, self._undecided = self._batch_size(image), False
-            waiting.append(image)
-            if len(waiting) == self.batch:
-                yield waiting
-                waiting = []
-        if waiting:
-            yield waiting
+            yield from self.take(image)
+        yield from self.end()
 
-    def _batch_size(self, image: Image) -> int:
+    def _pass(self) -> Iterator[tuple[ReferenceGroup, Moments]]:
+        """Images of one size, as many as go into a batch."""
+        images, self._waiting = self._waiting, []
+        arriving, self._coming = self._coming, self._passed(images)
+        yield from (group.arrived() for group in arriving)
+
+    def _batch_size(self, image: GroupImage) -> int:
         with refused_at(image.group.reference):
             return batch_size(self._backbone, self._device, image.pixels)
 
-    def _passed(self, images: list[Image]) -> "list[_Coming]":
+    def _passed(self, images: list[GroupImage]) -> "list[_Coming]":
         """The groups that end in this batch."""
         with refused_at(images[0].group.reference):
             stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
@@ -312,7 +395,7 @@ def _sent(group: ReferenceGroup, parts: list[Tensor], device: torch.device) -> _
     return _Coming(group, moments, sent)
 
 
-def _check_size(image: Image, of_reference: tuple[int, ...]) -> None:
+def _check_size(image: GroupImage, of_reference: tuple[int, ...]) -> None:
     if image.row is not None and image.pixels.shape != of_reference:
         (height, width), (wanted_height, wanted_width) = image.pixels.shape[:2], of_reference[:2]
         raise InputError(

@@ -1,7 +1,7 @@
 """A sweep: every cell of a grid searched, whatever happens to some of them, and `sweep.json` about all."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.labels import source_label
-from iqatune.records.options import DataOptions
+from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import Protocol, Result, without_weights
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
@@ -21,6 +21,7 @@ from iqatune.search.searchers.registry import find
 from iqatune.search.task import problem_of
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import load_table
+from iqatune.statistics.several import fill_cache
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import differences, earlier_result
@@ -186,6 +187,7 @@ def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: W
                 board.failed(cell, str(ended.error))
         board.write("running")
 
+    _extract_together(unfinished, work)
     # a source's statistics are loaded while the last cells of the one before are still searched, and no sooner
     for source, cells in unfinished.items():
         try:
@@ -208,6 +210,18 @@ def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: W
         board.write("running")
     while under_way:
         collect()
+
+
+def _extract_together(sources: Iterable[Source], work: _Work) -> None:
+    """Compute the statistics of every data set through all of its backbones in one pass."""
+    by_data: dict[DataOptions, list[BackboneOptions]] = defaultdict(list)
+    for source in sources:
+        if source.backbone is not None:
+            by_data[source.data].append(source.backbone)
+    for data, backbones in by_data.items():
+        # who is at fault is told by its own cells; the others' statistics are computed one by one
+        with suppress(InputError):
+            fill_cache(work.tables[data], backbones, cache=work.cache, progress=work.progress)
 
 
 def _advise(cells: Sequence[Cell], prepared: PreparedPairs, progress: Progress) -> None:

@@ -283,10 +283,12 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     lookup = Cache(tmp_path).lookup(make_table(references=3, distorted=7), settings, Progress())
     counting = _Counting(backbone)
     stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
-    passed = [
-        (group.place, len(counting.batches), moments.shape[0])
-        for group, moments in stream.moments(extraction.decoded(lookup.missing, 256, torch.device("cpu")))
-    ]
+    images = (
+        extraction.GroupImage(group, row, pixels)
+        for file, pixels in extraction.decoded(extraction.files_of([lookup.missing]), 256, torch.device("cpu"))
+        for _, group, row in file.wanted_by
+    )
+    passed = [(group.place, len(counting.batches), moments.shape[0]) for group, moments in stream.moments(images)]
     # 8 images a group are two batches of 4; after the last there is none to wait for
     assert passed == [(group.place, min(2 * turn + 3, 6), 7) for turn, group in enumerate(lookup.missing)]
 
