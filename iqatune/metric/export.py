@@ -47,6 +47,7 @@ def header_of(
         backbone_weights=backbone.weights,
         backbone_sha256=metric.backbone_sha256,
         backbone_included=include_backbone,
+        cut_channels=metric.cut_channels if include_backbone else 0,
         scales=metric.scales,
         tuned_on=metric.tuned_on,
         golden=golden_scores(partial(metric, reduction="none"), max(golden.SIDE, metric.minimum_size)),

@@ -89,7 +89,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
     except (KeyError, ValueError) as error:
         raise InputError(f"{path}: holds no weights of its {len(header.channels)} stages ({error})") from error
     if header.backbone_included and backbone_weights is None:
-        backbone = _included_backbone(path, header, tensors, used_stages(weights))
+        backbone = _included_backbone(path, header, tensors, weights)
     else:
         source = backbone_weights or header.backbone_weights
         if backbone_weights is None and source not in (PRETRAINED, RANDOM):
@@ -201,9 +201,18 @@ def _read_tensors(path: Path) -> tuple[Header, dict[str, Tensor]]:
     return header, tensors
 
 
-def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor], stages: int) -> Backbone:
-    backbone = build_backbone(_name_of(header), RANDOM, header.pooling).first_stages(stages)
+def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor], weights: Weights) -> Backbone:
+    whole = build_backbone(_name_of(header), RANDOM, header.pooling)
+    stages = used_stages(weights)
+    backbone = whole.first_stages(stages)
+    if header.cut_channels:
+        cut = backbone.with_last_channels(weights.kept(stages - 1))
+        if cut is None:
+            raise InputError(f"{path}: its backbone lacks channels, and {header.backbone} as built here cannot be cut")
+        backbone = cut
     state = {NETWORK + key.removeprefix(PARAMETERS): value for key, value in tensors.items()}
+    if state.keys() == whole.state_dict().keys():
+        backbone = whole  # an older export of a timm model holds all of it
     try:
         backbone.load_parameters(state)
     except RuntimeError as error:

@@ -89,7 +89,9 @@ class Metric(nn.Module):
 
     On a GPU too it computes in float32, not in TF32; `torch.autocast` makes it faster and less exact.
     It has no parameters that train: the backbone's are frozen, and gradients reach both images. Stages and channels
-    whose alpha and beta are both 0 are not computed. D is symmetric in its two images.
+    whose alpha and beta are both 0 are not compared; stages after the last that has weight are not computed, nor are
+    that one's channels without weight, where its last convolutions can be cut (`cut_channels`). D is symmetric in its
+    two images.
 
     Args:
         backbone: the CNN that the weights were tuned with.
@@ -154,14 +156,14 @@ class Metric(nn.Module):
         self.channels = weights.channels
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
-        self.backbone = backbone.first_stages(used)
+        self.backbone = _cut(backbone.first_stages(used), weights, used)
         for stage, (alpha, beta) in enumerate(
             zip(_by_stage(weights.alpha, weights.channels), _by_stage(weights.beta, weights.channels), strict=True)
         ):
             kept = (alpha > 0) | (beta > 0)
             self.register_buffer(f"alpha_{stage}", torch.tensor(alpha[kept], dtype=torch.float32), persistent=False)
             self.register_buffer(f"beta_{stage}", torch.tensor(beta[kept], dtype=torch.float32), persistent=False)
-            if not kept.all():
+            if not kept.all() and not (stage == used - 1 and self.backbone.kept_last is not None):
                 self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
     def forward(
@@ -258,6 +260,12 @@ class Metric(nn.Module):
     def dtype(self) -> torch.dtype:
         """What the metric computes in."""
         return self.get_buffer("alpha_0").dtype
+
+    @property
+    def cut_channels(self) -> int:
+        """How many channels of the last computed stage, being without weight, are not computed."""
+        kept = self.backbone.kept_last
+        return 0 if kept is None else self.channels[used_stages(self.weights) - 1] - len(kept)
 
     # torch calls it, by place
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002
@@ -389,6 +397,23 @@ class Metric(nn.Module):
 
 def _by_stage(values: Floats, channels: Sequence[int]) -> list[Floats]:
     return np.split(values, np.cumsum(channels)[:-1])
+
+
+def _cut(backbone: Backbone, weights: Weights, used: int) -> Backbone:
+    """The backbone of the used stages without the last one's channels that have no weight, where they can be cut.
+
+    Raises:
+        ValueError: when other channels are cut already.
+    """
+    kept = weights.kept(used - 1)
+    if backbone.kept_last is not None:
+        if backbone.kept_last != kept:
+            raise ValueError(f"{backbone.name} is cut to other channels of stage {used - 1} than have weight")
+        return backbone
+    if len(kept) == weights.channels[used - 1]:
+        return backbone
+    cut = backbone.with_last_channels(kept)
+    return backbone if cut is None else cut
 
 
 def _reduced(values: Tensor, reduction: Reduction) -> Tensor:

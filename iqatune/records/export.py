@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from iqatune.records.base import ROUNDING, Constant, Model, Positive, Sha256
+from iqatune.records.base import ROUNDING, Constant, Count, Model, Positive, Sha256
 from iqatune.records.padding import Padding
 from iqatune.records.scale import Scale
 from iqatune.records.vocabulary import ResolvedPooling, Structure
@@ -47,6 +47,10 @@ class Header(Model):
     backbone_weights: str
     backbone_sha256: Sha256
     backbone_included: bool
+    cut_channels: Count = Field(
+        default=0,
+        description="of the last computed stage: how many channels, being without weight, the included backbone lacks",
+    )
     scales: tuple[Scale, ...] = Field(
         default=(), description="how D becomes a human score, of each data set that it was tuned on"
     )
