@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from iqatune.version import __version__
 
 if TYPE_CHECKING:
+    from iqatune.api.frontier import frontier
     from iqatune.api.result import Result, read_result
     from iqatune.api.scoring import evaluate, score_images
     from iqatune.api.tuning import load_pairs, prepare, replay, sweep, tune
@@ -21,6 +22,7 @@ _WHERE = {
     "Run": "iqatune.records.options",
     "build_backbone": "iqatune.backbones.network",
     "evaluate": "iqatune.api.scoring",
+    "frontier": "iqatune.api.frontier",
     "load_pairs": "iqatune.api.tuning",
     "prepare": "iqatune.api.tuning",
     "read_result": "iqatune.api.result",
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "build_backbone",
     "evaluate",
+    "frontier",
     "load_pairs",
     "prepare",
     "read_result",

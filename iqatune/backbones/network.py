@@ -3,7 +3,7 @@
 import copy
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqatune.backbones import parameters
+from iqatune.backbones.cutting import first_maps, traced, with_last_channels
 from iqatune.backbones.devices import DEVICE_ERRORS
 from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.backbones.parameter_files import first_line
@@ -24,6 +25,9 @@ from iqatune.errors import InputError
 from iqatune.records.vocabulary import ResolvedPooling
 
 _LARGEST_PROBE = 512
+
+_CUT_SIDE = 64
+"""Pixels, at least, of an image that a cut CNN is held against the whole one on."""
 
 _MULTIPLES = (32, 64)
 """Sides in pixels that CNNs are made for are multiples of these."""
@@ -43,6 +47,7 @@ class Backbone(nn.Module):
         taps: whose maps the stages after the image are; a part of the first stages still names them all.
         padding: what images are padded to before the CNN sees them; None for one that takes them as they are.
         made_for: the side in pixels of the only images that it takes unless it is built for others; None for any.
+        kept_last: which channels its last maps have, where others of them are cut; None where they are all there.
     """
 
     _mean: Tensor
@@ -63,6 +68,7 @@ class Backbone(nn.Module):
         self._resized = cnn.resized
         self._for_size: dict[tuple[int, int], nn.Module] = {}
         self.made_for = cnn.made_for
+        self.kept_last: tuple[int, ...] | None = None
         self._channels_last = cnn.channels_last
         self._network = cnn.network
         self.register_buffer("_mean", _colour(cnn.mean), persistent=False)
@@ -112,11 +118,42 @@ class Backbone(nn.Module):
     def first_stages(self, count: int) -> "Backbone":
         """A backbone of the first `count` stages, the image included, that computes no more than they need.
 
-        The parameters are shared with this one. A CNN of timm's stays whole and its later maps are dropped.
+        The parameters are shared with this one. A CNN of timm's whose graph cannot be had, or that images are padded
+        for, stays whole and its later maps are dropped.
         """
         if count == len(self.channels):
             return self
-        network = _cut(self._network, count - 1)
+        graph = self._graph
+        return self._with(self._network if graph is None else first_maps(graph, count - 1), count)
+
+    def with_last_channels(self, kept: Sequence[int]) -> "Backbone | None":
+        """A backbone whose last maps have these channels alone (ascending), the others' convolutions being cut.
+
+        `kept_last` of it says so; `channels` stay those of the weights.
+
+        Returns:
+            None where no layer can be cut; see `iqatune.backbones.cutting`.
+        """
+        graph = self._graph
+        side = max(_CUT_SIDE, self.minimum_size)
+        network = None if graph is None else with_last_channels(graph, kept, (side, side + _CUT_SIDE // 2))
+        if network is None:
+            return None
+        part = self._with(network, len(self.channels))
+        part.kept_last = tuple(kept)
+        return part
+
+    @cached_property
+    def _graph(self) -> torch.fx.GraphModule | None:
+        """The CNN as a graph that can be cut; None where it has none."""
+        if isinstance(self._network, torch.fx.GraphModule):
+            return self._network
+        if self._channels_last or self.padding is not None or self._resized is not None:
+            return None
+        return traced(self._network)
+
+    def _with(self, network: nn.Module, count: int) -> "Backbone":
+        """A part of the CNN in its place, with the first `count` stages."""
         cnn = Cnn(
             network,
             self.channels[1:count],
@@ -313,16 +350,3 @@ def _alone_with_their_input(network: torch.fx.GraphModule) -> set[str]:
             only = isinstance(source, torch.fx.Node) and source.op != "placeholder" and len(source.users) == 1
             alone[str(node.target)] = alone.get(str(node.target), True) and only
     return {name for name, only in alone.items() if only}
-
-
-def _cut(network: nn.Module, maps: int) -> nn.Module:
-    """The part of a CNN that its first `maps` outputs need, where its graph is known; else the CNN itself."""
-    if not isinstance(network, torch.fx.GraphModule):
-        return network
-    part = torch.fx.GraphModule(network, copy.deepcopy(network.graph))
-    (output,) = part.graph.find_nodes(op="output")
-    output.args = (dict(list(output.args[0].items())[:maps]),)
-    part.graph.eliminate_dead_code()
-    part.recompile()
-    part.delete_all_unused_submodules()
-    return part.eval()

@@ -30,6 +30,7 @@ INTERRUPTED = 130
 # a verb's module is imported when the verb is used: `iqatune --help` stays quick
 VERBS = {
     "search": "Tune a metric's weights to human scores.",
+    "frontier": "Find what agreement costs: metrics from every stage to the image alone.",
     "sweep": "Search a grid of data sets, backbones and searchers.",
     "evaluate": "Score tuned metrics on a data set.",
     "report": "Write tables and figures of all results in a folder.",

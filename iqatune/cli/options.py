@@ -504,6 +504,25 @@ run_options = handed_over(
         help="What is maximised. reference-srcc: mean SRCC within references; worst-distortion: lowest SRCC among "
         "distortions. plcc fits a logistic curve for every sample: 25 to 120 ms each, where srcc takes .1 to 1.",
     ),
+    option_of(
+        Run,
+        "--penalty",
+        metavar="X",
+        help="Of fit: what a unit of weight costs, for each unit of its stage's cost; what is not worth it gets none.",
+    ),
+    option_of(
+        Run,
+        "--stage-costs",
+        metavar="0,A,B,...",
+        help="What each stage costs beyond those before it, the image's 0 first; 'iqatune frontier' measures it.",
+    ),
+    option_of(
+        Run,
+        "--last-stage",
+        type=Whole(0),
+        metavar="K",
+        help="Of fit: no weight after this stage, 0 being the image  [default: the backbone's last].",
+    ),
     option_of(Run, "--seed", help="Of the searcher and of the folds."),
     option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
     option_of(Run, "--leave-one-set-out", help="In their place a fold for each of several data sets."),
@@ -538,6 +557,42 @@ run_options = handed_over(
     ),
     *_machine_options,
 )
+
+
+def frontier_options(model: type[Options]) -> Decorator[Any]:
+    """Which metric, and what costs: the options of a search that a frontier has, and its own."""
+    shared = {
+        "--space": {"metavar": "stage|stage+K|channel, each with +c", "help": "What the fit's numbers stand for."},
+        "--prior": {"metavar": "cube|simplex|dirichlet:A", "help": "How records write its shares; it finds the same."},
+        "--objective": {"help": "What inner folds choose by."},
+        "--seed": {"help": "Of the couples that are looked at, and of the folds."},
+        "--folds": {"help": "Folds by reference, 2 or more: points are compared by them."},
+        "--structure": {"help": "What s compares: the covariance, or the product of standard deviations."},
+        "--c1": {"help": "Constant of l, above 0."},
+        "--c2": {"help": "Constant of s, likewise."},
+    }
+    return handed_over(
+        model,
+        "options",
+        _dataset_option,
+        *_where_data_options,
+        option(
+            "--dataset-weight",
+            multiple=True,
+            metavar="NAME=W",
+            help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
+        ),
+        *_backbone_options,
+        option_of(
+            model,
+            "--by",
+            help="What weight in a stage is penalised by: the milliseconds that computing it adds on this machine, or "
+            "multiply-accumulate operations, which are the same everywhere.",
+        ),
+        *(option_of(model, name, **settings) for name, settings in shared.items()),
+        *_machine_options,
+    )
+
 
 cache_option = option(
     "--cache-dir", type=click.Path(path_type=Path), help="Where statistics are kept  [default: the user's cache]."

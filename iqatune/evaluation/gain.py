@@ -71,7 +71,7 @@ def gain_of(repetitions: Sequence[HeldOut]) -> Gain:
     mean = float(differences.mean())
     if len(folds) < 2:
         return Gain(mean, math.nan, "not shown to help")
-    error = corrected_error(differences, _test_to_train(repetitions))
+    error = corrected_error(differences, test_to_train(repetitions))
     if min(held_out.folds for held_out in repetitions) < FEWEST_FOLDS:
         return Gain(mean, error, "not shown to help")
     reach = error * float(student.ppf((1 + LEVEL) / 2, differences.size - 1)) + ROUNDING
@@ -80,7 +80,7 @@ def gain_of(repetitions: Sequence[HeldOut]) -> Gain:
     return Gain(mean, error, verdict)
 
 
-def _test_to_train(repetitions: Sequence[HeldOut]) -> float:
+def test_to_train(repetitions: Sequence[HeldOut]) -> float:
     """References held out for each that was tuned on, averaged over folds: every one is held out once a repetition.
 
     Of folds that hold out sets or distortions, those: their pairs for each of the others'. Of a single fold NaN.

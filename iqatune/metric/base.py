@@ -14,7 +14,7 @@ from iqatune.backbones.network import Backbone
 from iqatune.images import read_rgb, resized_size
 from iqatune.metric.scale import Scored, choose_scale, on_knots
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Weights
+from iqatune.metric.weights import Weights, used_stages
 from iqatune.records.scale import Scale
 
 Reduction = Literal["none", "mean", "sum"]
@@ -55,6 +55,12 @@ class Component:
     backbone_sha256: str
     origin: str
     tuned_on: tuple[str, ...]
+
+    @property
+    def cut_channels(self) -> int:
+        """How many channels of the last computed stage, being without weight, are not computed."""
+        kept = self.backbone.kept_last
+        return 0 if kept is None else self.weights.channels[used_stages(self.weights) - 1] - len(kept)
 
 
 class ImageMetric(nn.Module, ABC):

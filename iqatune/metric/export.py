@@ -41,7 +41,7 @@ def header_of(
 def _plain_header(metric: ImageMetric, minimum_size: int, *, include_backbone: bool) -> Header:
     (component,) = metric.components
     return Header(
-        **_of_backbone(component),
+        **_of_backbone(component, include_backbone=include_backbone),
         **_of_metric(metric, minimum_size),
         origin=metric.origin,
         tuned_on=metric.tuned_on,
@@ -52,7 +52,7 @@ def _plain_header(metric: ImageMetric, minimum_size: int, *, include_backbone: b
 def _fused_header(metric: ImageMetric, minimum_size: int) -> FusedHeader:
     members = (
         MemberHeader(
-            **_of_backbone(component),
+            **_of_backbone(component, include_backbone=True),
             name=component.name,
             weight=component.share,
             origin=component.origin,
@@ -78,7 +78,7 @@ def _of_metric(metric: ImageMetric, minimum_size: int) -> dict[str, Any]:
     }
 
 
-def _of_backbone(component: Component) -> dict[str, Any]:
+def _of_backbone(component: Component, *, include_backbone: bool) -> dict[str, Any]:
     """What a header says of weights over a backbone."""
     backbone, similarity = component.backbone, component.similarity
     return {
@@ -94,6 +94,7 @@ def _of_backbone(component: Component) -> dict[str, Any]:
         "c2": similarity.c2,
         "backbone_weights": backbone.weights,
         "backbone_sha256": component.backbone_sha256,
+        "cut_channels": component.cut_channels if include_backbone else 0,
     }
 
 

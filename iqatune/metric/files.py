@@ -113,7 +113,7 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
         return _fusion(path, header, tensors, backbone_weights)
     weights = _weights(path, header, tensors)
     if header.backbone_included and backbone_weights is None:
-        backbone = _included_backbone(path, header, tensors, used_stages(weights))
+        backbone = _included_backbone(path, header, tensors, weights)
     else:
         source = backbone_weights or header.backbone_weights
         if backbone_weights is None and source not in (PRETRAINED, RANDOM):
@@ -138,7 +138,7 @@ def _fusion(
         prefix = f"{place}."
         own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         weights = _weights(path, member, own)
-        backbone = _included_backbone(path, member, own, used_stages(weights))
+        backbone = _included_backbone(path, member, own, weights)
         _check_golden_size(path, header.golden, backbone)
         stored = replace(_stored(path, member, weights, backbone), short_side=header.resize)
         members.append(StoredMember(name=member.name, metric=stored, weight=member.weight))
@@ -271,10 +271,19 @@ def _read_tensors(path: Path) -> tuple[Header | FusedHeader, dict[str, Tensor]]:
 
 
 def _included_backbone(
-    path: Path, header: Header | MemberHeader, tensors: Mapping[str, Tensor], stages: int
+    path: Path, header: Header | MemberHeader, tensors: Mapping[str, Tensor], weights: Weights
 ) -> Backbone:
-    backbone = build_backbone(_name_of(header), RANDOM, header.pooling).first_stages(stages)
+    whole = build_backbone(_name_of(header), RANDOM, header.pooling)
+    stages = used_stages(weights)
+    backbone = whole.first_stages(stages)
+    if header.cut_channels:
+        cut = backbone.with_last_channels(weights.kept(stages - 1))
+        if cut is None:
+            raise InputError(f"{path}: its backbone lacks channels, and {header.backbone} as built here cannot be cut")
+        backbone = cut
     state = {NETWORK + key.removeprefix(PARAMETERS): value for key, value in tensors.items()}
+    if state.keys() == whole.state_dict().keys():
+        backbone = whole  # an older export of a timm model holds all of it
     try:
         backbone.load_parameters(state)
     except RuntimeError as error:

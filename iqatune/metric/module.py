@@ -76,7 +76,9 @@ class Metric(ImageMetric):
 
     On a GPU too it computes in float32, not in TF32; `torch.autocast` makes it faster and less exact.
     It has no parameters that train: the backbone's are frozen, and gradients reach both images. Stages and channels
-    whose alpha and beta are both 0 are not computed. D is symmetric in its two images.
+    whose alpha and beta are both 0 are not compared; stages after the last that has weight are not computed, nor are
+    that one's channels without weight, where its last convolutions can be cut (`cut_channels`). D is symmetric in its
+    two images.
 
     Args:
         backbone: the CNN that the weights were tuned with.
@@ -138,14 +140,15 @@ class Metric(ImageMetric):
         self.channels = weights.channels
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
-        self.backbone = backbone.first_stages(used)
+        self._of_kin = (backbone,)  # a tuple: no part of this module, which moves and saves what it computes
+        self.backbone = _cut(backbone.first_stages(used), weights, used)
         for stage, (alpha, beta) in enumerate(
             zip(_by_stage(weights.alpha, weights.channels), _by_stage(weights.beta, weights.channels), strict=True)
         ):
             kept = (alpha > 0) | (beta > 0)
             self.register_buffer(f"alpha_{stage}", torch.tensor(alpha[kept], dtype=torch.float32), persistent=False)
             self.register_buffer(f"beta_{stage}", torch.tensor(beta[kept], dtype=torch.float32), persistent=False)
-            if not kept.all():
+            if not kept.all() and not (stage == used - 1 and self.backbone.kept_last is not None):
                 self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
     @property
@@ -164,10 +167,16 @@ class Metric(ImageMetric):
         )
 
     @property
+    def _given(self) -> Backbone:
+        """The backbone before anything was pruned here, for metrics that compute more of it."""
+        return self._of_kin[0]
+
+    @property
     def kin(self) -> Hashable:
         backbone = self.backbone
         of_cnn = (backbone.name, self.backbone_sha256, backbone.pooling, backbone.taps, backbone.padding)
-        return (*of_cnn, self.channels, self.similarity, self.short_side)
+        # of CNNs that came cut to other channels no sum can be had
+        return (*of_cnn, self.channels, self.similarity, self.short_side, self._given.kept_last)
 
     def merged(self, others: Sequence[Self], shares: Sequence[float]) -> Self:
         every = (self, *others)
@@ -178,7 +187,7 @@ class Metric(ImageMetric):
         )
         return type(self)(
             # what is pruned of one may be needed by another
-            max((one.backbone for one in every), key=lambda backbone: len(backbone.channels)),
+            max((one._given for one in every), key=lambda backbone: len(backbone.channels)),
             Weights(self.channels, alpha, beta),
             similarity=self.similarity,
             short_side=self.short_side,
@@ -206,6 +215,11 @@ class Metric(ImageMetric):
     def dtype(self) -> torch.dtype:
         """What the metric computes in."""
         return self.get_buffer("alpha_0").dtype
+
+    @property
+    def cut_channels(self) -> int:
+        """How many channels of the last computed stage, being without weight, are not computed."""
+        return self.components[0].cut_channels
 
     # torch calls it, by place
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002
@@ -317,3 +331,20 @@ class Metric(ImageMetric):
 
 def _by_stage(values: Floats, channels: Sequence[int]) -> list[Floats]:
     return np.split(values, np.cumsum(channels)[:-1])
+
+
+def _cut(backbone: Backbone, weights: Weights, used: int) -> Backbone:
+    """The backbone of the used stages without the last one's channels that have no weight, where they can be cut.
+
+    Raises:
+        ValueError: when other channels are cut already.
+    """
+    kept = weights.kept(used - 1)
+    if backbone.kept_last is not None:
+        if backbone.kept_last != kept:
+            raise ValueError(f"{backbone.name} is cut to other channels of stage {used - 1} than have weight")
+        return backbone
+    if len(kept) == weights.channels[used - 1]:
+        return backbone
+    cut = backbone.with_last_channels(kept)
+    return backbone if cut is None else cut

@@ -134,6 +134,13 @@ class BackboneSpace(Space):
         """Names of the numbers of the space's own, but for the choice of a constant."""
         return self.names[len(self.uniform) :]
 
+    @property
+    def stage_of_share(self) -> NDArray[np.intp]:
+        """(M,) which stage each share is of: those of alpha first, then those of beta."""
+        stages, counts = np.arange(len(self.channels)), np.asarray(self.channels)
+        of_each = stages if len(self.uniform) == 2 * len(stages) else np.repeat(stages, counts)
+        return np.tile(of_each, 2)
+
     @abstractmethod
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         """(N, C) losses 1 - l and 1 - s to the (N, F) features that the score is linear in."""

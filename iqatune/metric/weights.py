@@ -46,6 +46,12 @@ class Weights:
         starts = np.cumsum((0, *self.channels[:-1]))
         return np.add.reduceat(self.alpha, starts), np.add.reduceat(self.beta, starts)
 
+    def kept(self, stage: int) -> tuple[int, ...]:
+        """The numbers of a stage's channels that have any weight, ascending."""
+        start = sum(self.channels[:stage])
+        mine = slice(start, start + self.channels[stage])
+        return tuple(np.flatnonzero((self.alpha[mine] > 0) | (self.beta[mine] > 0)).tolist())
+
 
 def spread(shares: Floats, channels: Sequence[int]) -> Floats:
     """(..., S) stage shares to (..., C) channel weights, each share spread evenly over its stage's channels."""

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from iqatune.records.base import ROUNDING, Constant, Model, Positive, Sha256, Share
+from iqatune.records.base import ROUNDING, Constant, Count, Model, Positive, Sha256, Share
 from iqatune.records.padding import Padding
 from iqatune.records.scale import Scale
 from iqatune.records.vocabulary import ResolvedPooling, Structure
@@ -51,6 +51,10 @@ class Header(Model):
     backbone_weights: str
     backbone_sha256: Sha256
     backbone_included: bool
+    cut_channels: Count = Field(
+        default=0,
+        description="of the last computed stage: how many channels, being without weight, the included backbone lacks",
+    )
     scales: tuple[Scale, ...] = Field(
         default=(), description="how D becomes a human score, of each data set that it was tuned on"
     )
@@ -80,6 +84,7 @@ class MemberHeader(Model):
     c2: Constant
     backbone_weights: str
     backbone_sha256: Sha256 = Field(description="of the unpruned CNN")
+    cut_channels: Count = Field(description="as of iqatune.metric/1")
     tuned_on: tuple[Sha256, ...]
 
 

@@ -308,6 +308,24 @@ class BackboneOptions(Options):
     device: str = "auto"
 
 
+def _numbers(value: Any) -> Any:
+    """Numbers, one by one or with commas between them."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        return given
+    return tuple(
+        number
+        for each in given
+        for number in ((part.strip() for part in each.split(",")) if isinstance(each, str) else (each,))
+    )
+
+
+def _costs(values: tuple[float, ...]) -> tuple[float, ...]:
+    if not all(0 <= value < math.inf for value in values):
+        raise ValueError("give a number of 0 or more for each stage, the image's first")
+    return values
+
+
 class Run(DataOptions, BackboneOptions):
     """One search: every option as given. Where `features` are in the place of a backbone, its name is empty.
 
@@ -338,6 +356,15 @@ class Run(DataOptions, BackboneOptions):
     structure: Structure = "covariance"
     c1: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C1
     c2: Annotated[float, _number(lambda value: value > 0, "give a number above 0, as 1e-6")] = C2
+    penalty: Annotated[float, _number(lambda value: 0 <= value < math.inf, "give 0 or more")] = Field(
+        default=0.0, description="of a fit: what a unit of weight costs, for each unit of its stage's cost"
+    )
+    stage_costs: Annotated[tuple[float, ...], AfterValidator(_costs), BeforeValidator(_numbers)] = Field(
+        default=(), description="what computing each stage costs beyond those before it, as `penalty` counts it"
+    )
+    last_stage: Annotated[int, _number(lambda value: value >= 0, "give a stage's number, 0 for the image")] | None = (
+        Field(default=None, description="of a fit: stages after this one have no weight")
+    )
     leave_one_set_out: bool = False
     leave_one_distortion_out: bool = False
     engine: Engine = "local"

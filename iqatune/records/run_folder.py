@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -43,9 +43,11 @@ class RunFolder:
         if run.features is not None:
             backbone = _file_name(Path(run.features).stem)
         labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
+        labels |= {"penalty": "penalty=", "last_stage": "last-stage="}
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
+        others += [f"costs={_digest(map(repr, run.stage_costs))}"] if run.stage_costs else []
         others += _split(run)
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
@@ -176,8 +178,11 @@ def _of_columns(names: Sequence[str]) -> str:
     joined = "+".join(map(_file_name, names))
     if len(joined) <= LONGEST and joined == "+".join(names):
         return joined
-    digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{joined[:LONGEST]}-{digest}"
+    return f"{joined[:LONGEST]}-{_digest(names)}"
+
+
+def _digest(words: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _file_name(text: str) -> str:

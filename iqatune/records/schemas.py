@@ -15,6 +15,7 @@ from iqatune.records.distances import DISTANCES_SCHEMA, Distances
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Header
 from iqatune.records.extraction import EXTRACTION, EXTRACTIONS, Extraction, Extractions
+from iqatune.records.frontier import FRONTIER_SCHEMA, Frontier
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
@@ -28,6 +29,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "evaluation": (EVALUATION_SCHEMA, Evaluation),
     "evaluations": (EVALUATIONS_SCHEMA, Evaluations),
     "scores": (DISTANCES_SCHEMA, Distances),
+    "frontier": (FRONTIER_SCHEMA, Frontier),
     "replay": (REPLAY_SCHEMA, Replay),
     "doctor": (DIAGNOSIS_SCHEMA, Diagnosis),
     "cache": (CACHE_SCHEMA, CacheContents),

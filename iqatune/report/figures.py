@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from iqatune.escape import visible
 from iqatune.evaluation.residuals import fitted_scores
 from iqatune.metric.weights import Floats
+from iqatune.records.frontier import Frontier
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import Better, ChosenBy
 from iqatune.search.choice import chosen
@@ -239,6 +240,59 @@ def stage_shares(rows: Mapping[str, Floats]) -> "Figure":
     axes.set_xlim(0, 1)
     figure.supxlabel("share of the weight (plain: alpha, texture; hatched: beta, structure)", fontsize=9)
     return figure
+
+
+@_style()
+def frontier_figure(frontier: Frontier) -> "Figure":
+    """Held-out SRCC and its 95 % interval at every point's cost, on a logarithmic axis; a star is the chosen point."""
+    figure, axes = _subplot(width=6.8, height=4.0)
+    by_time = frontier.options.by == "ms"
+    for place, (label, points) in enumerate(
+        (
+            ("stages up to one", [point for point in frontier.points if point.penalty == 0]),
+            ("penalised", [point for point in frontier.points if point.penalty > 0]),
+        )
+    ):
+        costs = [point.cost.milliseconds.median if by_time else point.cost.macs / 1e9 for point in points]
+        figures = np.array([point.held_out_srcc for point in points])
+        reach = np.array([point.interval[1] - point.held_out_srcc for point in points])
+        axes.errorbar(
+            costs,
+            figures,
+            np.nan_to_num(reach),
+            fmt=MARKERS[place],
+            color=_colour(place),
+            elinewidth=0.8,
+            capsize=2,
+            markersize=4,
+            label=f"{label} (bar: 95 % interval)",
+        )
+    chosen = frontier.point(frontier.chosen)
+    if chosen is not None:
+        cost = chosen.cost.milliseconds.median if by_time else chosen.cost.macs / 1e9
+        label = f"chosen: {chosen.speedup:.2f} times as fast as the unpruned metric"
+        axes.plot(cost, chosen.held_out_srcc, "*", color=COLOURS[6], markersize=13, label=label, zorder=4)
+    if np.isfinite(frontier.uniform_held_out_srcc):
+        label = "uniform weights, everything computed"
+        axes.axhline(frontier.uniform_held_out_srcc, color=COLOURS[7], linewidth=1.2, linestyle="--", label=label)
+    # on a logarithmic axis 0 has no place, and the image alone takes no multiply-accumulates
+    if by_time:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=1e-2)
+    axes.set_xlabel("milliseconds a pair" if by_time else "multiply-accumulates a pair (10^9)")
+    axes.set_ylabel("held-out SRCC")
+    axes.grid(linewidth=0.4)
+    axes.legend(fontsize=7, framealpha=0.6)
+    return figure
+
+
+@_style()
+def as_png(figure: "Figure") -> bytes:
+    """A figure as a PNG picture."""
+    document = io.BytesIO()
+    figure.savefig(document, format="png", dpi=RASTER_DPI, metadata={"Software": None})
+    return document.getvalue()
 
 
 @_style()

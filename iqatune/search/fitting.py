@@ -131,25 +131,45 @@ class Fit:
             shrinkage: how much the distance from the uniform weights counts, 0 or more.
             start: such as the solution at another shrinkage.
         """
+        found = self._least(shrinkage, start, np.zeros(len(self._root)), ITERATIONS)
+        # where no weights tell better from worse, none are better than the uniform ones
+        return found if found.shares.any() else self.uniform
+
+    def penalised(self, penalty: Floats, iterations: int) -> Floats:
+        """(M,) shares of least loss and penalty, of which many are 0, and perhaps all.
+
+        Args:
+            penalty: (M,) what a unit of each share adds to the loss, 0 or more: the lasso of shares >= 0.
+            iterations: at most.
+        """
+        return self._least(0.0, self.uniform, self._temperature * self._root * penalty, iterations).shares
+
+    def _least(self, shrinkage: float, start: Fitted, costs: Floats, iterations: int) -> Fitted:
         from scipy.optimize import minimize
 
         count = len(self._root)
         unknowns = np.concatenate((start.shares / (self._temperature * self._root), start.own * self._tilt))
         bounds = [(0.0, None)] * count + [(0.0, self._tilt)] * self._own
-        options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
+        options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
         found = minimize(
-            self._value, unknowns, args=(shrinkage,), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            self._value, unknowns, args=(shrinkage, costs), jac=True, method="L-BFGS-B", bounds=bounds, options=options
         ).x
-        if not found[:count].any():
-            return self.uniform  # no weights tell better from worse, so that none are better than these
         return Fitted(self._temperature * self._root * found[:count], found[count:] / self._tilt)
 
     @property
     def _own(self) -> int:
         return len(self._space.own)
 
-    def _value(self, unknowns: Floats, shrinkage: float) -> tuple[float, Floats]:
-        """Loss and shrinkage, and their derivatives."""
+    def slopes(self, at: Fitted) -> Floats:
+        """(M,) by how much the loss alone falls where a share grows by a unit."""
+        count = len(self._root)
+        unknowns = np.concatenate((at.shares / (self._temperature * self._root), at.own * self._tilt))
+        _, gradient = self._value(unknowns, 0.0, np.zeros(count))
+        found: Floats = -gradient[:count] / (self._temperature * self._root)
+        return found
+
+    def _value(self, unknowns: Floats, shrinkage: float, costs: Floats) -> tuple[float, Floats]:
+        """Loss, shrinkage and penalty, and their derivatives; `costs` are of the unknowns that stand for shares."""
         from scipy.special import expit
 
         count, weight = len(self._root), self._couples.weight
@@ -160,10 +180,11 @@ class Fit:
         by_share, by_own = self._space.pull_back(shares, own, by_coefficient)
         far, far_by_relative = _chi_squared(relative, self._root)
         tilted = 2 * own - 1
-        value = weight @ np.logaddexp(0, -apart) + shrinkage * (far + (self._tilt / 2) ** 2 * (tilted @ tilted))
+        loss = weight @ np.logaddexp(0, -apart) + costs @ relative
+        value = loss + shrinkage * (far + (self._tilt / 2) ** 2 * (tilted @ tilted))
         gradient = np.concatenate(
             (
-                self._temperature * self._root * by_share + shrinkage * far_by_relative,
+                self._temperature * self._root * by_share + costs + shrinkage * far_by_relative,
                 by_own / self._tilt + shrinkage * self._tilt * tilted,
             )
         )

@@ -27,6 +27,7 @@ from iqatune.search.objective import (
 )
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
+from iqatune.search.sparsity import Sparsity
 from iqatune.search.stopping import Stopping
 from iqatune.statistics.columns import Scaling
 from iqatune.statistics.source import PreparedPairs
@@ -52,6 +53,7 @@ class Task:
         pictures: (N) of several sets the picture that each pair's reference shows; see `groups`.
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
+        sparsity: which stages a fit may use, and what their weights cost it.
     """
 
     searcher: str
@@ -68,6 +70,7 @@ class Task:
     set_weights: Mapping[str, float] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     columns: Floats | None = None
+    sparsity: Sparsity = field(default_factory=Sparsity)
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -88,6 +91,7 @@ class Task:
             set_weights=run.weights,
             pictures=table.pictures,
             columns=prepared.columns,
+            sparsity=Sparsity(run.penalty, run.stage_costs, run.last_stage),
         )
 
     @property
@@ -225,6 +229,10 @@ class Task:
             replace(tuned_on, tables=(scaling(tuned_on.columns),)),
             replace(left_out, tables=(scaling(left_out.columns),)),
         )
+
+    def within(self, space: Space) -> "Task":
+        """The same search in a part of its space."""
+        return replace(self, space=space)
 
     def run(
         self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None

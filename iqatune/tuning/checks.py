@@ -25,6 +25,7 @@ def checked_run(run: Run) -> Run:
         raise InputError(
             f"`stop` {run.stop}: {searcher.name} draws no samples, and its path ends by itself; leave it out"
         )
+    _check_sparse(run, fits=searcher.fits)
     if run.features is None:
         _check_backbone(run)
     else:
@@ -35,6 +36,34 @@ def checked_run(run: Run) -> Run:
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
     _check_split(run)
     return run.model_copy(update={"searcher": searcher.name})
+
+
+def _check_sparse(run: Run, *, fits: bool) -> None:
+    """Refuse what makes a fit leave stages out where nothing is fitted, or there are no stages."""
+    given = [name for name in ("penalty", "stage_costs", "last_stage") if getattr(run, name) not in (None, 0.0, ())]
+    if given and not fits:
+        raise InputError(f"`{given[0]}`: of `searcher` fit; leave it out")
+    if given and run.features is not None:
+        raise InputError(f"`{given[0]}`: of the stages of a backbone, and `features` has none; leave it out")
+    if bool(run.penalty) != bool(run.stage_costs):
+        raise InputError("`penalty` and `stage_costs`: one says how much the other counts; give both, or neither")
+
+
+def check_stages(run: Run, channels: tuple[int, ...]) -> None:
+    """Refuse costs of another number of stages than the backbone has.
+
+    Raises:
+        InputError: saying how many it has.
+    """
+    stages = len(channels)
+    if run.stage_costs and len(run.stage_costs) != stages:
+        raise InputError(
+            f"`stage_costs`: {len(run.stage_costs)} numbers, and {run.backbone} has {stages} stages, the image's first"
+        )
+    if run.stage_costs and not 0 == run.stage_costs[0] < min(run.stage_costs[1:], default=1.0):
+        raise InputError("`stage_costs`: the image costs 0, and every other stage more; correct them")
+    if run.last_stage is not None and run.last_stage >= stages:
+        raise InputError(f"`last_stage` {run.last_stage}: the last stage of {run.backbone} is {stages - 1}")
 
 
 def _check_backbone(run: Run) -> None:

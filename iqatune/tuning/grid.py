@@ -26,7 +26,7 @@ OPTIONS = tuple(name for name in Run.names() if name not in (*NOT_OF_A_GRID, "da
 APART = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 """What may tell runs apart."""
 REQUIRED = ("dataset", "backbone", "searcher")
-LISTS = ("exclude", "feature_columns")
+LISTS = ("exclude", "feature_columns", "stage_costs")
 """Options whose one value is itself a list."""
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     name: read

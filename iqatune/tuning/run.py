@@ -44,7 +44,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import load_table
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.beforehand import advise
-from iqatune.tuning.checks import check_objective, checked_run
+from iqatune.tuning.checks import check_objective, check_stages, checked_run
 from iqatune.tuning.folds import Folds, fold_searches, folds_of, held_out_of
 from iqatune.tuning.recorded import agreement, counts, set_results, split_seed, undefined_reason, value_of
 from iqatune.tuning.resume import earlier_result
@@ -95,6 +95,7 @@ def search_prepared(
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
     """
     check_objective(run, prepared.table)
+    check_stages(run, prepared.channels)
     with folder.locked() as folder:
         started = time.perf_counter()
         task = Task.of(run, prepared)

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 import iqatune as package
+from iqatune.runtime.files import sha256_of_file
 from iqatune.statistics import digests
 from iqatune.statistics import extract as extraction
+from iqatune.transforms import read_transformed
 
 BACKBONES = ("squeezenet", "alexnet")
 OPTIONS = ("--backbone-weights", "random", "--device", "cpu", "--resize", 80)
@@ -35,7 +37,7 @@ def _moments(small_set: Any, cache: Path, backbone: str) -> Any:
 def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Names of the files that are decoded and hashed."""
     found: dict[str, list[str]] = {"decoded": [], "hashed": []}
-    read, sha256 = extraction.read_transformed, digests.sha256_of_file
+    read, sha256 = read_transformed, sha256_of_file
 
     def reading(path: Path, transform: str, resize: int | None) -> Any:
         found["decoded"].append(path.name)

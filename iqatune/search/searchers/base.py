@@ -16,6 +16,7 @@ from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import ChosenBy
 from iqatune.search.isolation import Isolation
 from iqatune.search.searchers.quiet import quiet
+from iqatune.search.sparsity import Sparsity
 
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
@@ -69,6 +70,13 @@ class Pairs(Protocol):
 
     def split(self, fold: Split) -> tuple["Pairs", "Pairs"]:
         """The pairs that a fold tunes on, and those held out as weights fitted to the others see them."""
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Which stages may have weight, and what it costs."""
+
+    def within(self, space: Space) -> "Pairs":
+        """The same pairs in a part of the space: with the same parameters, some of them always 0."""
 
     def value(self, parameters: Floats | None) -> float:
         """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""

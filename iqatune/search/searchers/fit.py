@@ -13,8 +13,9 @@ from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import FIT
 from iqatune.runtime.threads import ThreadPools
 from iqatune.search.choice import chosen
-from iqatune.search.fitting import Couples, Fit, Fitted
+from iqatune.search.fitting import Fit, Fitted
 from iqatune.search.searchers.base import Pairs, Problem, Proposal, Searcher, SearchExhausted
+from iqatune.search.supports import couples_of, stages_in_words, supported
 
 SHRINKAGES: Final = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 1e-5)
 """The path, from next to the uniform weights to hardly any shrinkage; it ends where more freedom has not helped
@@ -53,6 +54,9 @@ class _Candidate:
 
 class DirectFit(Searcher):
     """Weights by a convex loss on couples of pairs (`iqatune.search.fitting`), on a path of shrinkages.
+
+    Where the run limits stages or penalises them by what they cost, some shares are 0 from the start
+    (`iqatune.search.supports`), and "uniform" is so among the others.
 
     Folds by reference inside the pairs say how well each strength of shrinkage, and each constant of a space with
     `+c`, does on references left out. The best of them is chosen, and the uniform weights are kept unless it beats
@@ -103,6 +107,9 @@ class DirectFit(Searcher):
             raise ValueError("a fit needs the pairs themselves, not a problem alone")
         # one thread: sums are then the same on every machine of a kind, and folds run side by side
         with ThreadPools().limit(1):
+            if task.sparsity.asked:
+                task = supported(task)
+                self.details["weighted_stages"] = stages_in_words(task.space)
             candidates = _candidates(task)
             uniform = max((one for one in candidates if one.shrinkage is None), key=_rank)
             self.details["inner_folds"] = str(len(uniform.figures))
@@ -153,7 +160,7 @@ class _InnerFolds:
         count = possible_folds(task.groups, INNER_FOLDS, task.seed, task.set_ids)
         folds = by_reference(task.groups, count, task.seed, task.set_ids) if count else ()
         self.tasks = [task.split(fold) for fold in folds]
-        self._couples = [_couples(tuned) for tuned, _ in self.tasks]
+        self._couples = [couples_of(tuned) for tuned, _ in self.tasks]
 
     def uniform(self, table: int) -> _Candidate:
         """The uniform weights, which nothing is fitted for."""
@@ -194,7 +201,7 @@ class _InnerFolds:
 
 def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
     """Every candidate, fitted to all pairs: along the path each from the solution before."""
-    couples = _couples(task)
+    couples = couples_of(task)
     fits = {table: Fit(task.space, task.tables[table], couples) for table in {one.table for one in candidates}}
     found: list[Fitted] = []
     stands: dict[int, Fitted] = {}
@@ -205,10 +212,6 @@ def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
         found.append(stand)
         stands[candidate.table] = stand
     return found
-
-
-def _couples(task: Pairs) -> Couples:
-    return Couples.of(task.quality, task.set_ids or ("",) * len(task.quality), task.seed, task.set_weights)
 
 
 def _rank(candidate: _Candidate) -> tuple[bool, float]:

@@ -1,0 +1,94 @@
+"""`iqatune frontier`."""
+
+from pathlib import Path
+
+import click
+
+from iqatune.cli.emit import emit, form_of
+from iqatune.cli.options import (
+    cache_option,
+    config_option,
+    debug_option,
+    frontier_options,
+    json_option,
+    quiet_option,
+    runs_option,
+)
+from iqatune.cli.progress import console_progress
+from iqatune.records.frontier import Frontier, FrontierOptions
+
+EPILOG = """\b
+Examples:
+  iqatune frontier --dataset demo --backbone squeezenet --backbone-weights random
+  iqatune frontier --dataset tid2013 --data-root ~/data/tid2013 --backbone vgg16 --by macs
+  iqatune frontier --dataset live --data-root ~/data/live --backbone resnet50 --space channel --json
+"""
+
+
+@click.command("frontier", epilog=EPILOG)
+@frontier_options(FrontierOptions)
+@cache_option
+@runs_option
+@config_option
+@quiet_option
+@json_option
+@debug_option
+def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+    """Find how much agreement costs: metrics from every stage of a CNN to the image alone.
+
+    What a metric costs is decided by the last stage that has weight. Weight in a stage is penalised by what computing
+    it adds, from hardly at all to so much that the image alone is left; each set of weights that is left on the way,
+    and each number of stages, is fitted ('--searcher fit'), scored on references left out, and timed. The cheapest
+    point that loses no more than a standard error against the best is marked.
+
+    Writes OUTPUT/DATASET/BACKBONE/frontier[-macs]-SPACE-sSEED/ with frontier.json, a drawing (.svg, .png) and a folder
+    for each point, whose result.json evaluates, scores, replays and exports, pruned, as any search's does. Interrupted
+    and run again, it goes on where it stopped.
+    """
+    from iqatune.api.cache import open_cache
+    from iqatune.api.frontier import find_frontier
+
+    cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
+    found = find_frontier(options, output, cache=cache, progress=progress)
+    emit(found, form_of(as_json=as_json), table=lambda document: _print(document, found.folder))
+
+
+def _print(frontier: Frontier, folder: Path) -> None:
+    from iqatune.cli.terminal import print_line, print_table
+
+    rows = [
+        [
+            "* " * (point.name == frontier.chosen) + ("best " * (point.name == frontier.best)),
+            f"{point.penalty:g}" if point.penalty else "-",
+            ",".join(map(str, point.stages)),
+            str(point.channels),
+            f"{point.held_out_srcc:.4f}",
+            f"{point.interval[0]:.3f} to {point.interval[1]:.3f}",
+            f"{point.loss:.4f} ± {point.loss_error:.4f}",
+            f"{point.cost.milliseconds.median:.1f}",
+            f"{point.cost.macs / 1e9:.3g}",
+            f"{point.cost.parameters / 1e6:.3g}",
+            f"{point.speedup:.2f}",
+        ]
+        for point in frontier.points
+    ]
+    columns = (
+        "",
+        "penalty",
+        "stages",
+        "channels",
+        "held-out SRCC",
+        "95 %",
+        "below the best",
+        "ms",
+        "GMACs",
+        "M parameters",
+        "times as fast",
+    )
+    simulated = ", SIMULATED observers" if frontier.simulated else ""
+    print_table(f"{frontier.options.backbone} on {frontier.options.dataset}{simulated}", columns, rows)
+    print_line(
+        f"* the cheapest point that loses no more than a standard error against the best. Uniform weights: held-out "
+        f"{frontier.uniform_held_out_srcc:.4f}"
+    )
+    print_line(f"Written: {folder}")
