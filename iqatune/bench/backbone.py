@@ -31,7 +31,7 @@ from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import scratch_folder, write_bytes
 from iqatune.runtime.memory import prepare_memory
 from iqatune.runtime.worker import WorkerPool, follow_parent
-from iqatune.statistics.cache import Cache, settings_of
+from iqatune.statistics.cache import Cache, ReferenceGroup, settings_of
 from iqatune.statistics.extract import PRECISIONS, GroupImage, Stream, batch_size, decoded, extract, files_of
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Place, write_group
@@ -242,7 +242,7 @@ def _in_memory(subject: Subject) -> Work:
     images = [GroupImage(group, row, pixels) for file, pixels in files for _, group, row in file.wanted_by]
 
     def in_memory() -> int:
-        stream = Stream(subject.backbone, subject.device, subject.kernels)
+        stream: Stream[ReferenceGroup] = Stream(subject.backbone, subject.device, subject.kernels)
         return sum(len(moments) for _, moments in stream.moments(iter(images)))
 
     return in_memory

@@ -1,11 +1,12 @@
 """What every metric of images does, whether over one backbone or over several: checks, reduction, resize, scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -55,6 +56,18 @@ class Component:
     backbone_sha256: str
     origin: str
     tuned_on: tuple[str, ...]
+
+    @property
+    def computed_weights(self) -> Weights:
+        """The weights of the maps that the backbone gives: those of the others are all 0."""
+        stages = len(self.backbone.channels)
+        channels = self.weights.channels[:stages]
+        kept = np.arange(sum(channels))
+        if self.backbone.kept_last is not None:
+            start = sum(channels[:-1])
+            kept = np.concatenate((kept[:start], start + np.array(self.backbone.kept_last)))
+            channels = (*channels[:-1], len(self.backbone.kept_last))
+        return Weights(channels, self.weights.alpha[kept], self.weights.beta[kept])
 
     @property
     def cut_channels(self) -> int:
@@ -133,6 +146,10 @@ class ImageMetric(nn.Module, ABC):
         """(B,) D of images (B, 3, H, W) that are as `forward` asks, which it checks and this does not."""
 
     @abstractmethod
+    def compared_with(self, reference: Tensor) -> Callable[[Tensor], Tensor]:
+        """As `against`, without its checks."""
+
+    @abstractmethod
     def parts(self, reference: Tensor, distorted: Tensor) -> Parts:
         """The same, stage by stage: (B, S) each, S of all stages of all components."""
 
@@ -181,6 +198,34 @@ class ImageMetric(nn.Module, ABC):
         if per_stage:
             return Parts(*(_reduced(part, reduction) for part in self.parts(reference, distorted)))
         return _reduced(self.distances(reference, distorted), reduction)
+
+    def against(self, reference: Tensor) -> Callable[[Tensor], Tensor]:
+        """D of many versions of one reference, which passes the CNN once; gradients reach it and every version.
+
+        Args:
+            reference: (1, 3, H, W), as of `forward`.
+
+        Returns:
+            a function of (B, 3, H, W) versions that gives their (B,) distances, and raises what `forward` raises.
+
+        Raises:
+            ValueError, InputError: as of `forward`; and for more than one reference.
+
+        Example:
+            >>> distance = metric.against(metric.read("original.png"))  # doctest: +SKIP
+            >>> distance(torch.cat([metric.read(f"quality-{q}.jpg") for q in (10, 30, 50)]))  # doctest: +SKIP
+            tensor([0.2107, 0.0902, 0.0514])
+        """
+        self._check(reference, reference)
+        if len(reference) != 1:
+            raise ValueError(f"reference: {len(reference)} images, not one")
+        compared = self.compared_with(reference)
+
+        def distances(distorted: Tensor) -> Tensor:
+            self._check(reference.expand(len(distorted), -1, -1, -1), distorted)
+            return compared(distorted)
+
+        return distances
 
     def score(self, reference: Tensor, distorted: Tensor, *, of: str | None = None) -> Scored:
         """The score that people would give every pair, and where it lies, on the scale of the set it was tuned on.

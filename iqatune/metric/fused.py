@@ -6,7 +6,7 @@ Members of one backbone are one metric of that backbone, because D is linear in 
 import hashlib
 import json
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -101,6 +101,10 @@ class FusedMetric(ImageMetric):
     def distances(self, reference: Tensor, distorted: Tensor) -> Tensor:
         every = [member.weight * member.metric.distances(reference, distorted) for member in self.members]
         return torch.stack(every).sum(dim=0)
+
+    def compared_with(self, reference: Tensor) -> Callable[[Tensor], Tensor]:
+        every = [(member.weight, member.metric.compared_with(reference)) for member in self.members]
+        return lambda distorted: torch.stack([weight * distances(distorted) for weight, distances in every]).sum(dim=0)
 
     def parts(self, reference: Tensor, distorted: Tensor) -> Parts:
         every = [(member.weight, member.metric.parts(reference, distorted)) for member in self.members]

@@ -5,7 +5,7 @@ with the weights that a search found in the place of the published ones.
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from iqatune.metric.base import Component, ImageMetric, Parts, Reduction, check_
 from iqatune.metric.files import SHORT_SIDE, StoredFusion, StoredMetric, read_dists, read_metric
 from iqatune.metric.fused import Member, fused
 from iqatune.metric.golden import check_golden
-from iqatune.metric.moments import centre, moments
+from iqatune.metric.moments import Centred, centre, moments
 from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.weights import Floats, Weights, used_stages
 from iqatune.records.scale import Scale
@@ -50,22 +50,23 @@ def distance(
         [torch.from_numpy(part).to(reference.device, torch.float32) for part in _by_stage(values, weights.channels)]
         for values in (weights.alpha, weights.beta)
     )
-    parts = weighted_losses(backbone(reference), backbone(distorted), alpha, beta, similarity=similarity)
+    references = [centre(maps) for maps in backbone(reference)]
+    parts = weighted_losses(references, backbone(distorted), alpha, beta, similarity=similarity)
     return (parts.l + parts.s).sum(dim=1)
 
 
 def weighted_losses(
-    reference: Sequence[Tensor],
+    reference: Sequence[Centred],
     distorted: Sequence[Tensor],
     alpha: Sequence[Tensor],
     beta: Sequence[Tensor],
     *,
     similarity: Similarity = DISTS,
 ) -> Parts:
-    """What every stage adds to D, from its maps (B, C_i, H_i, W_i) and its weights (C_i,)."""
+    """What every stage adds to D, from its maps (B, C_i, H_i, W_i), 1 or B of the reference, and its weights (C_i,)."""
     l_parts, s_parts = [], []
     for x, y, of_l, of_s in zip(reference, distorted, alpha, beta, strict=True):
-        mean_x, mean_y, var_x, var_y, cov = moments(centre(x), centre(y)).unbind(dim=1)
+        mean_x, mean_y, var_x, var_y, cov = moments(x, centre(y)).unbind(dim=1)
         l_parts.append(((1 - similarity.of_means(mean_x, mean_y)) * of_l).sum(dim=1))
         s_parts.append(((1 - similarity.of_covariance(var_x, var_y, cov)) * of_s).sum(dim=1))
     return Parts(torch.stack(l_parts, dim=1), torch.stack(s_parts, dim=1))
@@ -202,6 +203,15 @@ class Metric(ImageMetric):
         _, parts = self._parts(reference, distorted)
         return (parts.l + parts.s).sum(dim=1)
 
+    def compared_with(self, reference: Tensor) -> Callable[[Tensor], Tensor]:
+        centred = [centre(maps) for maps in self._maps(reference)]
+
+        def distances(distorted: Tensor) -> Tensor:
+            parts = self._losses(centred, self._maps(distorted))
+            return (parts.l + parts.s).sum(dim=1)
+
+        return distances
+
     def parts(self, reference: Tensor, distorted: Tensor) -> Parts:
         stages, parts = self._parts(reference, distorted)
         return Parts(*(self._every_stage(stages, part) for part in parts))
@@ -305,18 +315,23 @@ class Metric(ImageMetric):
 
     def _parts(self, reference: Tensor, distorted: Tensor) -> tuple[list[int], Parts]:
         """The stages that are computed, and what they add to D: (B, stages) each."""
+        return self._stages, self._losses([centre(maps) for maps in self._maps(reference)], self._maps(distorted))
+
+    @property
+    def _stages(self) -> list[int]:
+        """Those that have weight."""
+        return [stage for stage in range(used_stages(self.weights)) if len(self.get_buffer(f"alpha_{stage}"))]
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        """What has weight of the images' maps, stage by stage."""
         # a traced program computes as whoever runs it has torch compute
         with nullcontext() if torch.compiler.is_compiling() else true_float32():
-            x, y = self.backbone(reference), self.backbone(distorted)
-        stages = [stage for stage in range(len(x)) if len(self.get_buffer(f"alpha_{stage}"))]
-        parts = weighted_losses(
-            [self._pruned(x[stage], stage) for stage in stages],
-            [self._pruned(y[stage], stage) for stage in stages],
-            [self.get_buffer(f"alpha_{stage}") for stage in stages],
-            [self.get_buffer(f"beta_{stage}") for stage in stages],
-            similarity=self.similarity,
-        )
-        return stages, parts
+            maps = self.backbone(images)
+        return [self._pruned(maps[stage], stage) for stage in self._stages]
+
+    def _losses(self, reference: Sequence[Centred], distorted: Sequence[Tensor]) -> Parts:
+        alpha, beta = ([self.get_buffer(f"{kind}_{stage}") for stage in self._stages] for kind in ("alpha", "beta"))
+        return weighted_losses(reference, distorted, alpha, beta, similarity=self.similarity)
 
     def _every_stage(self, stages: Sequence[int], part: Tensor) -> Tensor:
         """The columns of the computed stages among zeros for those that have no weight."""

@@ -2,8 +2,11 @@
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,13 +16,18 @@ from iqatune.escape import csv_cell
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
 from iqatune.metric.base import ImageMetric
 from iqatune.metric.scale import on_knots
+from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.distances import Distances, PairDistance, ScoreScale
 from iqatune.records.scale import Scale
 from iqatune.scoring.pairing import ImagePair, ImagePairs
+from iqatune.statistics.distances import distances
+from iqatune.statistics.extract import AHEAD, GroupImage, Stream
+from iqatune.statistics.kernels import kernels_of
+from iqatune.statistics.store import Moments
 
-BATCH = {"cpu": 4, "cuda": 16}
-"""Pairs that pass the backbone together; on a CPU as many as in a search's extraction, for the same rounding."""
+VERSIONS = 32
+"""Of one reference that are decoded together: bounds the memory, at the cost of another pass of the reference."""
 
 SHOWN = 5
 """Files named in one line, where many have no counterpart."""
@@ -61,9 +69,8 @@ def score(
             "and intervals need not hold"
         )
     results: dict[int, float | InputError] = {}
-    metric = metric.to(device).to(memory_format=torch.channels_last)
     with progress.track("scoring", len(found.pairs), "pairs") as advance:
-        for batch in _scored(metric, found.pairs, device, resize):
+        for batch in _scored(metric, found.pairs, device, resize=resize, progress=progress):
             for error in batch.values():
                 if isinstance(error, InputError) and not keep_going:
                     raise error
@@ -101,83 +108,159 @@ def as_csv(scores: Distances) -> str:
     return text.getvalue()
 
 
+@dataclass(frozen=True)
+class _Versions:
+    """Images that are compared with one reference: rows of the pairs."""
+
+    rows: tuple[int, ...]
+    reference: Path
+    distorted: tuple[Path, ...]
+
+    def only(self, members: Sequence[int]) -> "_Versions":
+        return _Versions(
+            tuple(self.rows[member] for member in members),
+            self.reference,
+            tuple(self.distorted[member] for member in members),
+        )
+
+
+Results = dict[int, float | InputError]
+"""Of rows of the pairs: D, or why there is none."""
+
+
 def _scored(
-    metric: ImageMetric, pairs: Sequence[ImagePair], device: torch.device, resize: int | None
-) -> Iterator[dict[int, float | InputError]]:
-    """Distances, or why there is none, batch by batch; each batch holds rows of `pairs`."""
-    by_size, unreadable = _by_size(pairs, resize, metric.minimum_size)
+    metric: ImageMetric, pairs: Sequence[ImagePair], device: torch.device, *, resize: int | None, progress: Progress
+) -> Iterator[Results]:
+    """Distances, or why there is none, as they come: by what a search's extraction does, with nothing kept."""
+    versions, unreadable = _versions(pairs, resize, metric.minimum_size)
     yield unreadable
-    # every batch of one size is filled up to the same number of pairs: convolution kernels round differently by batch
-    # size, and two identical files would otherwise not have identical distances
-    batches = [
-        (rows[start : start + size], size)
-        for rows in by_size.values()
-        for size in [min(BATCH[device.type], len(rows))]
-        for start in range(0, len(rows), size)
-    ]
-    with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        ahead: list[list[tuple[Future[Rgb], Future[Rgb]]]] = []
-        for number, (rows, size) in enumerate(batches):
-            for coming, _ in batches[number + len(ahead) : number + 2]:
-                paths = [(pairs[row].reference, pairs[row].distorted) for row in coming]
-                ahead.append([(pool.submit(read_rgb, x, resize), pool.submit(read_rgb, y, resize)) for x, y in paths])
-            yield _batch_scores(metric, rows, ahead.pop(0), size=size, device=device)
+    passing = _Passing(metric, device, progress)
+    for group, decoding in _decoding(versions, resize, device):
+        whole, pixels, failed = _decoded(group, decoding)
+        yield failed
+        if whole.rows:
+            yield from passing.take(whole, pixels)
+    yield from passing.end()
 
 
-def _by_size(
-    pairs: Sequence[ImagePair], resize: int | None, minimum: int
-) -> tuple[dict[tuple[int, int], list[int]], dict[int, float | InputError]]:
-    by_size: dict[tuple[int, int], list[int]] = {}
-    unreadable: dict[int, float | InputError] = {}
+def _decoding(
+    versions: Sequence[_Versions], resize: int | None, device: torch.device
+) -> Iterator[tuple[_Versions, list[Future[Rgb]]]]:
+    """The groups with their images, the reference's first; on a CPU by turns with the CNN, as in extraction."""
+    by_turns = device.type == "cpu"
+    wanted, ahead = iter(versions), deque[tuple[_Versions, list[Future[Rgb]]]]()
+    with ThreadPoolExecutor(torch.get_num_threads() if by_turns else None, thread_name_prefix="decode") as pool:
+        while True:
+            if not (by_turns and ahead):
+                while sum(len(images) for _, images in ahead) < AHEAD[device.type] and (group := next(wanted, None)):
+                    files = (group.reference, *group.distorted)
+                    ahead.append((group, [pool.submit(read_rgb, path, resize) for path in files]))
+                if by_turns:
+                    wait([image for _, images in ahead for image in images])
+            if not ahead:
+                return
+            yield ahead.popleft()
+
+
+class _Passing:
+    """Groups on their way through every backbone of a metric."""
+
+    def __init__(self, metric: ImageMetric, device: torch.device, progress: Progress) -> None:
+        self._components = [
+            (component, component.backbone.placed(device, torch.float32)) for component in metric.components
+        ]
+        self._device = device
+        self._kernels = kernels_of(device, progress)
+        self._start()
+
+    def take(self, group: _Versions, pixels: Sequence[Rgb]) -> Iterator[Results]:
+        """Pass a reference and its versions; what has arrived meanwhile."""
+        self._under_way[group] = []
+        try:
+            for place, stream in enumerate(self._streams):
+                for row, image in zip((None, *range(len(group.rows))), pixels, strict=True):
+                    for ended in stream.take(GroupImage(group, row, image)):
+                        yield from self._arrived(place, *ended)
+        except InputError as error:
+            yield from self._refused(error)
+
+    def end(self) -> Iterator[Results]:
+        """What has not arrived yet."""
+        try:
+            for place, stream in enumerate(self._streams):
+                for ended in stream.end():
+                    yield from self._arrived(place, *ended)
+        except InputError as error:
+            yield from self._refused(error)
+
+    def _start(self) -> None:
+        self._streams: list[Stream[_Versions]] = [
+            Stream(backbone, self._device, self._kernels) for _, backbone in self._components
+        ]
+        self._under_way: dict[_Versions, list[Floats]] = {}
+
+    def _arrived(self, place: int, group: _Versions, moments: Moments) -> Iterator[Results]:
+        component, _ = self._components[place]
+        of_component = distances(moments, component.computed_weights, component.similarity)
+        found = self._under_way[group]
+        found.append(component.share * of_component)
+        if len(found) == len(self._components):
+            del self._under_way[group]
+            yield dict(zip(group.rows, np.sum(found, axis=0).tolist(), strict=True))
+
+    def _refused(self, error: InputError) -> Iterator[Results]:
+        """No distances of what was under way: a backbone refuses images of this size."""
+        refused = list(self._under_way)
+        self._start()
+        yield {row: error for group in refused for row in group.rows}
+
+
+def _decoded(group: _Versions, decoding: Sequence[Future[Rgb]]) -> tuple[_Versions, list[Rgb], Results]:
+    """What could be decoded of a group, its images, the reference's first, and why the others have no distance."""
+    failed: Results = {}
+    try:
+        reference = decoding[0].result()
+    except InputError as error:
+        return group.only(()), [], dict.fromkeys(group.rows, error)
+    images = {}
+    for member, coming in enumerate(decoding[1:]):
+        try:
+            images[member] = coming.result()
+        except InputError as error:
+            failed[group.rows[member]] = error
+    return group.only(list(images)), [reference, *images.values()], failed
+
+
+def _versions(pairs: Sequence[ImagePair], resize: int | None, minimum: int) -> tuple[list[_Versions], Results]:
+    """Pairs of one size and reference together, VERSIONS at most, one size after another."""
+    together: dict[tuple[tuple[int, int], Path], list[int]] = {}
+    unreadable: Results = {}
     for row, pair in enumerate(pairs):
         try:
-            first, second = size_of(pair.reference), size_of(pair.distorted)
-            if first != second:
-                raise InputError(
-                    f"{pair.distorted}: {second[0]}x{second[1]} differs from its reference {pair.reference} "
-                    f"({first[0]}x{first[1]}); a pair needs one size"
-                )
-            if min(resized_size(*first, resize)) < minimum:
-                raise InputError(
-                    f"{pair.reference}: {first[0]}x{first[1]} is too small, the CNN needs {minimum} a side"
-                )
+            size = _common_size(pair)
+            if min(resized_size(*size, resize)) < minimum:
+                raise InputError(f"{pair.reference}: {size[0]}x{size[1]} is too small, the CNN needs {minimum} a side")
         except InputError as error:
             unreadable[row] = error
         else:
-            by_size.setdefault(resized_size(*first, resize), []).append(row)
-    return by_size, unreadable
+            together.setdefault((resized_size(*size, resize), pair.reference), []).append(row)
+    by_size = sorted(together.items(), key=lambda item: item[0][0])
+    versions = [
+        _Versions(tuple(part), reference, tuple(pairs[row].distorted for row in part))
+        for (_, reference), rows in by_size
+        for part in (rows[start : start + VERSIONS] for start in range(0, len(rows), VERSIONS))
+    ]
+    return versions, unreadable
 
 
-def _batch_scores(
-    metric: ImageMetric,
-    rows: Sequence[int],
-    decoding: Sequence[tuple[Future[Rgb], Future[Rgb]]],
-    *,
-    size: int,
-    device: torch.device,
-) -> dict[int, float | InputError]:
-    results: dict[int, float | InputError] = {}
-    images: dict[int, tuple[Rgb, Rgb]] = {}
-    for row, (first, second) in zip(rows, decoding, strict=True):
-        try:
-            images[row] = first.result(), second.result()
-        except InputError as error:
-            results[row] = error
-    if images:
-        pairs = list(images.values())
-        pairs += pairs[-1:] * (size - len(pairs))
-        try:
-            with torch.inference_mode():
-                reference, distorted = (_tensor([pair[side] for pair in pairs], device) for side in (0, 1))
-                distances = metric(reference, distorted, reduction="none").tolist()
-        except InputError as error:
-            return results | dict.fromkeys(images, error)
-        results.update(zip(images, distances[: len(images)], strict=True))
-    return results
-
-
-def _tensor(images: Sequence[Rgb], device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+def _common_size(pair: ImagePair) -> tuple[int, int]:
+    first, second = size_of(pair.reference), size_of(pair.distorted)
+    if first != second:
+        raise InputError(
+            f"{pair.distorted}: {second[0]}x{second[1]} differs from its reference {pair.reference} "
+            f"({first[0]}x{first[1]}); a pair needs one size"
+        )
+    return first
 
 
 def _record(pair: ImagePair, result: float | InputError, scale: Scale | None) -> PairDistance:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -151,7 +151,7 @@ def extracted_together(
         return passing, group, computed
 
     while any(left):
-        streams = [
+        streams: list[Stream[ReferenceGroup]] = [
             Stream(backbone, device, kernels, batch=batch) for backbone, batch in zip(placed, batches, strict=True)
         ]
         number = 0
@@ -195,11 +195,30 @@ def _check_finite(moments: Moments, group: ReferenceGroup, backbone: str, precis
         )
 
 
+class Versions(Protocol):
+    """A reference image and versions of it.
+
+    Attributes:
+        rows: as many as versions, whatever they are to whoever asks.
+        reference, distorted: the images' files, which messages name.
+    """
+
+    @property
+    def rows(self) -> Sequence[int]: ...
+    @property
+    def reference(self) -> Path: ...
+    @property
+    def distorted(self) -> Sequence[Path]: ...
+
+
+Group = TypeVar("Group", bound=Versions)
+
+
 @dataclass(frozen=True)
-class GroupImage:
+class GroupImage(Generic[Group]):
     """One image of a group: its reference (`row` None), or the distorted image of one of the group's rows."""
 
-    group: ReferenceGroup
+    group: Group
     row: int | None
     pixels: Rgb
 
@@ -277,7 +296,7 @@ def batch_size(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:
     return int(2 ** (int(fitting).bit_length() - 1))
 
 
-class Stream:
+class Stream(Generic[Group]):
     """Passes images through the backbone in batches of one size and one shape, and measures their moments.
 
     Every batch is filled up to its full size: convolution kernels round differently by batch size, and two identical
@@ -297,10 +316,10 @@ class Stream:
         self._reference: Any = None
         self._found: list[Tensor] = []
         self._shape: tuple[int, ...] = ()
-        self._waiting: list[GroupImage] = []
-        self._coming: list[_Coming] = []
+        self._waiting: list[GroupImage[Group]] = []
+        self._coming: list[_Coming[Group]] = []
 
-    def take(self, image: GroupImage) -> Iterator[tuple[ReferenceGroup, Moments]]:
+    def take(self, image: GroupImage[Group]) -> Iterator[tuple[Group, Moments]]:
         """Take the next image; the groups that arrive meanwhile with the (n, 5, C) moments of their pairs.
 
         A group arrives once the batch after its last is under way.
@@ -316,30 +335,30 @@ class Stream:
         if len(self._waiting) == self.batch:
             yield from self._pass()
 
-    def end(self) -> Iterator[tuple[ReferenceGroup, Moments]]:
+    def end(self) -> Iterator[tuple[Group, Moments]]:
         """The groups that have not arrived by the last image."""
         if self._waiting:
             yield from self._pass()
         yield from (group.arrived() for group in self._coming)
         self._coming = []
 
-    def moments(self, images: Iterable[GroupImage]) -> Iterator[tuple[ReferenceGroup, Moments]]:
+    def moments(self, images: Iterable[GroupImage[Group]]) -> Iterator[tuple[Group, Moments]]:
         """Every group of some images with the (n, 5, C) moments of its pairs."""
         for image in images:
             yield from self.take(image)
         yield from self.end()
 
-    def _pass(self) -> Iterator[tuple[ReferenceGroup, Moments]]:
+    def _pass(self) -> Iterator[tuple[Group, Moments]]:
         """Images of one size, as many as go into a batch."""
         images, self._waiting = self._waiting, []
         arriving, self._coming = self._coming, self._passed(images)
         yield from (group.arrived() for group in arriving)
 
-    def _batch_size(self, image: GroupImage) -> int:
+    def _batch_size(self, image: GroupImage[Group]) -> int:
         with refused_at(image.group.reference):
             return batch_size(self._backbone, self._device, image.pixels)
 
-    def _passed(self, images: list[GroupImage]) -> "list[_Coming]":
+    def _passed(self, images: list[GroupImage[Group]]) -> "list[_Coming[Group]]":
         """The groups that end in this batch."""
         with refused_at(images[0].group.reference):
             stages = _features([image.pixels for image in images], self.batch, self._backbone, self._device)
@@ -371,21 +390,21 @@ def refused_at(reference: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Coming:
+class _Coming(Generic[Group]):
     """The (n, 5, C) moments of a group, on their way from the device; `sent` is None where there is no way to go."""
 
-    group: ReferenceGroup
+    group: Group
     moments: Tensor
     sent: torch.cuda.Event | None
 
-    def arrived(self) -> tuple[ReferenceGroup, Moments]:
+    def arrived(self) -> tuple[Group, Moments]:
         if self.sent is not None:
             self.sent.synchronize()
         moments: Moments = self.moments.numpy()
         return self.group, moments
 
 
-def _sent(group: ReferenceGroup, parts: list[Tensor], device: torch.device) -> _Coming:
+def _sent(group: Group, parts: list[Tensor], device: torch.device) -> _Coming[Group]:
     # asked for at once and waited for later: a copy that is asked for later comes after the next batch
     moments = torch.cat(parts).to("cpu", non_blocking=True)
     if device.type == "cpu":
@@ -395,7 +414,7 @@ def _sent(group: ReferenceGroup, parts: list[Tensor], device: torch.device) -> _
     return _Coming(group, moments, sent)
 
 
-def _check_size(image: GroupImage, of_reference: tuple[int, ...]) -> None:
+def _check_size(image: GroupImage[Group], of_reference: tuple[int, ...]) -> None:
     if image.row is not None and image.pixels.shape != of_reference:
         (height, width), (wanted_height, wanted_width) = image.pixels.shape[:2], of_reference[:2]
         raise InputError(

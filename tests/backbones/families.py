@@ -11,6 +11,7 @@ import torch
 from iqatune.backbones.network import Backbone
 from iqatune.errors import InputError
 from iqatune.metric.module import weighted_losses
+from iqatune.metric.moments import centre
 from iqatune.metric.weights import uniform_weights
 
 MODELS: dict[str, str] = {
@@ -117,7 +118,7 @@ def taken(backbone: Backbone, width: int, height: int) -> str:
         line = str(error)
         fits = line[line.index("it is made for") :].partition(" (")[0]
         return f"refused: {fits}"
-    reference = [maps[[0, 0]] for maps in stages]
+    reference = [centre(maps[[0, 0]]) for maps in stages]
     losses = weighted_losses(reference, [maps[[1, 0]] for maps in stages], alpha, beta)
     other, same = (losses.l + losses.s).sum(dim=1).tolist()
     if tuple(maps.shape[1] for maps in stages) != backbone.channels:

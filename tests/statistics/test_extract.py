@@ -282,10 +282,11 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
     settings = settings_of(backbone.identity, BackboneOptions(backbone="squeezenet"))
     lookup = Cache(tmp_path).lookup(make_table(references=3, distorted=7), settings, Progress())
     counting = _Counting(backbone)
-    stream = extraction.Stream(counting, torch.device("cpu"), fused_cpu)  # type: ignore[arg-type]
+    device = torch.device("cpu")
+    stream: extraction.Stream[ReferenceGroup] = extraction.Stream(counting, device, fused_cpu)  # type: ignore[arg-type]
     images = (
         extraction.GroupImage(group, row, pixels)
-        for file, pixels in extraction.decoded(extraction.files_of([lookup.missing]), 256, torch.device("cpu"))
+        for file, pixels in extraction.decoded(extraction.files_of([lookup.missing]), 256, device)
         for _, group, row in file.wanted_by
     )
     passed = [(group.place, len(counting.batches), moments.shape[0]) for group, moments in stream.moments(images)]
@@ -296,9 +297,9 @@ def test_a_group_is_fetched_when_the_next_batch_is_under_way(
 def test_all_groups_go_through_one_stream(
     make_table: MakeTable, backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    streams: list[extraction.Stream] = []
+    streams: list[extraction.Stream[Any]] = []
 
-    class Counted(extraction.Stream):
+    class Counted(extraction.Stream[Any]):
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             super().__init__(*arguments, **settings)
             streams.append(self)
