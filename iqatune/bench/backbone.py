@@ -31,6 +31,8 @@ from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import scratch_folder, write_bytes
 from iqatune.runtime.memory import prepare_memory
 from iqatune.runtime.worker import WorkerPool, follow_parent
+from iqatune.scoring.images import score
+from iqatune.scoring.pairing import ImagePair, ImagePairs
 from iqatune.statistics.cache import Cache, ReferenceGroup, settings_of
 from iqatune.statistics.extract import PRECISIONS, GroupImage, Stream, batch_size, decoded, extract, files_of
 from iqatune.statistics.kernels import Kernels, kernels_of
@@ -62,18 +64,19 @@ ON_GPU = Setting(references=8, distorted=63, compared=64)
 QUICK = Setting(size=(96, 80), references=1, distorted=3, compared=4, rounds=2)
 
 
-def made_up_pairs(folder: Path, setting: Setting) -> PairTable:
-    """Smooth images with noise, written as PNG: what a CNN takes for an image does not depend on what it shows."""
+def made_up_pairs(folder: Path, setting: Setting, suffix: str = "png") -> PairTable:
+    """Smooth images with noise, written as PNG or BMP: a CNN takes as long whatever an image shows."""
     rng = np.random.default_rng(0)
     width, height = setting.size
     pairs = []
     for r in range(setting.references):
         coarse = Image.fromarray(rng.integers(20, 235, (12, 16, 3), dtype=np.uint8))
         smooth = np.asarray(coarse.resize(setting.size, Image.Resampling.BICUBIC), dtype=np.float64)
-        paths = [folder / f"{r}-{d}.png" for d in range(setting.distorted + 1)]
+        paths = [folder / f"{r}-{d}.{suffix}" for d in range(setting.distorted + 1)]
         for d, path in enumerate(paths):
             noisy = np.clip(smooth + rng.normal(0, 3 + d, (height, width, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(noisy).save(path, compress_level=1)
+            options = {"compress_level": 1} if suffix == "png" else {}
+            Image.fromarray(noisy).save(path, format=suffix, **options)
         pairs += [
             Pair(paths[0], path, str(r), "noise", level=None, score=float(d), quality=float(d))
             for d, path in enumerate(paths[1:])
@@ -130,22 +133,27 @@ def bench_backbone(
         with peers_at_work(_comparison(subject)) as peers, torch.inference_mode(), true_float32():
             found = rates(work | peers, setting.rounds)
             image = subject.tensors[:1]
-            alone = seconds(lambda: _synchronised(subject.backbone, image), setting.rounds)
+            alone = seconds(lambda: synchronised(subject.backbone, image), setting.rounds)
             profile = _profile(subject)
             macs = _macs(subject.backbone, image)
     files, memory = found.pop("extraction"), found.pop("in memory")
     scoring, bare = found.pop("scoring"), found.pop("bare")
+    bmp, score_of_files = found.pop("from bmp"), found.pop("score")
     reading = {peer: found.pop(peer + FROM_FILES) for peer in list(found) if peer + FROM_FILES in found}
     return BackboneBench(
         name=name,
         pairs_per_second=spread(files),
         in_memory_pairs_per_second=spread(memory),
+        bmp_pairs_per_second=spread(bmp),
         scoring_pairs_per_second=spread(scoring),
+        score_pairs_per_second=spread(score_of_files),
         bare_forward_pairs_per_second=spread(bare),
         peers={peer: spread(values) for peer, values in found.items()},
         peers_from_files={peer: spread(values) for peer, values in reading.items()},
         share_of_bare_forward=ratio(files, bare),
+        bmp_share_of_bare_forward=ratio(bmp, bare),
         in_memory_share_of_bare_forward=ratio(memory, bare),
+        score_share_of_extraction=ratio(score_of_files, files),
         times_peers={peer: ratio(files, values) for peer, values in reading.items()},
         in_memory_times_peers={peer: ratio(memory, values) for peer, values in found.items()},
         milliseconds=spread([1e3 * value for value in alone]),
@@ -206,14 +214,16 @@ def _comparison(subject: Subject) -> Comparison:
 def _candidates(subject: Subject) -> dict[str, Work]:
     """What takes turns; each counts pairs."""
     return {
-        "extraction": _extraction(subject),
+        "extraction": _extraction(subject, subject.table),
+        "from bmp": _extraction(subject, made_up_pairs(subject.folder, subject.setting, "bmp")),
         "in memory": _in_memory(subject),
         "bare": _bare_forward(subject),
         "scoring": _scoring(subject),
+        "score": _score(subject),
     }
 
 
-def _extraction(subject: Subject) -> Work:
+def _extraction(subject: Subject, table: PairTable) -> Work:
     """From files to kept statistics, into a new cache each time."""
     settings = settings_of(subject.backbone.identity, subject.options)
     fresh = count()
@@ -221,7 +231,7 @@ def _extraction(subject: Subject) -> Work:
 
     def extraction() -> int:
         cache = Cache(subject.folder / f"cache{next(fresh)}")
-        lookup = cache.lookup(subject.table, settings, silent)
+        lookup = cache.lookup(table, settings, silent)
         return extract(
             lookup,
             subject.backbone,
@@ -256,7 +266,7 @@ def _bare_forward(subject: Subject) -> Work:
 
     def bare() -> int:
         for _ in range(passes):
-            _synchronised(subject.backbone, full)
+            synchronised(subject.backbone, full)
         return pairs
 
     return bare
@@ -273,13 +283,34 @@ def _scoring(subject: Subject) -> Work:
     def scoring() -> int:
         for start in range(0, len(y), subject.batch):
             rows = slice(start, start + subject.batch)
-            _synchronised(metric, x[rows], y[rows])
+            synchronised(metric, x[rows], y[rows])
         return len(y)
 
     return scoring
 
 
-def _synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-untyped-def]
+def _score(subject: Subject) -> Work:
+    """The verb `score` on the files of all pairs, its metric loaded already."""
+    backbone = build_backbone(subject.backbone.name, subject.weights)
+    metric = Metric(backbone, uniform_weights(backbone.channels))
+    pairs = [ImagePair(pair.reference, pair.distorted, ("", "")) for pair in subject.table.pairs]
+
+    def scored() -> int:
+        found = score(
+            metric,
+            ImagePairs(tuple(pairs)),
+            name="",
+            device=subject.device,
+            resize=subject.setting.resize,
+            progress=Progress(),
+        )
+        return len(found.pairs)
+
+    return scored
+
+
+def synchronised(function, *arguments: Tensor) -> object:  # type: ignore[no-untyped-def]
+    """A function's result, once the device has it."""
     result = function(*arguments)
     if arguments[0].device.type == "cuda":
         torch.cuda.synchronize(arguments[0].device)
@@ -297,8 +328,8 @@ def _profile(subject: Subject) -> dict[str, float]:
     moments = subject.kernels.compared(reference, stages).cpu().numpy()
     steps = {
         "decode": lambda: [read_rgb(path, resize) for path in paths],
-        "transfer": lambda: _synchronised(lambda _: to_tensor(images, device), tensor),
-        "forward": lambda: _synchronised(subject.backbone, tensor),
+        "transfer": lambda: synchronised(lambda _: to_tensor(images, device), tensor),
+        "forward": lambda: synchronised(subject.backbone, tensor),
         "moments": lambda: subject.kernels.compared(reference, stages).cpu(),
         "write": lambda: write_group(Place(subject.folder / "profile.safetensors", ""), moments),
     }

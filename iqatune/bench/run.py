@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -10,6 +11,8 @@ from iqatune.backbones.zoo import BACKBONES, TIMM, find
 from iqatune.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
 from iqatune.bench.objective import bench_objective, bench_ray
 from iqatune.bench.peers import missing
+from iqatune.bench.promises import promises
+from iqatune.bench.together import bench_together
 from iqatune.images import resized_size
 from iqatune.progress import Progress
 from iqatune.records.bench import BENCH_FILE, Bench
@@ -54,10 +57,16 @@ def run_bench(
         progress.warn(line)
     setting = QUICK if quick else Setting() if place.type == "cpu" else ON_GPU
     spaces = ("stage", "channel")
-    with progress.track("benching", len(names) + len(spaces) + with_ray, "parts") as advance:
+    several = len(names) > 1
+    with progress.track("benching", len(names) + several + len(spaces) + with_ray, "parts") as advance:
         measured = []
         for name in names:
             measured.append(bench_backbone(name, device=place, precision=precision, setting=setting, progress=progress))
+            advance(1)
+        together = None
+        if several:
+            of_all = replace(setting, references=setting.references * 4) if setting is not QUICK else setting
+            together = bench_together(names, device=place, precision=precision, setting=of_all)
             advance(1)
         objective = []
         for space in spaces:
@@ -74,6 +83,8 @@ def run_bench(
             precision=precision,
             backbones=tuple(measured),
             objective=tuple(objective),
+            together=together,
+            promises=promises(measured, together) if place.type == "cpu" and precision == "fp32" and not quick else (),
             ray=ray,
             skipped=skipped,
             environment=environment(str(place)),

@@ -12,15 +12,25 @@ Work = Callable[[], int]
 
 def rates(work: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
     """Items a second of every candidate in every round. Each runs once untimed, then all take turns."""
+    return {name: [items / duration for items, duration in of] for name, of in _by_turns(work, rounds).items()}
+
+
+def seconds_by_turns(work: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every candidate in every round, in turns as `rates` has them."""
+    return {name: [duration for _, duration in of] for name, of in _by_turns(work, rounds).items()}
+
+
+def _by_turns(work: Mapping[str, Work], rounds: int) -> dict[str, list[tuple[int, float]]]:
+    """Items and seconds."""
     for candidate in work.values():
         candidate()
-    found: dict[str, list[float]] = {name: [] for name in work}
+    found: dict[str, list[tuple[int, float]]] = {name: [] for name in work}
     for number in range(rounds):
         # every other round backwards, so that nobody always runs in the wake of the same neighbour
         for name in list(work) if number % 2 == 0 else list(work)[::-1]:
             started = time.perf_counter()
             items = work[name]()
-            found[name].append(items / (time.perf_counter() - started))
+            found[name].append((items, time.perf_counter() - started))
     return found
 
 

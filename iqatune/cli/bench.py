@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from iqatune.cli.emit import emit, form_of
-from iqatune.cli.options import config_option, debug_option, json_option, machine_options, option, quiet_option
+from iqatune.cli.options import (
+    ANSWER_IS_NO,
+    config_option,
+    debug_option,
+    json_option,
+    machine_options,
+    option,
+    quiet_option,
+)
 from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_line
 from iqatune.errors import InputError
@@ -25,6 +33,7 @@ Examples:
 @machine_options
 @option("--quick", is_flag=True, help="Small images, few rounds: shows that it runs, not how fast it is.")
 @option("--ray", "with_ray", is_flag=True, help="Measure Ray's Tuner at its defaults too (minutes).")
+@option("--check", is_flag=True, help="Exit code 1 when a share falls below what is promised (docs/speed.md).")
 @option("--results", type=click.Path(path_type=Path), help="Folder of searches: plot their SRCC against cost.")
 @option(
     "--output",
@@ -42,6 +51,7 @@ def command(
     precision: Precision,
     quick: bool,
     with_ray: bool,
+    check: bool,
     results: Path | None,
     output: Path | None,
     quiet: bool,
@@ -58,6 +68,8 @@ def command(
     from iqatune.bench.run import plot_srcc_against_cost, run_bench
     from iqatune.cli.bench_tables import print_bench
 
+    if check and (quick or precision != "fp32"):
+        raise InputError("--check: is of a whole bench in fp32 on a CPU; leave --quick and --precision out")
     # a try-out takes the place of no measurement
     output = output or Path("results/bench/quick" if quick else "results/bench")
     progress = console_progress(quiet=quiet)
@@ -78,3 +90,7 @@ def command(
         print_line(f"Record: {output / BENCH_FILE}")
 
     emit(bench, form_of(as_json=as_json), table=table)
+    if check and not bench.promises:
+        raise InputError("--check: is of a whole bench in fp32 on a CPU; give --device cpu")
+    if check and not all(promise.kept for promise in bench.promises):
+        click.get_current_context().exit(ANSWER_IS_NO)

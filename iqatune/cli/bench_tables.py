@@ -15,6 +15,8 @@ def print_bench(bench: Bench) -> None:
     ]
     print_table("where an image's time goes, ms", ("backbone", *steps), shares)
     _print_objective(bench)
+    _print_together(bench)
+    _print_promises(bench)
 
 
 def _print_backbones(bench: Bench) -> None:
@@ -24,7 +26,11 @@ def _print_backbones(bench: Bench) -> None:
         "of bare",
         "from memory",
         "of bare",
+        "from BMP",
+        "of bare",
         "bare forward",
+        "score",
+        "of extraction",
         "scoring",
         "ms",
         "MACs 10⁹",
@@ -42,7 +48,11 @@ def _row(backbone: BackboneBench) -> tuple[str, ...]:
         f"{backbone.share_of_bare_forward:.0%}",
         _rate(backbone.in_memory_pairs_per_second),
         f"{backbone.in_memory_share_of_bare_forward:.0%}",
+        _rate(backbone.bmp_pairs_per_second),
+        _share(backbone.bmp_share_of_bare_forward),
         _rate(backbone.bare_forward_pairs_per_second),
+        _rate(backbone.score_pairs_per_second),
+        _share(backbone.score_share_of_extraction),
         _rate(backbone.scoring_pairs_per_second),
         f"{backbone.milliseconds.median:.1f}",
         f"{backbone.macs / 1e9:.2f}",
@@ -84,7 +94,31 @@ def _print_objective(bench: Bench) -> None:
         )
 
 
-def _rate(spread: Spread) -> str:
+def _print_together(bench: Bench) -> None:
+    together = bench.together
+    if together is not None:
+        print_line(
+            f"{len(together.backbones)} backbones over {together.pairs} pairs in one pass: "
+            f"{together.seconds.median:.1f} s, {together.times_the_floor:.2f} times their bare forward passes "
+            f"({together.bare_seconds.median:.1f} s) and one decoding ({together.decoding_seconds.median:.1f} s)."
+        )
+
+
+def _print_promises(bench: Bench) -> None:
+    for promise in bench.promises:
+        if not promise.kept:
+            bound = f"{promise.at_least} at least" if promise.at_most is None else f"{promise.at_most} at most"
+            of = "" if promise.backbone is None else f" of {promise.backbone}"
+            print_line(f"Promised: {promise.what}{of} {bound}; it is {promise.figure:.3f}.")
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _rate(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
     digits = 2 if spread.median < 10 else 1 if spread.median < 100 else 0
     median, low, high = (f"{value:,.{digits}f}" for value in (spread.median, spread.low, spread.high))
     return f"{median} [{low}, {high}]"

@@ -26,6 +26,10 @@ class BackboneBench(Model):
     name: str
     pairs_per_second: Spread = Field(description="extraction from image files to stored statistics")
     in_memory_pairs_per_second: Spread = Field(description="extraction from decoded images to moments")
+    bmp_pairs_per_second: Spread | None = Field(default=None, description="extraction from BMP files, not packed")
+    score_pairs_per_second: Spread | None = Field(
+        default=None, description="the verb `score` on the same files, all versions of a reference together"
+    )
     scoring_pairs_per_second: Spread = Field(description="the tuned metric on pairs in memory")
     bare_forward_pairs_per_second: Spread = Field(description="the same images through the CNN alone: the floor")
     peers: dict[str, Spread] = Field(description="other packages on the same pairs in memory, of the same parameters")
@@ -36,6 +40,10 @@ class BackboneBench(Model):
         description="median of the rounds' ratios, extraction from files to bare forward"
     )
     in_memory_share_of_bare_forward: float = Field(description="the same of extraction from decoded images")
+    bmp_share_of_bare_forward: float | None = Field(default=None, description="the same of extraction from BMP files")
+    score_share_of_extraction: float | None = Field(
+        default=None, description="median of the rounds' ratios, `score` to extraction, both from the same files"
+    )
     times_peers: dict[str, float] = Field(
         description="median of the rounds' ratios, extraction from files to each peer from files"
     )
@@ -60,6 +68,30 @@ class ObjectiveBench(Model):
     reads_of_the_features: float = Field(description="a sample's time over that of reading its features once")
 
 
+class TogetherBench(Model):
+    """Several backbones that images pass together, each image decoded once: seconds of the whole."""
+
+    backbones: tuple[str, ...]
+    pairs: int
+    seconds: Spread = Field(description="from image files to stored statistics of every backbone")
+    bare_seconds: Spread = Field(description="the same images through each CNN alone, one after another")
+    decoding_seconds: Spread = Field(description="of each image, once")
+    times_the_floor: float = Field(
+        description="median of the rounds' ratios, the whole to the bare forward passes and one decoding"
+    )
+
+
+class Promise(Model):
+    """A share that a bench of the usual images on a CPU in fp32 is held to."""
+
+    what: str
+    backbone: str | None
+    figure: float
+    at_least: float | None
+    at_most: float | None
+    kept: bool
+
+
 class RayBench(Model):
     """The same search of `samples` random configurations by ray.tune.Tuner at its defaults, and by this package."""
 
@@ -79,6 +111,8 @@ class Bench(Model):
     precision: Literal["fp32", "bf16", "fp16"]
     backbones: tuple[BackboneBench, ...]
     objective: tuple[ObjectiveBench, ...]
+    together: TogetherBench | None = None
+    promises: tuple[Promise, ...] = ()
     ray: RayBench | None
     skipped: tuple[str, ...]
     environment: Environment

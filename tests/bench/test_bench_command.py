@@ -20,6 +20,7 @@ from iqatune.bench.backbone import Setting, made_up_pairs
 from iqatune.bench.objective import bench_ray
 from iqatune.bench.peer_process import Comparison, peers_at_work
 from iqatune.bench.peers import PEERS, Peer, compare_with, shared_state
+from iqatune.bench.promises import AT_LEAST
 from iqatune.bench.timing import rates, ratio, spread
 from iqatune.records.bench import Bench
 
@@ -160,3 +161,43 @@ def test_rays_tuner_is_measured_beside_the_same_search_here(capfd: pytest.Captur
 def test_a_bench_of_what_is_not_there(iqatune: Callable[..., Any]) -> None:
     assert iqatune("bench", "--backbone", "vgg99").code == 2
     assert iqatune("bench", "--quick", "--device", "cuda:99").code == 2
+
+
+def test_several_backbones_are_measured_in_one_pass_too(iqatune: Callable[..., Any], tmp_path: Path) -> None:
+    shared = ("--backbone", "alexnet", "--backbone", "squeezenet", "--output", tmp_path)
+    ran = iqatune("bench", "--quick", *shared, "--quiet")
+    assert ran.code == 0, ran.err
+    bench = Bench.model_validate_json((tmp_path / "bench.json").read_text())
+    assert bench.together is not None
+    assert bench.together.backbones == ("alexnet", "squeezenet")
+    assert bench.together.pairs == 3
+    assert bench.together.times_the_floor > 0
+    assert bench.promises == ()
+    assert "2 backbones over 3 pairs in one pass" in ran.out
+    for backbone in bench.backbones:
+        assert backbone.score_share_of_extraction is not None
+        assert backbone.bmp_share_of_bare_forward is not None
+        assert min(backbone.score_share_of_extraction, backbone.bmp_share_of_bare_forward) > 0
+
+
+@pytest.mark.parametrize(("share", "code"), [(0.95, 0), (0.69, 1)])
+def test_a_share_below_what_is_promised_is_exit_code_1(
+    iqatune: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, code: int
+) -> None:
+    quick = iqatune("bench", "--quick", "--backbone", "alexnet", "--output", tmp_path, "--json", "--quiet")
+    backbone = Bench.model_validate_json(quick.out).backbones[0]
+    figures = dict.fromkeys(AT_LEAST, 0.95) | {"share_of_bare_forward": share}
+    # what a whole bench would have measured: a real one takes minutes
+    monkeypatch.setattr("iqatune.bench.run.bench_backbone", lambda *_, **__: backbone.model_copy(update=figures))
+    ran = iqatune("bench", "--check", "--device", "cpu", "--backbone", "alexnet", "--output", tmp_path, "--quiet")
+    assert ran.code == code
+    bench = Bench.model_validate_json((tmp_path / "bench.json").read_text())
+    assert [promise.kept for promise in bench.promises] == [True, share > 0.7, True, True]
+    assert ("Promised: share_of_bare_forward of alexnet 0.7 at least; it is 0.690." in ran.out) == bool(code)
+
+
+def test_a_check_of_less_than_a_whole_bench_is_refused(iqatune: Callable[..., Any]) -> None:
+    for options in (("--quick",), ("--precision", "bf16")):
+        ran = iqatune("bench", "--check", *options)
+        assert ran.code == 2
+        assert ran.err.startswith("iqatune: --check: is of a whole bench")
