@@ -4,7 +4,8 @@
     python scripts/plant_scores.py --pairs labels.csv --better lower --data-root DIR --backbone vgg16 \\
         --shares 0.1,0.4,0.5 --output planted.csv
 
-Writes a CSV of pairs, for `iqatune frontier --dataset csv --pairs FILE --better lower --data-root DIR`. The scores are of no people: nothing that is tuned on them says anything about images.
+Writes a CSV of pairs, for `iqatune frontier --dataset csv --pairs FILE --better lower --data-root DIR`. The scores are
+of no people: nothing that is tuned on them says anything about images.
 """
 
 import argparse

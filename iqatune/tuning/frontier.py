@@ -73,8 +73,8 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         InputError: for bad input.
         KeyboardInterrupt: the points that were finished are kept.
     """
-    run = checked_run(options.run())
     _check(options)
+    run = checked_run(options.run())
     folder = options.folder(output)
     check_writable(folder, option="output")
     source = Source.of(run)
