@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from iqatune.evaluation.folds import by_reference
 from iqatune.metric.spaces import BackboneSpace, ChannelSpace, ConstantSpace, StageSpace, TiltedStageSpace
@@ -27,6 +28,11 @@ def _task(space: BackboneSpace, *, early: bool = True, pairs: int = 240) -> Task
     quality = -distances + rng.normal(0, 0.3 * distances.std(), pairs)
     ids = tuple(f"r{row % 12}" for row in range(pairs))
     return Task(searcher="fit", samples=50, seed=0, space=space, tables=(table,), quality=quality, reference_ids=ids)
+
+
+def _stages(mask: NDArray[np.bool_]) -> set[int]:
+    """Of shares of the stage space."""
+    return set(np.tile(range(len(CHANNELS)), 2)[mask].tolist())
 
 
 @pytest.mark.parametrize("early", [True, False])
