@@ -1,9 +1,11 @@
 #!/usr/bin/env python
-"""What stages without weight save: a metric of uniform weights, and the same whose last two stages weigh nothing.
+"""What stages and channels without weight save.
 
     python scripts/bench_pruning.py --output results/bench/pruning.json
+    python scripts/bench_pruning.py --channels --output results/bench/cutting.json
 
-Both score the same images in turns; random CNN parameters, for time does not depend on them.
+The first is of a metric of uniform weights, and the same whose last two stages weigh nothing; the second of one in whose
+last used stage half of the channels weigh nothing, with that stage's last convolutions cut and as they were. All score the same images in turns; random CNN parameters, for time does not depend on them.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from iqatune.backbones.network import build_backbone
+from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.bench.timing import rates, ratio, spread
 from iqatune.cli.terminal import print_table
 from iqatune.metric.module import Metric
@@ -36,12 +38,82 @@ def score(metric: Metric, x: torch.Tensor, y: torch.Tensor) -> int:
     return len(metric(x, y))
 
 
+def without_half(weights: Weights) -> Weights:
+    """The same weights but for every second channel of the last stage, which are 0."""
+    start = sum(weights.channels[:-1])
+    kept = np.ones(sum(weights.channels), dtype=bool)
+    kept[start + 1 :: 2] = False
+    total = (weights.alpha[kept] + weights.beta[kept]).sum()
+    return Weights(weights.channels, weights.alpha * kept / total, weights.beta * kept / total)
+
+
+def uncut(backbone: Backbone, weights: Weights) -> Metric:
+    """A metric that computes every channel of its last stage, and picks those that weigh something."""
+    metric = Metric(backbone, weights)
+    metric.backbone = backbone
+    last = len(backbone.channels) - 1
+    metric.register_buffer(f"kept_{last}", torch.tensor(weights.kept(last)), persistent=False)
+    return metric
+
+
+def cutting(name: str, x: torch.Tensor, y: torch.Tensor, rounds: int) -> dict[str, Any]:
+    """Seconds of a metric cut and uncut, and of one that ends a stage before; of that stage alone the differences."""
+    backbone = build_backbone(name, "random").to(memory_format=torch.channels_last)
+    weights = without_half(uniform_weights(backbone.channels))
+    cut, whole = Metric(backbone, weights), uncut(backbone, weights)
+    before = Metric(backbone, without_last(uniform_weights(backbone.channels), 1))
+    with torch.inference_mode():
+        apart = float((cut(x, y) - whole(x, y)).abs().max())
+        ways = {"cut": cut, "whole": whole, "a stage less": before}
+        found = rates({way: partial(score, metric, x, y) for way, metric in ways.items()}, rounds)
+    seconds = {way: [len(x) / rate for rate in values] for way, values in found.items()}
+    of_stage = {
+        way: [all_of_it - others for all_of_it, others in zip(seconds[way], seconds["a stage less"], strict=True)]
+        for way in ("cut", "whole")
+    }
+    return {
+        "cut_channels": cut.cut_channels,
+        "parameters": {way: sum(tensor.numel() for tensor in ways[way].backbone.parameters()) for way in ways},
+        "largest_difference": apart,
+        "seconds": {way: spread(values).model_dump() for way, values in seconds.items()},
+        "metric_faster": ratio(seconds["whole"], seconds["cut"]),
+        "last_stage_seconds": {way: spread(values).model_dump() for way, values in of_stage.items()},
+        "last_stage_faster": ratio(of_stage["whole"], of_stage["cut"]),
+    }
+
+
+def bench_cutting(backbones: list[str], rounds: int, output: Path) -> None:
+    """Measure, record and print what cutting channels saves."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(2, 3, 256, 341, generator=generator) for _ in range(2))
+    measured = {name: cutting(name, x, y, rounds) for name in backbones}
+    report = {"backbones": measured, "rounds": rounds, "environment": environment("cpu").model_dump()}
+    write_text(output, json.dumps(report, indent=2) + "\n")
+    rows = [
+        [
+            name,
+            *(f"{1e3 * found['last_stage_seconds'][way]['median']:.1f}" for way in ("whole", "cut")),
+            f"{found['last_stage_faster']:.2f}",
+            f"{found['metric_faster']:.2f}",
+            f"{found['largest_difference']:.1e}",
+        ]
+        for name, found in measured.items()
+    ]
+    columns = ("backbone", "last stage, ms", "cut, ms", "faster by", "whole metric", "D differs by")
+    print_table("two pairs of 341x256, half of the last stage's channels without weight", columns, rows)
+    print(f"Record: {output}")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What stages without weight save.")
+    parser = argparse.ArgumentParser(description="What stages and channels without weight save.")
+    parser.add_argument("--channels", action="store_true", help="of the last stage, half of them; else two stages")
     parser.add_argument("--backbones", nargs="+", default=["squeezenet", "vgg16", "resnet50"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, default=Path("results/bench/pruning.json"))
     options = parser.parse_args()
+    if options.channels:
+        bench_cutting(options.backbones, options.rounds, options.output)
+        return
 
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.rand(4, 3, 256, 341, generator=generator) for _ in range(2))
