@@ -6,7 +6,7 @@
 
 The first is of a metric of uniform weights, and the same whose last two stages weigh nothing. The second is of one in
 whose last used stage half of the channels weigh nothing, with that stage's last convolutions cut and as they were: in
-seconds of one processor, which other work on the machine does not take part in. All score the same images in turns, with
+seconds of one processor, which other work on the machine takes no part in. All score the same images in turns, with
 random CNN parameters, for time does not depend on them.
 """
 
