@@ -52,9 +52,9 @@ def main() -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("reference", "distorted", "score", "distortion"))
-    root = Path(options.data_root or Path(options.pairs).parent)
+    root = Path(options.data_root or Path(options.pairs).parent).absolute()
     for pair, score in zip(prepared.table.pairs, distances + noise, strict=True):
-        images = (path.relative_to(root).as_posix() for path in (pair.reference, pair.distorted))
+        images = (path.absolute().relative_to(root).as_posix() for path in (pair.reference, pair.distorted))
         writer.writerow((*images, f"{score:.6f}", pair.distortion))
     write_text(options.output, text.getvalue())
     print(f"{options.output}: {len(distances)} pairs")
