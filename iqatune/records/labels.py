@@ -72,6 +72,10 @@ class Searched(Protocol):
     def stop(self) -> Stop | None: ...
     @property
     def split(self) -> Split: ...
+    @property
+    def penalty(self) -> float: ...
+    @property
+    def last_stage(self) -> int | None: ...
 
 
 def search_note(search: Searched) -> str:
@@ -80,4 +84,6 @@ def search_note(search: Searched) -> str:
     objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
     stop = "" if search.stop is None else f", stop {search.stop}"
     split = "" if search.split == "references" else f", {HELD_OUT[search.split]} held out"
-    return f"{prior}{objective}{stop}{split}"
+    penalty = "" if search.penalty == 0 else f", penalty {search.penalty:g}"
+    last = "" if search.last_stage is None else f", stages up to {search.last_stage}"
+    return f"{prior}{objective}{stop}{split}{penalty}{last}"

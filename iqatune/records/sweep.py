@@ -25,6 +25,8 @@ class CellState(Model):
     objective: ObjectiveName = "srcc"
     stop: Stop | None = None
     split: Split = "references"
+    penalty: float = 0.0
+    last_stage: int | None = None
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

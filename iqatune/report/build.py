@@ -22,6 +22,7 @@ from iqatune.report.sections.bars import bars
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
+from iqatune.report.sections.frontiers import frontiers_section
 from iqatune.report.sections.human_scores import human_scores_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
@@ -122,6 +123,7 @@ def make_report(
         scores_section(context),
         distortions_section(context),
         speed_section(context),
+        *([frontiers] if (frontiers := frontiers_section(context)) is not None else []),
         state_of_the_art_section(context),
         searchers_section(context),
         *([fits] if (fits := fits_section(context)) is not None else []),

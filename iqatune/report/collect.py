@@ -11,6 +11,7 @@ from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.documents import broken_seal, parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
+from iqatune.records.frontier import FRONTIER_FILE, FRONTIER_SCHEMA, Frontier
 from iqatune.records.labels import backbone_label, dataset_label
 from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
@@ -21,7 +22,7 @@ from iqatune.records.vocabulary import FIT, ObjectiveName, Split, Stop
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
 
-SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA)
+SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA, FRONTIER_SCHEMA)
 
 SHORT = 6
 """Digits of a hash that tell apart what has the same name."""
@@ -91,6 +92,9 @@ class Setting:
     samples: int
     protocol: tuple[tuple[str, object], ...]
     stop: Stop | None = None
+    penalty: float = 0.0
+    stage_costs: tuple[float, ...] = ()
+    last_stage: int | None = None
 
     @property
     def effort(self) -> str:
@@ -147,6 +151,7 @@ class Collection:
         without_trials: complete records whose `trials.jsonl` is not beside them.
         repeated: records whose setting and seed another record has too.
         speeds: of backbones, where a bench was run in earnest.
+        frontiers: that are complete. Their points are no searches of their own, and in no table of searches.
     """
 
     folder: Path
@@ -158,6 +163,7 @@ class Collection:
     without_trials: tuple[Path, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     speeds: tuple[Speed, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
 
     @property
     def runs(self) -> tuple[FoundRun, ...]:
@@ -195,6 +201,8 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
     unfinished: list[tuple[Path, str]] = []
     forced: list[tuple[Path, str]] = []
     for path in sorted(folder.rglob(RESULT_FILE)):
+        if (path.parents[1] / FRONTIER_FILE).exists():
+            continue
         opened = open_result(path)
         result = opened.trusted(force=force)
         if result.status != "complete" or result.best is None:
@@ -206,6 +214,8 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
     if not complete and unfinished:
         path, why = unfinished[0]
         raise InputError(f"{folder}: holds no complete run: {path}: {why}")
+    if not complete and next(folder.rglob(FRONTIER_FILE), None) is not None:
+        raise InputError(f"{folder}: holds frontiers alone, whose points are no searches; add a search to report on")
     if not complete:
         raise InputError(f"{folder}: holds no complete run ({RESULT_FILE}); run iqatune search --output {folder} first")
     documents = list(_other_documents(folder))
@@ -219,7 +229,8 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         for evaluation in several.evaluations
     ]
     benches = _documents(documents, BENCH_SCHEMA, Bench)
-    broken = [(path, fault) for path, _, fault in (*evaluations, *benches) if fault is not None]
+    frontiers = _documents(documents, FRONTIER_SCHEMA, Frontier)
+    broken = [(path, fault) for path, _, fault in (*evaluations, *benches, *frontiers) if fault is not None]
     if broken and not force:
         path, fault = broken[0]
         raise InputError(f"{path}: {fault}; restore or remove it; `force` takes it as it is, and says so")
@@ -234,6 +245,7 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         without_trials=tuple(run.path for run in complete if not run.path.with_name(TRIALS_FILE).exists()),
         evaluations=tuple(evaluation for _, evaluation, _ in evaluations),
         speeds=_speeds([bench for _, bench, _ in benches if not bench.quick]),
+        frontiers=tuple(frontier for _, frontier, _ in frontiers if frontier.status == "complete"),
     )
 
 
@@ -297,6 +309,9 @@ def _setting(result: Result, names: Names) -> Setting:
         samples=run.samples,
         protocol=tuple(fields.items()),
         stop=run.stop,
+        penalty=run.penalty,
+        stage_costs=run.stage_costs,
+        last_stage=run.last_stage,
     )
 
 

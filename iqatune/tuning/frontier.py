@@ -73,8 +73,8 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         InputError: for bad input.
         KeyboardInterrupt: the points that were finished are kept.
     """
-    run = checked_run(options.run())
     _check(options)
+    run = checked_run(options.run())
     folder = options.folder(output)
     check_writable(folder, option="output")
     source = Source.of(run)
@@ -238,8 +238,17 @@ def _complete(draft: Frontier, results: Mapping[str, Result], backbone: "Backbon
     }
     whole = Metric(backbone, _up_to(backbone.channels, len(backbone.channels) - 1))
     width, height = draft.image
-    progress.say(f"timing {len(metrics)} metrics and the unpruned one")
-    costs = measured({**metrics, UNPRUNED: whole}, (height, width), resolve_device(draft.options.device), draft.rounds)
+    # those that compute the same part of the CNN cost the same, however the clock runs: one of them is timed
+    alike = {name: (len(metric.backbone.channels), metric.backbone.kept_last) for name, metric in metrics.items()}
+    timed = {of_all: name for name, of_all in alike.items()}
+    progress.say(f"timing {len(timed)} metrics and the unpruned one")
+    found = measured(
+        {**{name: metrics[name] for name in timed.values()}, UNPRUNED: whole},
+        (height, width),
+        resolve_device(draft.options.device),
+        draft.rounds,
+    )
+    costs = {UNPRUNED: found[UNPRUNED], **{name: found[timed[of_all]] for name, of_all in alike.items()}}
     held_out = {name: _held_out(result) for name, result in distinct.items()}
     best = max(held_out, key=lambda name: held_out[name].srcc_mean)
     points = [
@@ -252,8 +261,8 @@ def _complete(draft: Frontier, results: Mapping[str, Result], backbone: "Backbon
         )
         for name, result in distinct.items()
     ]
-    amounts = _amounts(points, draft.options.by)
-    points.sort(key=lambda point: (amounts[point.name], -point.held_out_srcc))
+    by = draft.options.by
+    points.sort(key=lambda point: (_amount(point, by), -point.held_out_srcc))
     chosen = next(point for point in points if point.within)
     return draft.model_copy(
         update={
@@ -283,14 +292,8 @@ def _held_out(result: Result) -> HeldOut:
     return result.held_out
 
 
-def _amounts(points: Sequence[Point], by: str) -> dict[str, float]:
-    """What every point costs; those that do the same operations cost the same, however the clock ran."""
-    if by == "macs":
-        return {point.name: float(point.cost.macs) for point in points}
-    times: dict[int, list[float]] = {}
-    for point in points:
-        times.setdefault(point.cost.macs, []).append(point.cost.milliseconds.median)
-    return {point.name: min(times[point.cost.macs]) for point in points}
+def _amount(point: Point, by: str) -> float:
+    return point.cost.milliseconds.median if by == "ms" else float(point.cost.macs)
 
 
 def _point(

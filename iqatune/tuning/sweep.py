@@ -253,5 +253,7 @@ def _state(cell: Cell) -> CellState:
         objective=run.objective,
         stop=run.stop,
         split=run.split,
+        penalty=run.penalty,
+        last_stage=run.last_stage,
         seed=run.seed,
     )
