@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from iqatune.version import __version__
 
 if TYPE_CHECKING:
+    from iqatune.api.fusing import Fusion, fuse
     from iqatune.api.result import Result, read_result
     from iqatune.api.scoring import evaluate, score_images
     from iqatune.api.tuning import load_pairs, prepare, replay, sweep, tune
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from iqatune.records.options import Run
 
 _WHERE = {
+    "Fusion": "iqatune.api.fusing",
     "InputError": "iqatune.errors",
     "Metric": "iqatune.metric.module",
     "Result": "iqatune.api.result",
     "Run": "iqatune.records.options",
     "build_backbone": "iqatune.backbones.network",
     "evaluate": "iqatune.api.scoring",
+    "fuse": "iqatune.api.fusing",
     "load_pairs": "iqatune.api.tuning",
     "prepare": "iqatune.api.tuning",
     "read_result": "iqatune.api.result",
@@ -32,6 +35,7 @@ _WHERE = {
 """Where each public name is; loaded when it is first asked for, since torch takes seconds to import."""
 
 __all__ = [
+    "Fusion",
     "InputError",
     "Metric",
     "Result",
@@ -39,6 +43,7 @@ __all__ = [
     "__version__",
     "build_backbone",
     "evaluate",
+    "fuse",
     "load_pairs",
     "prepare",
     "read_result",

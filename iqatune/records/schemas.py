@@ -15,6 +15,7 @@ from iqatune.records.distances import DISTANCES_SCHEMA, Distances
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Header
 from iqatune.records.extraction import EXTRACTION, Extraction
+from iqatune.records.fusion import FUSION_SCHEMA, Fusion
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
@@ -24,6 +25,7 @@ from iqatune.runtime.files import write_text
 DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "result": (RESULT_SCHEMA, Result),
     "trial": (TRIAL_LINE, TrialLine),
+    "fusion": (FUSION_SCHEMA, Fusion),
     "sweep": (SWEEP_SCHEMA, Sweep),
     "evaluation": (EVALUATION_SCHEMA, Evaluation),
     "evaluations": (EVALUATIONS_SCHEMA, Evaluations),

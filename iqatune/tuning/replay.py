@@ -107,7 +107,7 @@ def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
 def figures(result: Result) -> dict[str, float]:
     """Every figure of a record that can be recomputed, by its path in the file, as best.srcc."""
     content = result.model_dump(include={"best", "baselines", "held_out", "confidence", "sets", "scales"})
-    return dict(_flat(content, ""))
+    return dict(flat(content, ""))
 
 
 def is_same(recorded: float, recomputed: float, tolerance: float = TOLERANCE) -> bool:
@@ -127,7 +127,8 @@ def _tolerance(name: str, result: Result) -> float:
     return max(TOLERANCE, SCALE_TOLERANCE * (max(values) - min(values)))
 
 
-def _flat(content: Any, path: str) -> list[tuple[str, float]]:
+def flat(content: Any, path: str) -> list[tuple[str, float]]:
+    """The figures of a document's part, each by its path in the file."""
     if isinstance(content, dict):
         inputs = {"parameters", "alpha", "beta", "columns", "sample", "protocol"}
         parts = [(f"{path}.{name}" if path else name, part) for name, part in content.items() if name not in inputs]
@@ -135,7 +136,7 @@ def _flat(content: Any, path: str) -> list[tuple[str, float]]:
         parts = [(f"{path}[{place}]", part) for place, part in enumerate(content)]
     else:
         return [(path, float(content))] if isinstance(content, int | float) else []
-    return [figure for name, part in parts for figure in _flat(part, name)]
+    return [figure for name, part in parts for figure in flat(part, name)]
 
 
 def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
