@@ -248,6 +248,7 @@ def read_fusion(path: Path, backbone_weights: str | None = None, *, force: bool 
     return StoredFusion(
         members=tuple(members),
         origin=", ".join(part for part in (fusion.described, opened.forced) if part is not None),
+        scales=fusion.scales,
         tuned_on=tuple(
             dict.fromkeys(
                 (fusion.protocol.dataset_sha256, *(name for each in members for name in each.metric.tuned_on))

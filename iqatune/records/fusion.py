@@ -25,6 +25,7 @@ from iqatune.records.result import (
     Strategy,
     Timing,
 )
+from iqatune.records.scale import Scale
 from iqatune.records.vocabulary import COLUMNS, FIT, ObjectiveName
 from iqatune.runtime.files import sha256_of_file, write_text
 
@@ -144,6 +145,7 @@ class Fusion(Model):
         description="the member with the highest held-out SRCC, chosen after the fact; null without folds"
     )
     confidence: Confidence | None
+    scales: tuple[Scale, ...] = Field(default=(), description="how D becomes a human score")
     strategy: Strategy
     timing: Timing
     environment: Environment

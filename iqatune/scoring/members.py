@@ -104,7 +104,7 @@ def _member(text: str, columns: Sequence[str], options: FuseOptions) -> Member:
     if path.suffix:
         raise InputError(f"{what}: no such file; name {FILES}, or a column of `features` FILE.csv")
     of_columns = did_you_mean(what, columns) if columns else "columns need `features` FILE.csv"
-    raise InputError(f"`members` {what}: neither a file nor a column; name {FILES}; {of_columns}")
+    raise InputError(f"{what}: neither a file nor a column; name {FILES}, or a column: {of_columns}")
 
 
 def _of_file(name: str, path: Path) -> Member:

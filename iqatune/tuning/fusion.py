@@ -51,6 +51,7 @@ from iqatune.tuning.checks import check_objective
 from iqatune.tuning.folds import Folds, folds_of, held_out_of, searches_beside
 from iqatune.tuning.members import MemberDistances, hash_of, member_distances
 from iqatune.tuning.recorded import counts, split_seed, undefined_reason
+from iqatune.tuning.scales import scales_of
 
 SEEN = "{names}: tuned on these very pairs, and cannot be tuned anew: the held-out figures are optimistic"
 UNKNOWN = (
@@ -287,6 +288,9 @@ def recorded(fusion: PreparedFusion, found: Found, folder: Path) -> Fusion:
         update={
             "figures": correlation(table.quality, distances),
             "confidence": confidence(table.quality, distances, table.reference_ids),
+            "scales": scales_of(
+                task, table, distances, folds=folds, parameters=found.of_folds, of_folds=fusion.of_folds
+            ),
         }
     )
 

@@ -17,9 +17,10 @@ from iqatune.scoring.members import Member
 from iqatune.statistics.cache import Cache
 from iqatune.tuning.fusion import Found, PreparedFusion, prepare_fusion, recorded, search_weights
 from iqatune.tuning.proof import NEAR
-from iqatune.tuning.replay import NOT_RECOMPUTED, flat, is_same
+from iqatune.tuning.replay import NOT_RECOMPUTED, flat, is_same, tolerance
 
 FIGURES = {
+    "scales",
     "members",
     "figures",
     "uniform",
@@ -74,7 +75,12 @@ def replay_fusion(file: Path, where: Mapping[str, Any], *, cache: Cache, progres
     changed += _words(fusion, again)
     before, today = (dict(flat(each.model_dump(include=FIGURES), "")) for each in (fusion, again))
     figures = tuple(
-        Replayed(name=name, recorded=value, recomputed=today[name], same=is_same(value, today[name]))
+        Replayed(
+            name=name,
+            recorded=value,
+            recomputed=today[name],
+            same=is_same(value, today[name], tolerance(name, fusion.scales)),
+        )
         for name, value in before.items()
         if name in today
     )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
             name=name,
             recorded=value,
             recomputed=recomputed[name],
-            same=is_same(value, recomputed[name], _tolerance(name, result)),
+            same=is_same(value, recomputed[name], tolerance(name, result.scales)),
         )
         for name, value in recorded.items()
         if name in recomputed
@@ -117,12 +117,15 @@ def is_same(recorded: float, recomputed: float, tolerance: float = TOLERANCE) ->
     return abs(recorded - recomputed) <= tolerance
 
 
-def _tolerance(name: str, result: Result) -> float:
-    """Of a scale's numbers as a share of their range: D and the scores of people are in units of their own."""
+def tolerance(name: str, scales: Sequence[Scale]) -> float:
+    """Largest difference of a figure that counts as none, by its path.
+
+    Of a scale's numbers as a share of their range: D and the scores of people are in units of their own.
+    """
     found = re.match(r"scales\[(\d+)\]\.(distances)?", name)
     if found is None:
         return TOLERANCE
-    scale = result.scales[int(found[1])]
+    scale = scales[int(found[1])]
     values = scale.distances if found[2] else scale.scores
     return max(TOLERANCE, SCALE_TOLERANCE * (max(values) - min(values)))
 
