@@ -16,7 +16,12 @@ from iqatune.tuning import fusion as fusing
 
 
 class Fusion(records.Fusion):
-    """Several metrics as one; every key of `fusion.json` is an attribute: `fusion.members`, `fusion.held_out`."""
+    """Several metrics as one; every key of `fusion.json` is an attribute: `fusion.members`, `fusion.held_out`.
+
+    Example:
+        >>> fusion = iqatune.fuse([first, second], "demo")  # doctest: +SKIP
+        >>> iqatune.Metric.load(fusion.file)  # doctest: +SKIP
+    """
 
     _file: Path | None = PrivateAttr(default=None)
 
