@@ -7,6 +7,7 @@ from iqatune.version import __version__
 
 if TYPE_CHECKING:
     from iqatune.api.frontier import frontier
+    from iqatune.api.fusing import Fusion, fuse
     from iqatune.api.result import Result, read_result
     from iqatune.api.scoring import evaluate, score_images
     from iqatune.api.tuning import load_pairs, prepare, replay, sweep, tune
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from iqatune.records.options import Run
 
 _WHERE = {
+    "Fusion": "iqatune.api.fusing",
     "InputError": "iqatune.errors",
     "Metric": "iqatune.metric.module",
     "Result": "iqatune.api.result",
@@ -23,6 +25,7 @@ _WHERE = {
     "build_backbone": "iqatune.backbones.network",
     "evaluate": "iqatune.api.scoring",
     "frontier": "iqatune.api.frontier",
+    "fuse": "iqatune.api.fusing",
     "load_pairs": "iqatune.api.tuning",
     "prepare": "iqatune.api.tuning",
     "read_result": "iqatune.api.result",
@@ -34,6 +37,7 @@ _WHERE = {
 """Where each public name is; loaded when it is first asked for, since torch takes seconds to import."""
 
 __all__ = [
+    "Fusion",
     "InputError",
     "Metric",
     "Result",
@@ -42,6 +46,7 @@ __all__ = [
     "build_backbone",
     "evaluate",
     "frontier",
+    "fuse",
     "load_pairs",
     "prepare",
     "read_result",

@@ -26,6 +26,7 @@ from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.bench.timing import Work, rates, ratio, spread
 from iqatune.cli.terminal import print_table
 from iqatune.metric.module import Metric, weighted_losses
+from iqatune.metric.moments import centre
 from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.records.environment import environment
 from iqatune.runtime.files import write_text
@@ -83,7 +84,7 @@ def last_stage(metric: Metric, reference: torch.Tensor, distorted: torch.Tensor)
 
     def work() -> int:
         found = [[metric._pruned(part(each, reference), stage)] for each in maps]
-        weighted_losses(found[0], found[1], *weights)
+        weighted_losses([centre(each) for each in found[0]], found[1], *weights)
         return 1
 
     return work

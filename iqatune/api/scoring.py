@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from iqatune.api.cache import open_cache
+from iqatune.api.fusing import Fusion
 from iqatune.api.progress import Show, progress_of
 from iqatune.api.result import Result, read_result
 from iqatune.backbones.devices import resolve_device
@@ -15,6 +16,7 @@ from iqatune.metric.module import Metric
 from iqatune.metric.scale import choose_scale
 from iqatune.records import evaluation as records
 from iqatune.records.distances import Distances
+from iqatune.records.fusion import is_fusion, open_fusion
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Better, Grouping, ScoredAs
 from iqatune.scoring import evaluate as evaluating
@@ -42,7 +44,7 @@ class Evaluation(records.Evaluation):
 
 
 def evaluate(
-    results: Result | Path | str | Sequence[Result | Path | str],
+    results: Result | Fusion | Path | str | Sequence[Result | Fusion | Path | str],
     dataset: str | None = None,
     *,
     by: Grouping | None = None,
@@ -84,21 +86,14 @@ def evaluate(
     Example:
         >>> iqatune.evaluate(result, by="distortion", baselines=["psnr"]).to_frame()  # doctest: +SKIP
     """
-    several = [results] if isinstance(results, Result | Path | str) else list(results)
+    several = [results] if isinstance(results, Result | Fusion | Path | str) else list(results)
     if not several:
         raise InputError("`results`: none; give at least one record")
-    files = [result.file if isinstance(result, Result) else Path(result) for result in several]
-    records = [
-        result if isinstance(result, Result) else read_result(result, force=force)
-        for result, file in zip(several, files, strict=True)
-        if not is_metric_file(file)
-    ]
+    files = [result.file if isinstance(result, Result | Fusion) else Path(result) for result in several]
     if dataset is None and options and "features" not in options:
         raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
     given = {**options, **({} if dataset is None else {"dataset": dataset})}
-    if not given and not records:
-        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
-    data = DataOptions.parsed(given) if given else DataOptions.of(records[0].run)
+    data = DataOptions.parsed(given) if given else _tuned_on(files, force=force)
     if data.datasets:
         names = ", ".join(each.dataset for each in data.datasets)
         raise InputError(f"`dataset`: name one of {names}; scores of different data sets are never ranked together")
@@ -111,6 +106,16 @@ def evaluate(
     others = asked(baselines, weights=_of_baselines(baseline_weights), better=as_options(baseline_better or {}))
     evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=others, force=force, strict=strict)
     return Evaluation.model_construct(**dict(evaluation))
+
+
+def _tuned_on(files: Sequence[Path], *, force: bool) -> DataOptions:
+    """The data that the first of the records was tuned on."""
+    for file in files:
+        if is_fusion(file):
+            return open_fusion(file).trusted(force=force).options.data
+        if not is_metric_file(file):
+            return DataOptions.of(read_result(file, force=force).run)
+    raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
 
 
 def _of_baselines(weights: Path | str | Mapping[str, Path | str] | None) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from iqatune.api.cache import open_cache
+from iqatune.api.fusing import Fusion
 from iqatune.api.progress import Show, progress_of
 from iqatune.api.result import Result, in_folder
 from iqatune.datasets import registry as datasets
 from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
+from iqatune.records.fusion import is_fusion
 from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.replay import Replay
 from iqatune.records.sweep import Sweep
@@ -18,6 +20,7 @@ from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics import prepare as statistics
 from iqatune.statistics.prepare import Prepared
 from iqatune.tuning import replay as replaying
+from iqatune.tuning.fusion_replay import replay_fusion
 from iqatune.tuning.grid import cells_of, read_grid
 from iqatune.tuning.run import run_search
 from iqatune.tuning.sweep import run_sweep
@@ -172,7 +175,7 @@ def sweep(
 
 
 def replay(
-    result: Result | Path | str,
+    result: Result | Fusion | Path | str,
     *,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
@@ -181,7 +184,7 @@ def replay(
     """Recompute every figure of a record from its stored weights and the data.
 
     Args:
-        result: a record, or its file.
+        result: a record, of a search or of a fusion, or its file.
         cache_dir, progress: as of `tune`.
         where: data_root, pairs, features, backbone_weights or device, when they are not where the search had them;
             data_root of several data sets as a mapping.
@@ -196,9 +199,10 @@ def replay(
         >>> iqatune.replay("runs/demo/squeezenet/random-stage-s0/result.json").same  # doctest: +SKIP
         True
     """
-    file = result.file if isinstance(result, Result) else Path(result)
+    file = result.file if isinstance(result, Result | Fusion) else Path(result)
     moved = {name: _paths(value) for name, value in where.items()}
-    return replaying.replay(file, moved, cache=open_cache(cache_dir), progress=progress_of(progress))
+    proving = replay_fusion if is_fusion(file) else replaying.replay
+    return proving(file, moved, cache=open_cache(cache_dir), progress=progress_of(progress))
 
 
 def _paths(value: str | Path | Mapping[str, str | Path]) -> str | list[str]:

@@ -33,6 +33,7 @@ VERBS = {
     "frontier": "Find what agreement costs: metrics from every stage to the image alone.",
     "sweep": "Search a grid of data sets, backbones and searchers.",
     "evaluate": "Score tuned metrics on a data set.",
+    "fuse": "Fuse metrics into one, with weights that agree with people.",
     "report": "Write tables and figures of all results in a folder.",
     "score": "Score image pairs with a tuned metric.",
     "export": "Write a tuned metric to a file to use elsewhere.",

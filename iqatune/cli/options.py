@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
+from iqatune.records.fusion import FuseOptions
 from iqatune.records.options import MOST_SAMPLES, SAMPLES, BackboneOptions, DataOptions, Options, Run
 from iqatune.runtime.files import expand_home
 from iqatune.runtime.yaml_files import read_yaml
@@ -593,6 +594,55 @@ def frontier_options(model: type[Options]) -> Decorator[Any]:
         *_machine_options,
     )
 
+
+_fuse_run_options = (
+    option_of(FuseOptions, "--searcher", metavar="NAME", help="What finds the weights; see 'iqatune list searchers'."),
+    option_of(FuseOptions, "--samples", type=Whole(), help="Weights to try; fit has a number of its own."),
+    option_of(
+        FuseOptions, "--prior", metavar="cube|simplex|dirichlet:A", help="How a searcher's numbers become shares."
+    ),
+    option_of(FuseOptions, "--objective", help="What is maximised; as of search."),
+    option_of(FuseOptions, "--seed", help="Of the searcher and of the folds."),
+    option_of(FuseOptions, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
+    option_of(
+        FuseOptions,
+        "--leave-one-distortion-out",
+        help="In their place a fold for each distortion: whether weights carry over to other damage.",
+    ),
+    option_of(
+        FuseOptions,
+        "--split-column",
+        metavar="NAME",
+        help="In their place what a column of --pairs or --features says.",
+    ),
+    option(
+        "--strict",
+        is_flag=True,
+        help="Refuse what is warned of otherwise, as scores whose direction is probably wrong.",
+    ),
+)
+
+fuse_options = handed_over(
+    FuseOptions,
+    "options",
+    option_of(
+        FuseOptions,
+        "--dataset",
+        required=False,
+        metavar="NAME",
+        help="Data set whose pairs are fused on; see 'iqatune list datasets'  [with --features alone: csv].",
+    ),
+    *_where_data_options,
+    option_of(
+        FuseOptions,
+        "--backbone-weights",
+        type=OfEachSet(),
+        metavar="NAME=FILE",
+        help="Where a backbone's parameters are now; may be repeated  [default: where its search found them].",
+    ),
+    *_fuse_run_options,
+    option_of(FuseOptions, "--device", metavar=DEVICES, help="Where the CNNs run."),
+)
 
 cache_option = option(
     "--cache-dir", type=click.Path(path_type=Path), help="Where statistics are kept  [default: the user's cache]."

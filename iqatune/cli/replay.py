@@ -28,7 +28,7 @@ Examples:
 
 
 @click.command("replay", epilog=EPILOG)
-@click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json")
+@click.argument("file", type=click.Path(path_type=Path), metavar="RESULT.json|FUSION.json")
 @option(
     "--data-root",
     multiple=True,
@@ -65,11 +65,14 @@ def command(
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_replay
+    from iqatune.records.fusion import is_fusion
+    from iqatune.tuning.fusion_replay import replay_fusion
     from iqatune.tuning.replay import replay
 
     given = {"data_root": data_root, "pairs": pairs, "features": features}
     given |= {"backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value not in (None, ())}
-    found = replay(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
+    proving = replay_fusion if is_fusion(file) else replay
+    found = proving(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
     emit(found, form_of(as_json=as_json), table=print_replay)
     return 0 if found.same else ANSWER_IS_NO

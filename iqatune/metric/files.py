@@ -19,6 +19,7 @@ from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights, used_stages
 from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Golden, Header, MemberHeader
+from iqatune.records.fusion import is_fusion, open_fusion
 from iqatune.records.labels import search_note
 from iqatune.records.result import Result, dataset_hashes, open_result
 from iqatune.records.scale import Scale
@@ -93,6 +94,8 @@ def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool 
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; name a result.json, an export (.safetensors) or DISTS weights (.pt)")
+    if is_fusion(path):
+        return read_fusion(path, backbone_weights, force=force)
     if path.suffix == ".json":
         return read_tuned(path, backbone_weights, force=force)
     if path.suffix == ".safetensors":
@@ -208,6 +211,49 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
         origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
         scales=result.scales,
         tuned_on=dataset_hashes(result),
+    )
+
+
+def read_fusion(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredFusion:
+    """The fused metric of a fusion's record, from its members' files.
+
+    Args:
+        force: as of `read_metric`.
+
+    Raises:
+        InputError: naming the file, when it is not what was written, a member with weight takes no images, or a
+            member's file is gone, is another, or cannot be read.
+    """
+    opened = open_fusion(path)
+    fusion = opened.trusted(force=force)
+    used = [(member, share) for member, share in zip(fusion.members, fusion.shares, strict=True) if share > 0]
+    columns = [member.name for member, _ in used if not member.is_of_images]
+    if columns:
+        raise InputError(
+            f"{path}: fuses figures of other metrics ({', '.join(columns)}), which take no images; `iqatune evaluate` "
+            "scores it on the pairs of its features file"
+        )
+    if backbone_weights is not None:
+        raise InputError(
+            f"`backbone_weights` {backbone_weights}: of which backbone of {path}? Fuse anew with NAME=FILE, or name an "
+            "export of it, which holds its backbones"
+        )
+    members = []
+    for member, share in used:
+        opened.check_member(member)
+        stored = read_metric(opened.member_file(member), fusion.options.weights_of(member.backbone), force=force)
+        if isinstance(stored, StoredFusion):
+            raise InputError(f"{path}: its member {member.name} is a fusion itself; fuse anew with the members of that")
+        members.append(StoredMember(name=member.name, metric=stored, weight=share))
+    return StoredFusion(
+        members=tuple(members),
+        origin=", ".join(part for part in (fusion.described, opened.forced) if part is not None),
+        scales=fusion.scales,
+        tuned_on=tuple(
+            dict.fromkeys(
+                (fusion.protocol.dataset_sha256, *(name for each in members for name in each.metric.tuned_on))
+            )
+        ),
     )
 
 

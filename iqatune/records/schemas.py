@@ -16,6 +16,7 @@ from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Ev
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Header
 from iqatune.records.extraction import EXTRACTION, EXTRACTIONS, Extraction, Extractions
 from iqatune.records.frontier import FRONTIER_SCHEMA, Frontier
+from iqatune.records.fusion import FUSION_SCHEMA, Fusion
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
@@ -25,6 +26,7 @@ from iqatune.runtime.files import write_text
 DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "result": (RESULT_SCHEMA, Result),
     "trial": (TRIAL_LINE, TrialLine),
+    "fusion": (FUSION_SCHEMA, Fusion),
     "sweep": (SWEEP_SCHEMA, Sweep),
     "evaluation": (EVALUATION_SCHEMA, Evaluation),
     "evaluations": (EVALUATIONS_SCHEMA, Evaluations),

@@ -23,6 +23,7 @@ from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
 from iqatune.report.sections.frontiers import frontiers_section
+from iqatune.report.sections.fusions import fusions_section
 from iqatune.report.sections.human_scores import human_scores_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
@@ -131,6 +132,7 @@ def make_report(
         _drawings_section(context, with_images=with_images),
         stages_section(context),
         human_scores_section(context, with_images=with_images),
+        *([fusions] if (fusions := fusions_section(context)) is not None else []),
     )
     title = f"iqatune report: {found.folder.resolve().name}"
     return Report(title, advice(context), _with_names_of_their_own(_lettered(sections)), (*left_out, *warnings))

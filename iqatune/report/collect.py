@@ -12,6 +12,7 @@ from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.documents import broken_seal, parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.frontier import FRONTIER_FILE, FRONTIER_SCHEMA, Frontier
+from iqatune.records.fusion import FUSION_SCHEMA, Fusion
 from iqatune.records.labels import backbone_label, dataset_label
 from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
@@ -22,7 +23,7 @@ from iqatune.records.vocabulary import FIT, ObjectiveName, Split, Stop
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
 
-SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA, FRONTIER_SCHEMA)
+SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA, FRONTIER_SCHEMA, FUSION_SCHEMA)
 
 SHORT = 6
 """Digits of a hash that tell apart what has the same name."""
@@ -164,6 +165,7 @@ class Collection:
     evaluations: tuple[Evaluation, ...] = ()
     speeds: tuple[Speed, ...] = ()
     frontiers: tuple[Frontier, ...] = ()
+    fusions: tuple[Fusion, ...] = ()
 
     @property
     def runs(self) -> tuple[FoundRun, ...]:
@@ -230,7 +232,8 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
     ]
     benches = _documents(documents, BENCH_SCHEMA, Bench)
     frontiers = _documents(documents, FRONTIER_SCHEMA, Frontier)
-    broken = [(path, fault) for path, _, fault in (*evaluations, *benches, *frontiers) if fault is not None]
+    fusions = _documents(documents, FUSION_SCHEMA, Fusion)
+    broken = [(path, fault) for path, _, fault in (*evaluations, *benches, *frontiers, *fusions) if fault is not None]
     if broken and not force:
         path, fault = broken[0]
         raise InputError(f"{path}: {fault}; restore or remove it; `force` takes it as it is, and says so")
@@ -244,6 +247,7 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         forced=tuple(forced),
         without_trials=tuple(run.path for run in complete if not run.path.with_name(TRIALS_FILE).exists()),
         evaluations=tuple(evaluation for _, evaluation, _ in evaluations),
+        fusions=tuple(fusion for _, fusion, _ in fusions),
         speeds=_speeds([bench for _, bench, _ in benches if not bench.quick]),
         frontiers=tuple(frontier for _, frontier, _ in frontiers if frontier.status == "complete"),
     )

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weigh
 from iqatune.progress import Progress
 from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
+from iqatune.records.fusion import Fusion, OpenedFusion, is_fusion, open_fusion
 from iqatune.records.labels import source_label
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
@@ -28,6 +29,7 @@ from iqatune.records.result import (
     OpenedResult,
     Protocol,
     Result,
+    dataset_hashes,
     open_result,
     without_weights,
 )
@@ -35,11 +37,12 @@ from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.asked import Asked
 from iqatune.scoring.baselines import UNIFORM, baseline_scores
 from iqatune.scoring.human_scores import FIGURES, beside_human_scores
+from iqatune.scoring.members import values_of_column
 from iqatune.scoring.metric_files import file_distances, is_metric_file
 from iqatune.scoring.score_files import OtherImages, file_scores
 from iqatune.scoring.tuned_here import pairs_seen, tuned_here
 from iqatune.statistics.cache import Cache
-from iqatune.statistics.columns import columns_protocol
+from iqatune.statistics.columns import columns_protocol, weighted_sum
 from iqatune.statistics.columns import distances as column_distances
 from iqatune.statistics.prepare import Prepared, load_table, prepare
 
@@ -134,26 +137,93 @@ def score(
     with_uniform = any(each.name == UNIFORM for each in baselines)
     if with_uniform and not records:
         raise InputError("`baseline` uniform: is of the backbone of a record, and none is named; leave it out")
+    fusions = {file: open_fusion(file) for file in files if is_fusion(file)}
+    fused = [each.trusted(force=force) for each in fusions.values()]
     if data.features is not None:
-        table = table or load_table(_with_columns(data, results), machine.cache, machine.progress)
-        _check_takes_no_images(files, baselines)
-        scores = _of_columns(records, opened, table, with_uniform=with_uniform)
+        table = table or load_table(_with_columns(data, results, fused), machine.cache, machine.progress)
+        _check_takes_no_images(files, fused, baselines)
+        of_columns, equal = _of_columns(records, opened, table, with_uniform=with_uniform)
+        of_fusions = {file: _of_fusion(each, data, machine, table) for file, each in fusions.items()}
+        scores = ScoredSet(table, (*_in_order(files, of_columns, of_fusions), *equal))
         return _with_baselines(scores, baselines, machine, skip_foreign=skip_foreign)
     table = table or load_table(data, machine.cache, machine.progress)
     tuned, uniform = _of_records(records, opened, data, machine, table=table, with_uniform=with_uniform)
     of_files = {file: _of_file(file, table, machine) for file in files if is_metric_file(file)}
-    by_record = iter(tuned)
-    metrics = [of_files[file] if file in of_files else next(by_record) for file in files]
+    of_files |= {file: _of_fusion(each, data, machine, table) for file, each in fusions.items()}
+    metrics = _in_order(files, tuned, of_files)
     return _with_baselines(ScoredSet(table, (*metrics, *uniform)), baselines, machine, skip_foreign=skip_foreign)
 
 
-def _check_takes_no_images(files: Sequence[Path], baselines: Sequence[Asked]) -> None:
+def _in_order(
+    files: Sequence[Path], of_records: Sequence[ScoredMetric], of_others: Mapping[Path, ScoredMetric]
+) -> list[ScoredMetric]:
+    """The metrics in the order of their files."""
+    by_record = iter(of_records)
+    return [of_others[file] if file in of_others else next(by_record) for file in files]
+
+
+def _of_fusion(opened: OpenedFusion, data: DataOptions, machine: Machine, table: PairTable) -> ScoredMetric:
+    """A fusion on the pairs: its members' distances, from the cache where they are, and their weighted sum."""
+    fusion = opened.fusion
+    used = [member for member in fusion.members if member.weight > 0]
+    scored: list[ScoredMetric] = []
+    values: list[Floats] = []
+    for member in used:
+        file = opened.member_file(member)
+        if not member.is_of_images:
+            values.append(values_of_column(file, member.column, table))
+            continue
+        opened.check_member(member)
+        weights = fusion.options.weights_of(member.backbone)
+        (metric,) = score([file], data, replace(machine, backbone_weights=weights), table=table).metrics
+        values.append(metric.distances)
+        scored.append(metric)
+    distances = fused_distances(fusion, np.stack(values, axis=1))
+    protocol = scored[0].protocol if scored else columns_protocol(table, [member.column for member in used])
+    hashes = [each for metric in scored if metric.result is not None for each in dataset_hashes(metric.result)]
+    seen = pairs_seen((fusion.protocol.dataset_sha256, *hashes), table, protocol)
+    return ScoredMetric(
+        file=str(opened.path),
+        kind="tuned",
+        result=None,
+        distances=distances,
+        protocol=protocol,
+        forced=opened.forced,
+        backbone=fusion.backbone,
+        origin=fusion.described,
+        tuned_here=seen,
+    )
+
+
+def fused_distances(fusion: Fusion, columns: Floats) -> Floats:
+    """(N,) D of pairs under a fusion: of metrics of images the weighted mean of their D, as `FusedMetric` gives it.
+
+    Where columns of figures are among the members these have directions and scales of their own, and D counts standard
+    deviations.
+
+    Args:
+        columns: (N, M) what the members with weight say of the pairs, in their order.
+    """
+    used = [(member, share) for member, share in zip(fusion.members, fusion.shares, strict=True) if member.weight > 0]
+    if not fusion.is_of_images:
+        return weighted_sum(columns, [member for member, _ in used])
+    distances: Floats = np.vecdot(columns, np.array([share for _, share in used]))
+    return distances
+
+
+def _check_takes_no_images(files: Sequence[Path], fused: Sequence[Fusion], baselines: Sequence[Asked]) -> None:
     for each in baselines:
         if each.scores is None and each.name != UNIFORM:
             raise InputError(f"`baseline` {each.name}: is measured on images, and `features` has none; leave it out")
     for file in files:
         if is_metric_file(file):
             raise InputError(f"{file}: takes images, and `features` has none; leave it out")
+    for fusion in fused:
+        of_images = next((member for member in fusion.members if member.weight > 0 and member.is_of_images), None)
+        if of_images is not None:
+            raise InputError(
+                f"{of_images.name}, of a fusion: takes images, and `features` has none; name the images with `dataset`"
+            )
 
 
 def _with_baselines(
@@ -206,7 +276,7 @@ def _of_records(
     weights = [_weights(file, result) for file, result in zip(files, results, strict=True)]
     same_features: dict[tuple[BackboneOptions, Similarity], list[int]] = {}
     for row, result in enumerate(results):
-        options = _backbone_options(result, machine)
+        options = backbone_options(result, machine)
         same_features.setdefault((options, Similarity.of(result.protocol)), []).append(row)
 
     tuned: dict[int, ScoredMetric] = {}
@@ -243,7 +313,7 @@ def _of_records(
 
 def _of_columns(
     files: Sequence[Path], opened: Sequence[OpenedResult], table: PairTable, *, with_uniform: bool
-) -> ScoredSet:
+) -> tuple[list[ScoredMetric], tuple[ScoredMetric, ...]]:
     """`score` of records that were tuned on columns: each with the directions and scales that it was tuned with."""
     tuned: list[ScoredMetric] = []
     uniform: dict[str, ScoredMetric] = {}
@@ -263,7 +333,7 @@ def _of_columns(
         name = f"uniform weights of {', '.join(weights)} ({source_label(result.run)})"
         distances = column_distances(table, equal)
         uniform.setdefault(name, replace(metric, file=name, kind="uniform", distances=distances, forced=None))
-    return ScoredSet(table, (*tuned, *(uniform.values() if with_uniform else ())))
+    return tuned, tuple(uniform.values()) if with_uniform else ()
 
 
 def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, ColumnWeight]:
@@ -345,7 +415,8 @@ def evaluate(
         InputError: as of `score`, and for a grouping that the pairs do not have.
     """
     if data.features is not None:
-        data = _with_columns(data, [open_result(file).trusted(force=force) for file in _records(files)])
+        results = [open_result(file).trusted(force=force) for file in _records(files)]
+        data = _with_columns(data, results, _fusions(files, force=force))
     table = load_table(data, machine.cache, machine.progress)
     if by is not None:
         group_names(table, by)  # refused before anything is computed
@@ -373,7 +444,11 @@ def _marked(scores: ScoredSet, machine: Machine) -> Iterator[ScoredMetric]:
 
 
 def _records(files: Sequence[Path]) -> list[Path]:
-    return [file for file in files if not is_metric_file(file)]
+    return [file for file in files if not is_metric_file(file) and not is_fusion(file)]
+
+
+def _fusions(files: Sequence[Path], *, force: bool) -> list[Fusion]:
+    return [open_fusion(file).trusted(force=force) for file in files if is_fusion(file)]
 
 
 def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions, ...]:
@@ -382,16 +457,20 @@ def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions
     Raises:
         InputError: for a file that is no record, or without `force` not what was written; where there is no record.
     """
-    results = [open_result(file).trusted(force=force) for file in _records(files)]
-    if not results:
+    asked_for = [DataOptions.of(open_result(file).trusted(force=force).run) for file in _records(files)]
+    asked_for += [fusion.options.data for fusion in _fusions(files, force=force)]
+    if not asked_for:
         raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
-    every = (data for result in results for data in DataOptions.of(result.run).sets)
+    every = (data for asked_data in asked_for for data in asked_data.sets)
     return tuple(dict.fromkeys(data.model_copy(update={"feature_columns": (), "split_column": None}) for data in every))
 
 
-def _with_columns(data: DataOptions, results: Sequence[Result]) -> DataOptions:
+def _with_columns(data: DataOptions, results: Sequence[Result], fused: Sequence[Fusion]) -> DataOptions:
     """The columns that the records were tuned on, and those that were named: others may have holes."""
     tuned_on_columns = [name for result in results for name in result.protocol.columns]
+    tuned_on_columns += [
+        member.column for fusion in fused for member in fusion.members if member.column and member.weight > 0
+    ]
     names = dict.fromkeys((*tuned_on_columns, *data.feature_columns))
     return data.model_copy(update={"feature_columns": tuple(names)})
 
@@ -559,7 +638,8 @@ def _weights(file: Path, result: Result) -> Weights:
         raise InputError(f"{file}: {error.line}") from error
 
 
-def _backbone_options(result: Result, machine: Machine) -> BackboneOptions:
+def backbone_options(result: Result, machine: Machine) -> BackboneOptions:
+    """A record's options of its backbone, with where its parameters are now and where it runs."""
     backbone = as_recorded(result.run.backbone, result.protocol.taps, result.channels)
     now: dict[str, str] = {"device": machine.device, "backbone": backbone}
     if machine.backbone_weights is not None:

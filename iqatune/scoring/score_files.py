@@ -107,16 +107,31 @@ def file_scores(asked: Asked, table: PairTable) -> FileScores:
     return FileScores(values if better == "higher" else -values, record)
 
 
+def score_columns(path: Path) -> tuple[str, ...]:
+    """Names of the columns of a file that hold numbers throughout, but for labels and the human score of a pair.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    return tuple(name for name in _numeric(read_columns(path, IMAGES)) if name != "score")
+
+
+def _numeric(rows: Sequence[tuple[str, Mapping[str, str]]]) -> tuple[str, ...]:
+    return tuple(
+        column
+        for column in (rows[0][1] if rows else ())
+        if column
+        and column not in (*IMAGES, *LABELS)
+        and all(_number(row[column]) is not None for _, row in rows if row[column])
+    )
+
+
 def _column(name: str, rows: Sequence[tuple[str, Mapping[str, str]]], path: Path) -> str:
     """The column that is meant: of the baseline's name, else the only one of numbers."""
     columns = [column for column in (rows[0][1] if rows else ()) if column and column not in IMAGES]
     if name.strip().lower() in columns:
         return name.strip().lower()
-    numeric = [
-        column
-        for column in columns
-        if column not in LABELS and all(_number(row[column]) is not None for _, row in rows if row[column])
-    ]
+    numeric = _numeric(rows)
     if len(numeric) == 1:
         return numeric[0]
     choice = f"several of numbers ({', '.join(numeric)}); give one of these names" if numeric else "none of numbers"

@@ -54,6 +54,7 @@ class Task:
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
         sparsity: which stages a fit may use, and what their weights cost it.
+        directions: (F,) those of them that are known beforehand; see `Scaling.of`.
     """
 
     searcher: str
@@ -71,6 +72,7 @@ class Task:
     pictures: tuple[str, ...] = ()
     columns: Floats | None = None
     sparsity: Sparsity = field(default_factory=Sparsity)
+    directions: Floats | None = None
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -224,7 +226,7 @@ class Task:
         tuned_on, left_out = self.of_rows(fold.tuned), self.of_rows(fold.held_out)
         if tuned_on.columns is None or left_out.columns is None:
             return tuned_on, left_out
-        scaling = Scaling.of(tuned_on.columns, tuned_on.quality)
+        scaling = Scaling.of(tuned_on.columns, tuned_on.quality, self.directions)
         return (
             replace(tuned_on, tables=(scaling(tuned_on.columns),)),
             replace(left_out, tables=(scaling(left_out.columns),)),

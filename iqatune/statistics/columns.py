@@ -39,12 +39,19 @@ class Scaling:
     origins: Floats
 
     @classmethod
-    def of(cls, columns: Floats, quality: Floats) -> "Scaling":
-        """The scaling of (N, F) columns; each runs as the sign of its SRCC with (N,) quality says, 0 as a distance."""
+    def of(cls, columns: Floats, quality: Floats, known: Floats | None = None) -> "Scaling":
+        """The scaling of (N, F) columns; each runs as the sign of its SRCC with (N,) quality says, 0 as a distance.
+
+        Args:
+            known: (F,) 1 of a column that is a distance whatever these pairs say, -1 of a quality, 0 where they decide.
+        """
         deviations = columns.std(axis=0)
         # of equal values that are no binary fractions the deviation need not be 0
         has_say = (np.ptp(columns, axis=0) > 0) & (deviations > 0)
-        signs = np.array([-1.0 if srcc(quality, column) > 0 else 1.0 for column in columns.T]) * has_say
+        signs = np.array([-1.0 if srcc(quality, column) > 0 else 1.0 for column in columns.T])
+        if known is not None:
+            signs = np.where(known == 0, signs, known)
+        signs = signs * has_say
         origins = np.where(signs < 0, columns.max(axis=0), columns.min(axis=0))
         return cls(signs, np.where(has_say, deviations, 1.0), origins)
 
@@ -71,6 +78,7 @@ class PreparedColumns:
         columns: (N, F) those, as in the file.
         protocol: what decides the figures.
         seconds: that reading took.
+        directions: (F,) as `known` of `Scaling.of`; None where the pairs decide all of them.
     """
 
     table: PairTable
@@ -82,11 +90,12 @@ class PreparedColumns:
     computed: int = 0
     channels: tuple[int, ...] = ()
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    directions: Floats | None = None
 
     @cached_property
     def scaling(self) -> Scaling:
         """Directions and scales on all pairs."""
-        return Scaling.of(self.columns, self.table.quality)
+        return Scaling.of(self.columns, self.table.quality, self.directions)
 
     def space(self, _name: str, prior: str = DEFAULT_PRIOR) -> ColumnSpace:
         """The one space that there is over columns, its shares under a prior."""
@@ -136,12 +145,17 @@ class PreparedColumns:
 
 def distances(table: PairTable, weights: Mapping[str, ColumnWeight]) -> Floats:
     """(N,) distances D of the pairs under weights of columns that the table has."""
+    return weighted_sum(columns_of(table, tuple(weights)), tuple(weights.values()))
+
+
+def weighted_sum(columns: Floats, weights: Sequence[ColumnWeight]) -> Floats:
+    """(N,) distances D of (N, F) columns, as they are in the file, under a weight for each."""
     scaling = Scaling(
-        np.array([-1.0 if weight.direction == "quality" else 1.0 for weight in weights.values()]),
-        np.array([weight.scale for weight in weights.values()]),
-        np.array([weight.origin for weight in weights.values()]),
+        np.array([-1.0 if weight.direction == "quality" else 1.0 for weight in weights]),
+        np.array([weight.scale for weight in weights]),
+        np.array([weight.origin for weight in weights]),
     )
-    return _summed(scaling(columns_of(table, tuple(weights))), np.array([weight.weight for weight in weights.values()]))
+    return _summed(scaling(columns), np.array([weight.weight for weight in weights]))
 
 
 def prepare_columns(table: PairTable, progress: Progress) -> PreparedColumns:

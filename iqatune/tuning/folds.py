@@ -125,9 +125,15 @@ def fold_searches(task: Task, splits: Sequence[Split], processes: int) -> Iterat
 
     Quick ones, and all where there is to be one process, are done in this process when they are asked for.
     """
-    tasks = [task.split(split)[0] for split in splits]
-    expected = find(task.searcher).expected_seconds(task.problem())
-    if not tasks or processes == 1 or expected is None or expected < IN_PROCESS_S:
+    with searches_beside([task.split(split)[0] for split in splits], processes) as trials:
+        yield trials
+
+
+@contextmanager
+def searches_beside(tasks: Sequence[Task], processes: int) -> Iterator[FoldTrials]:
+    """Start searches of one searcher in worker processes, as `fold_searches` does those of the folds."""
+    expected = find(tasks[0].searcher).expected_seconds(tasks[0].problem()) if tasks else None
+    if processes == 1 or expected is None or expected < IN_PROCESS_S:
         yield lambda: [_best(fold) for fold in tasks]
         return
     with Processes(processes) as workers:
@@ -148,6 +154,7 @@ def held_out_of(
     *,
     tuned: Floats | None,
     uniform: Floats,
+    of_folds: Sequence[Task] = (),
 ) -> HeldOut:
     """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
 
@@ -159,10 +166,11 @@ def held_out_of(
         tuned: (P,) of the main search's best trial; None where it has none.
         uniform: (N,) distances of all pairs under the uniform weights; those of columns, whose directions and scales
             are each fold's own, are made anew.
+        of_folds: the search of each fold, on all pairs, where its columns are others than those of the main one.
     """
     per_fold = tuple(
-        _fold(task, split, found, uniform=uniform[split.held_out], tuned_on_all=tuned)
-        for split, found in zip(folds.splits, parameters, strict=True)
+        _fold(of_fold, split, found, uniform=uniform[split.held_out], tuned_on_all=tuned)
+        for split, found, of_fold in zip(folds.splits, parameters, of_folds or [task] * len(parameters), strict=True)
     )
     on_all = [task.of_rows(split.held_out).srcc(tuned) for split in folds.splits]
     figures = [fold.srcc for fold in per_fold]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
             name=name,
             recorded=value,
             recomputed=recomputed[name],
-            same=is_same(value, recomputed[name], _tolerance(name, result)),
+            same=is_same(value, recomputed[name], tolerance(name, result.scales)),
         )
         for name, value in recorded.items()
         if name in recomputed
@@ -107,7 +107,7 @@ def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
 def figures(result: Result) -> dict[str, float]:
     """Every figure of a record that can be recomputed, by its path in the file, as best.srcc."""
     content = result.model_dump(include={"best", "baselines", "held_out", "confidence", "sets", "scales"})
-    return dict(_flat(content, ""))
+    return dict(flat(content, ""))
 
 
 def is_same(recorded: float, recomputed: float, tolerance: float = TOLERANCE) -> bool:
@@ -117,17 +117,21 @@ def is_same(recorded: float, recomputed: float, tolerance: float = TOLERANCE) ->
     return abs(recorded - recomputed) <= tolerance
 
 
-def _tolerance(name: str, result: Result) -> float:
-    """Of a scale's numbers as a share of their range: D and the scores of people are in units of their own."""
+def tolerance(name: str, scales: Sequence[Scale]) -> float:
+    """Largest difference of a figure that counts as none, by its path.
+
+    Of a scale's numbers as a share of their range: D and the scores of people are in units of their own.
+    """
     found = re.match(r"scales\[(\d+)\]\.(distances)?", name)
     if found is None:
         return TOLERANCE
-    scale = result.scales[int(found[1])]
+    scale = scales[int(found[1])]
     values = scale.distances if found[2] else scale.scores
     return max(TOLERANCE, SCALE_TOLERANCE * (max(values) - min(values)))
 
 
-def _flat(content: Any, path: str) -> list[tuple[str, float]]:
+def flat(content: Any, path: str) -> list[tuple[str, float]]:
+    """The figures of a document's part, each by its path in the file."""
     if isinstance(content, dict):
         inputs = {"parameters", "alpha", "beta", "columns", "sample", "protocol"}
         parts = [(f"{path}.{name}" if path else name, part) for name, part in content.items() if name not in inputs]
@@ -135,7 +139,7 @@ def _flat(content: Any, path: str) -> list[tuple[str, float]]:
         parts = [(f"{path}[{place}]", part) for place, part in enumerate(content)]
     else:
         return [(path, float(content))] if isinstance(content, int | float) else []
-    return [figure for name, part in parts for figure in _flat(part, name)]
+    return [figure for name, part in parts for figure in flat(part, name)]
 
 
 def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:

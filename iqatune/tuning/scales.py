@@ -20,7 +20,13 @@ METHOD_OF_CURVE = "residuals of curves that have not seen those references, unde
 
 
 def scales_of(
-    task: Task, table: PairTable, tuned: Floats, *, folds: Folds | None, parameters: Sequence[Floats | None]
+    task: Task,
+    table: PairTable,
+    tuned: Floats,
+    *,
+    folds: Folds | None,
+    parameters: Sequence[Floats | None],
+    of_folds: Sequence[Task] = (),
 ) -> tuple[Scale, ...]:
     """The scale of every data set, as far as it has 6 pairs that D tells apart.
 
@@ -28,8 +34,9 @@ def scales_of(
         tuned: (N,) distances under the weights of the record.
         folds: those of the record; None where it has none.
         parameters: (P,) of every fold.
+        of_folds: the search of each fold, on all pairs, where its columns are others than those of the main one.
     """
-    refits = _refits(task, folds, parameters)
+    refits = _refits(of_folds or [task] * len(parameters), folds, parameters)
     found = [
         _scale(part, each, tuned[part.rows], [refit.of_rows(part.rows) for refit in refits])
         for part, each in zip(task.parts(), table.sets or (table,), strict=True)
@@ -37,7 +44,7 @@ def scales_of(
     return tuple(scale for scale in found if scale is not None)
 
 
-def _refits(task: Task, folds: Folds | None, parameters: Sequence[Floats | None]) -> list[Refit]:
+def _refits(tasks: Sequence[Task], folds: Folds | None, parameters: Sequence[Floats | None]) -> list[Refit]:
     """What the folds say of the pairs that they hold out; nothing unless they are of references, and all have weights.
 
     Folds of data sets or distortions leave images of other kinds than they are tuned on, and no other references.
@@ -45,7 +52,7 @@ def _refits(task: Task, folds: Folds | None, parameters: Sequence[Floats | None]
     if folds is None or folds.kind != "references":
         return []
     refits = []
-    for split, found in zip(folds.splits, parameters, strict=True):
+    for task, split, found in zip(tasks, folds.splits, parameters, strict=True):
         if found is None:
             return []
         distances = np.full(len(task.quality), np.nan)

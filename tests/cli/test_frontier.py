@@ -193,6 +193,7 @@ def test_from_python_the_chosen_point_is_a_metric(found: Any) -> None:
     import iqatune
 
     metric = iqatune.Metric.load(found.file())
+    assert isinstance(metric, iqatune.Metric)
     assert len(metric.backbone.channels) == max(found.point(found.chosen).stages) + 1
     with pytest.raises(ValueError, match="no point is called best of all"):
         found.file("best of all")

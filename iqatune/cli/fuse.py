@@ -1,0 +1,61 @@
+"""`iqatune fuse`."""
+
+from pathlib import Path
+
+import click
+
+from iqatune.cli.emit import emit, form_of
+from iqatune.cli.options import (
+    cache_option,
+    config_option,
+    debug_option,
+    fuse_options,
+    json_option,
+    quiet_option,
+    refuse_beside,
+    runs_option,
+)
+from iqatune.cli.progress import console_progress
+from iqatune.records.fusion import FuseOptions
+
+EPILOG = """\b
+Examples:
+  iqatune fuse runs/tid2013/squeezenet/fit-stage-s0/result.json runs/tid2013/vgg19/fit-stage-s0/result.json \\
+    --dataset tid2013 --data-root ~/data/tid2013
+  iqatune fuse small=a.safetensors large=b.safetensors --dataset live --searcher bayesopt
+  iqatune fuse runs/tid2013/squeezenet/fit-stage-s0/result.json fsim vif --features scores.csv --dataset tid2013
+  iqatune fuse --features scores.csv --better higher --feature-columns fsim,vif,lpips
+"""
+
+
+@click.command("fuse", epilog=EPILOG)
+@click.argument("members", nargs=-1, metavar="[NAME=]RESULT|METRIC|COLUMN...")
+@fuse_options
+@cache_option
+@runs_option
+@config_option
+@quiet_option
+@json_option
+@debug_option
+def command(
+    options: FuseOptions, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool
+) -> None:
+    """Fuse metrics into one: D is the weighted sum of their D, with weights of 0 and more that agree best with people.
+
+    Members are tuned records (result.json), exports (.safetensors), published DISTS weights (.pt) and columns of
+    --features, by default all of its numeric ones. Each is shown alone, beside the mean of their z-scores and of their
+    ranks, on the same references held out; records that were tuned on these pairs are tuned anew without them. A member
+    that earns nothing gets weight 0.
+
+    Writes OUTPUT/DATASET/fusion/MEMBERS/SEARCHER-columns-sSEED/fusion.json, which score, evaluate, replay and export
+    take as they take a result.json; with columns among its members evaluate and replay alone.
+    """
+    from iqatune.api.cache import open_cache
+    from iqatune.cli.fusion_table import print_fusion
+    from iqatune.tuning.fusion import fuse
+
+    if options.run.split != "references":
+        refuse_beside("another split", "folds")
+    progress = console_progress(quiet=quiet)
+    fusion, file = fuse(options, output, cache=open_cache(cache_dir), progress=progress, strict=strict)
+    emit(fusion, form_of(as_json=as_json), table=lambda document: print_fusion(document, file))
