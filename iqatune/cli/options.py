@@ -405,6 +405,13 @@ machine_options = together(*_machine_options)
 
 backbone_options = handed_over(BackboneOptions, "backbone", *_backbone_options, *_machine_options)
 
+textures_option = option_of(
+    Run,
+    "--textures",
+    metavar="DIR|scikit-image",
+    help="Tell the texture tolerance too, of the textures in a folder or of those that come with scikit-image.",
+)
+
 run_options = handed_over(
     Run,
     "run",
@@ -481,6 +488,14 @@ run_options = handed_over(
         "--address",
         metavar="HOST:PORT|auto",
         help="For --engine ray: a running cluster  [default: one is started].",
+    ),
+    textures_option,
+    option_of(
+        Run,
+        "--texture-weight",
+        metavar="W",
+        help="Maximise the objective less W times the texture tolerance: mean D of two crops of one texture over mean "
+        "D of the pairs. Without --textures, of those of scikit-image.",
     ),
     option_of(Run, "--concurrency", help="For --engine ray: samples evaluated side by side."),
     option(

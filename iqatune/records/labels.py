@@ -72,12 +72,15 @@ class Searched(Protocol):
     def stop(self) -> Stop | None: ...
     @property
     def split(self) -> Split: ...
+    @property
+    def texture_weight(self) -> float: ...
 
 
 def search_note(search: Searched) -> str:
     """What follows the name of a space: nothing where all is usual, else as ", simplex prior, maximising krcc"."""
     prior = "" if search.prior == DEFAULT_PRIOR else f", {search.prior} prior"
     objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
+    textures = f", texture weight {search.texture_weight:g}" if search.texture_weight else ""
     stop = "" if search.stop is None else f", stop {search.stop}"
     split = "" if search.split == "references" else f", {HELD_OUT[search.split]} held out"
-    return f"{prior}{objective}{stop}{split}"
+    return f"{prior}{objective}{textures}{stop}{split}"

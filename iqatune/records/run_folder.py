@@ -46,7 +46,7 @@ class RunFolder:
         given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
-        others += _split(run)
+        others += [*_textures(run), *_split(run)]
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
         searcher = run.searcher.replace(":", "_")
@@ -182,6 +182,14 @@ def _of_columns(names: Sequence[str]) -> str:
 
 def _file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]", "_", text)
+
+
+def _textures(run: Run) -> list[str]:
+    """What a folder says of textures; the folder that they are in has a name of its own."""
+    if run.textures is None:
+        return []
+    named = f"textures={_file_name(Path(run.textures).absolute().name)[:LONGEST]}"
+    return [named, f"texture-weight={run.texture_weight:g}"] if run.texture_weight else [named]
 
 
 def _split(run: Run) -> list[str]:

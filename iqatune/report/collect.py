@@ -91,6 +91,12 @@ class Setting:
     samples: int
     protocol: tuple[tuple[str, object], ...]
     stop: Stop | None = None
+    texture_weight: float = 0.0
+
+    @property
+    def maximised(self) -> str:
+        """The objective, less what the texture tolerance counts."""
+        return f"{self.objective} - {self.texture_weight:g} T" if self.texture_weight else self.objective
 
     @property
     def effort(self) -> str:
@@ -276,14 +282,18 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
     ordered = sorted(
-        groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "objective", "split", "samples")
+        groups,
+        key=attrgetter(
+            "dataset", "backbone", "searcher", "space", "prior", "objective", "split", "samples", "texture_weight"
+        ),
     )
     return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
-    fields = result.protocol.model_dump(exclude={"split_seed"})
+    fields = result.protocol.model_dump(exclude={"split_seed", "textures"})
+    fields["textures"] = result.protocol.textures
     if run.datasets:  # whose weights make another objective
         fields["weights"] = tuple(run.weights.items())
     return Setting(
@@ -297,6 +307,7 @@ def _setting(result: Result, names: Names) -> Setting:
         samples=run.samples,
         protocol=tuple(fields.items()),
         stop=run.stop,
+        texture_weight=run.texture_weight,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from iqatune.evaluation.folds import Split
 from iqatune.evaluation.jackknife import jackknife_error
 from iqatune.evaluation.measures import Labels, Measure
+from iqatune.evaluation.tolerance import tolerance
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
@@ -28,6 +29,7 @@ from iqatune.search.objective import (
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.stopping import Stopping
+from iqatune.search.tolerance import EXCHANGE, Plain, Ratio, TexturePenalty, TolerantObjective, ratios_of
 from iqatune.statistics.columns import Scaling
 from iqatune.statistics.source import PreparedPairs
 
@@ -52,6 +54,9 @@ class Task:
         pictures: (N) of several sets the picture that each pair's reference shows; see `groups`.
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
+        textures: (M, F) features of textures' crop pairs, one table for each way to compare; none without textures.
+            They have no scores, so that a split leaves them to both sides.
+        texture_weight: of the texture tolerance in what is maximised.
     """
 
     searcher: str
@@ -68,6 +73,8 @@ class Task:
     set_weights: Mapping[str, float] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     columns: Floats | None = None
+    textures: tuple[Floats, ...] = ()
+    texture_weight: float = 0.0
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -88,6 +95,8 @@ class Task:
             set_weights=run.weights,
             pictures=table.pictures,
             columns=prepared.columns,
+            textures=() if prepared.textures is None else prepared.textures.tables(space),
+            texture_weight=run.texture_weight,
         )
 
     @property
@@ -122,9 +131,14 @@ class Task:
         of_each = [part.of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
         return of_each[0] if len(of_each) == 1 else JointObjective(of_each, weights)
 
-    def maximised(self) -> Objective | OtherObjective | JointObjective | OtherJointObjective:
+    @property
+    def maximises_srcc(self) -> bool:
+        """Whether the SRCC itself is maximised: no other objective, and no texture term."""
+        return self.objective_name == "srcc" and not self.texture_weight
+
+    def maximised(self) -> Objective | OtherObjective | TolerantObjective | JointObjective | OtherJointObjective:
         """What a search in this process maximises."""
-        if self.objective_name == "srcc":
+        if self.maximises_srcc:
             return self.objective()
         parts, weights, subsets = self._by_set()
         of_each = [part.other_of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
@@ -134,10 +148,25 @@ class Task:
         """The SRCC of one data set on some rows for every budget."""
         return Objective(self.space, self.tables, self.quality, subsets)
 
-    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective:
-        """Another objective of one data set on some rows for every budget."""
-        measures = [self.measure(rows) for rows in subsets]
-        return OtherObjective(self.of_subsets(subsets), self.tables, measures, subsets)
+    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective | TolerantObjective:
+        """What is maximised, where that is not the SRCC, of one data set on some rows for every budget."""
+        by_srcc = self.of_subsets(subsets)
+        if self.objective_name == "srcc":
+            return self._tolerant(by_srcc, subsets)
+        other = OtherObjective(by_srcc, self.tables, [self.measure(rows) for rows in subsets], subsets)
+        return self._tolerant(other, subsets) if self.texture_weight else other
+
+    def _tolerant(self, plain: Plain, subsets: Sequence[NDArray[np.intp]]) -> TolerantObjective:
+        ratios = ratios_of(self.textures, self.tables, subsets)
+        return TolerantObjective(self.space, plain, ratios, self.texture_weight)
+
+    def penalty(self, table: int) -> TexturePenalty | None:
+        """What a fit through one table of features adds to its loss; None without a texture term."""
+        if not self.texture_weight:
+            return None
+        parts, strength = self.parts(), EXCHANGE * self.texture_weight
+        ratios = [Ratio.of(self.textures[table], part.task.tables[table]) for part in parts]
+        return TexturePenalty(tuple(ratios), tuple(strength * part.weight for part in parts))
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
         """The objective as a figure of distances of one data set, of all pairs or of some rows."""
@@ -145,15 +174,30 @@ class Task:
         labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
         return Measure.of(self.objective_name, self.quality[rows], self.tables[0][rows], labels)
 
-    def figure(self, distances: Floats) -> float:
-        """The objective's figure of (N,) distances."""
-        return self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
+    def figure(self, distances: Floats, crops: Floats | None = None) -> float:
+        """What is maximised, of (N,) distances and, with a texture term, the (M,) distances of the crop pairs."""
+        agreement = self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
+        return agreement - self.texture_weight * self.tolerance(distances, crops) if self.texture_weight else agreement
+
+    def tolerance(self, distances: Floats, crops: Floats | None) -> float:
+        """The texture tolerance of (N,) distances and the (M,) of the crop pairs; NaN without these."""
+        if crops is None:
+            return float("nan")
+        return self.mean_of(lambda part: tolerance(crops, distances[part.rows]))
+
+    def tolerance_of(self, parameters: Floats | None) -> float:
+        """The texture tolerance of (P,) parameters; NaN of None, and without textures."""
+        if parameters is None or not self.textures:
+            return float("nan")
+        of_pairs, of_crops = (distances_of(self.space, tables, parameters) for tables in (self.tables, self.textures))
+        return self.tolerance(of_pairs, of_crops)
 
     def value(self, parameters: Floats | None) -> float:
-        """The objective's figure of (P,) parameters on all pairs; NaN of None."""
+        """What is maximised, of (P,) parameters on all pairs; NaN of None."""
         if parameters is None:
             return float("nan")
-        return self.figure(distances_of(self.space, self.tables, parameters))
+        crops = distances_of(self.space, self.textures, parameters) if self.texture_weight else None
+        return self.figure(distances_of(self.space, self.tables, parameters), crops)
 
     def srcc(self, parameters: Floats | None) -> float:
         """The SRCC of (P,) parameters on all pairs, as a search finds it; NaN of None."""

@@ -83,6 +83,11 @@ class PreparedColumns:
     channels: tuple[int, ...] = ()
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
 
+    @property
+    def textures(self) -> None:
+        """None: there are no images."""
+        return
+
     @cached_property
     def scaling(self) -> Scaling:
         """Directions and scales on all pairs."""

@@ -239,5 +239,6 @@ def _state(cell: Cell) -> CellState:
         objective=run.objective,
         stop=run.stop,
         split=run.split,
+        texture_weight=run.texture_weight,
         seed=run.seed,
     )

@@ -76,7 +76,7 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            numbers = (setting.space, setting.prior, setting.objective, setting.stop)
+            numbers = (setting.space, setting.prior, setting.maximised, setting.stop)
             key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]

@@ -20,6 +20,8 @@ from iqatune.search.searchers.quiet import quiet
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
 
+    from iqatune.search.tolerance import TexturePenalty
+
 METRIC = "srcc"
 MODE = "max"
 WORST = -1.0
@@ -69,6 +71,9 @@ class Pairs(Protocol):
 
     def split(self, fold: Split) -> tuple["Pairs", "Pairs"]:
         """The pairs that a fold tunes on, and those held out as weights fitted to the others see them."""
+
+    def penalty(self, table: int) -> "TexturePenalty | None":
+        """What a fit through one table of features adds to its loss; None where nothing is added."""
 
     def value(self, parameters: Floats | None) -> float:
         """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""
