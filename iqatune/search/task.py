@@ -29,7 +29,7 @@ from iqatune.search.objective import (
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.stopping import Stopping
-from iqatune.search.tolerance import EXCHANGE, Plain, Ratio, TexturePenalty, TolerantObjective, ratios_of
+from iqatune.search.tolerance import Plain, Ratio, TexturePenalty, TolerantObjective, ratios_of
 from iqatune.statistics.columns import Scaling
 from iqatune.statistics.source import PreparedPairs
 
@@ -164,9 +164,9 @@ class Task:
         """What a fit through one table of features adds to its loss; None without a texture term."""
         if not self.texture_weight:
             return None
-        parts, strength = self.parts(), EXCHANGE * self.texture_weight
+        parts = self.parts()
         ratios = [Ratio.of(self.textures[table], part.task.tables[table]) for part in parts]
-        return TexturePenalty(tuple(ratios), tuple(strength * part.weight for part in parts))
+        return TexturePenalty(tuple(ratios), tuple(self.texture_weight * part.weight for part in parts))
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
         """The objective as a figure of distances of one data set, of all pairs or of some rows."""
