@@ -68,11 +68,19 @@ def _front(context: Context, groups: Sequence[SettingRuns]) -> tuple[Table, Figu
     points = _points(groups)
     if not points:
         return table, None
+    run = groups[0].runs[0].result.run
+    points |= {
+        f"{metric.file} (SRCC of all pairs)": [FrontPoint(x=metric.texture_tolerance.value, y=metric.srcc)]
+        for metric in others
+        # of another backbone its tolerance may lie anywhere
+        if metric.backbone == run.backbone and metric.texture_tolerance is not None
+    }
     title = f"{setting.dataset}{' (SIMULATED observers)' if simulated else ''}, {setting.backbone}: {_named(textures)}"
     drawn = figures.front(
         points, x_name="texture tolerance T, held-out pairs (smaller: more tolerant)", y_name="held-out SRCC"
     )
-    return table, Figure(table.name, title, figures.as_svg(drawn), pdf=figures.as_pdf(drawn))
+    notes = ("A number beside a point is the weight of the textures in what was maximised.",)
+    return table, Figure(table.name, title, figures.as_svg(drawn), notes, pdf=figures.as_pdf(drawn))
 
 
 def _row(group: SettingRuns) -> tuple[Cell, ...]:
