@@ -194,11 +194,19 @@ def test_a_sweep_over_weights(iqatune: Command, small_set: Any, small_cache: Pat
     assert tolerances[1] >= tolerances[2] - 1e-3
     sweep = json.loads(Path("runs/sweep.json").read_text())
     assert [cell["texture_weight"] for cell in sweep["cells"]] == [0, 0.1, 1]
+    # an evaluation of a metric that is no record of the folder stands beside them
+    assert iqatune("export", FOLDER / folders[0] / "result.json", "--output", "metric.safetensors").code == 0
+    settings = (*small_set.options, "--textures", textures, "--cache-dir", small_cache, "--format", "json")
+    ran = iqatune("evaluate", "metric.safetensors", *settings)
+    Path("runs/evaluation.json").write_text(ran.out)
     ran = iqatune("report", "runs")
     assert ran.code == 0, ran.err
     front = list(csv.DictReader(io.StringIO(next(Path("runs").rglob("textures-*.csv")).read_text())))
-    assert len(front) == 4  # and the uniform weights
+    assert [row["weights"] for row in front] == ["fit"] * 3 + ["(uniform weights)", "metric.safetensors"]
+    assert float(front[4]["tolerance all pairs"]) == pytest.approx(tolerances[0], rel=1e-4)
+    assert [float(row["tolerance all pairs"]) for row in front[:3]] == pytest.approx(tolerances)
     assert list(Path("runs").rglob("textures-*.svg"))
+    assert list(Path("runs").rglob("textures-*.pdf"))
 
 
 def test_options_come_from_a_file_and_from_variables(
