@@ -171,6 +171,11 @@ class Collection:
         return tuple(run for group in self.groups for run in group.runs)
 
     @property
+    def agreement_groups(self) -> tuple[SettingRuns, ...]:
+        """Those that were tuned to agree with people alone: what gives up SRCC for textures is not compared by SRCC."""
+        return tuple(group for group in self.groups if not group.setting.texture_weight)
+
+    @property
     def datasets(self) -> tuple[str, ...]:
         """The data sets that were tuned on, in alphabetical order."""
         return tuple(sorted({group.setting.dataset for group in self.groups}))

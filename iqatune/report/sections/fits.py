@@ -29,10 +29,10 @@ class Case(NamedTuple):
 
 def fits_section(context: Context) -> Section | None:
     """None where nothing was fitted."""
-    fitted = [group for group in context.found.groups if any(_path(run) for run in group.runs)]
+    fitted = [group for group in context.found.agreement_groups if any(_path(run) for run in group.runs)]
     if not fitted:
         return None
-    others = [group for group in context.found.groups if group not in fitted]
+    others = [group for group in context.found.agreement_groups if group not in fitted]
     against = _against(fitted, others)
     tables = [_choices(context, fitted), *([_compared(context, against)] if against else [])]
     return Section(

@@ -22,7 +22,7 @@ def scores_section(context: Context) -> Section:
         groups = [group for group in context.found.groups if _search(group) == search]
         tables.append(_measured(context, groups))
         published = _published(search[0], {group.setting.dataset for group in groups})
-        if published is not None:
+        if published is not None and not groups[0].setting.texture_weight:
             tables.append(published)
     return Section(
         "SRCC and KRCC per backbone and data set",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from iqatune.evaluation.gain import LEVEL, gain_of
@@ -126,8 +127,9 @@ def _other_row(metric: Evaluated) -> tuple[Cell, ...]:
 
 
 def _points(groups: Sequence[SettingRuns]) -> dict[str, list[FrontPoint]]:
-    """For each search its points in the order of the weights, and the uniform weights."""
+    """For each search its points in the order of the weights, and at the end the uniform weights."""
     found: dict[str, list[FrontPoint]] = {}
+    uniform: FrontPoint | None = None
     for group in groups:
         setting = group.setting
         folds = [run.result.held_out for run in group.runs if run.result.held_out is not None]
@@ -142,12 +144,20 @@ def _points(groups: Sequence[SettingRuns]) -> dict[str, list[FrontPoint]]:
             reach=_reach(group),
             label=f"{setting.texture_weight:g}",
         )
-        found.setdefault(name, []).append(point)
-        uniform = FrontPoint(
+        _append(found.setdefault(name, []), point)
+        uniform = uniform or FrontPoint(
             x=fmean(each.uniform for each in tolerances), y=fmean(each.uniform_srcc_mean for each in folds)
         )
-        found.setdefault(UNIFORM, [uniform])
-    return found
+    return found if uniform is None else {**found, UNIFORM: [uniform]}
+
+
+def _append(points: list[FrontPoint], point: FrontPoint) -> None:
+    """One more point; where a larger weight finds the same weights it shares the point of the one before."""
+    last = points[-1] if points else None
+    if last is not None and (last.x, last.y) == (point.x, point.y):
+        points[-1] = replace(last, label=f"{last.label}, {point.label}")
+    else:
+        points.append(point)
 
 
 def _reach(group: SettingRuns) -> float | None:
