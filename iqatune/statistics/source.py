@@ -16,7 +16,7 @@ from iqatune.records.result import Best, BestColumn
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol, prepare_columns, usable_columns
 from iqatune.statistics.prepare import current_protocol, load_table, prepare
-from iqatune.statistics.textures import protocol_with_textures, with_textures
+from iqatune.statistics.textures import protocol_with_textures, textures_of, with_textures
 
 
 class PreparedPairs(Protocol):
@@ -110,13 +110,15 @@ class Source:
         """
         if self.backbone is None:
             return prepare_columns(table or load_table(self.data, cache, progress), progress)
+        # what is wrong with textures is refused before the pairs pass the backbone
+        textures = None if self.textures is None else textures_of(self.textures, progress)
         prepared = prepare(
             self.data, self.backbone, similarity=self.similarity, cache=cache, progress=progress, table=table
         )
-        if self.textures is None:
+        if textures is None:
             return prepared
         return with_textures(
-            prepared, self.textures, self.backbone, similarity=self.similarity, cache=cache, progress=progress
+            prepared, textures, self.backbone, similarity=self.similarity, cache=cache, progress=progress
         )
 
     def protocol(self, table: PairTable, cache: Cache, progress: Progress) -> records.Protocol:

@@ -41,7 +41,7 @@ def textures_record(source: TextureSource, sha256: str) -> Textures:
 
 def with_textures(
     prepared: Prepared,
-    given: str,
+    source: TextureSource,
     backbone: BackboneOptions,
     *,
     similarity: Similarity,
@@ -51,9 +51,8 @@ def with_textures(
     """A prepared data set, and the crop pairs of textures through the same backbone beside it.
 
     Raises:
-        InputError: for what is wrong with the textures.
+        InputError: for an image that cannot be read.
     """
-    source = textures_of(given, progress)
     crops = prepare_pairs(source.table, backbone, similarity=similarity, cache=cache, progress=progress)
     return replace(
         prepared,
