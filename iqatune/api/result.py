@@ -204,7 +204,8 @@ class Result(records.Result):
         names = tuple(self.best.parameters) if self.best is not None else ()
         objective, baselines = self.run.objective, self.baselines
         uniform = baselines.uniform.srcc if baselines.uniform_value is None else baselines.uniform_value
-        name = "SRCC" if objective == "srcc" else objective
+        less = f" - {self.run.texture_weight:g} x texture tolerance" if self.run.texture_weight else ""
+        name = f"{'SRCC' if objective == 'srcc' else objective}{less}"
         draw_search(axes, self._in_folder.trials(names), uniform=uniform, objective=name)
         axes.set_title(f"{self.run.searcher}, {self.run.space} space{search_note(self.run)}, seed {self.run.seed}")
 
@@ -234,7 +235,7 @@ class Result(records.Result):
 
     def _scored(self, data: DataOptions, cache_dir: Path | str | None) -> tuple[PairTable, Floats]:
         """The pairs of a data set, and the tuned metric's distance of each."""
-        source = replace(Source.of(self.run), data=data)
+        source = replace(Source.of(self.run), data=data, textures=None)
         prepared = source.prepare(open_cache(cache_dir), Progress())
         return prepared.table, prepared.distances_of(self._best)
 

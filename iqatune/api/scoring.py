@@ -39,6 +39,7 @@ class Evaluation(records.Evaluation):
 
         frame: pandas.DataFrame = pandas.read_csv(io.StringIO(evaluating.as_csv(self)), keep_default_na=False)
         figures = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", *FIGURES]
+        figures += ["texture_tolerance", "texture_tolerance_low", "texture_tolerance_high"]
         frame[figures] = frame[figures].apply(pandas.to_numeric, errors="coerce")
         return frame
 
@@ -57,6 +58,7 @@ def evaluate(
     progress: Show = "bar",
     force: bool = False,
     strict: bool = False,
+    textures: Path | str | None = None,
     **options: Any,
 ) -> Evaluation:
     """Score tuned metrics on a data set, with intervals over its reference images.
@@ -74,6 +76,7 @@ def evaluate(
         cache_dir, progress: as of `tune`.
         force: take records whose seal is broken; the metric's `forced` says so.
         strict: refuse scores whose direction is probably wrong, in place of a warning.
+        textures: a folder of textures, or "scikit-image": each metric's `texture_tolerance` is then told too.
         options: of the data set: data_root, pairs, better, label, exclude, allow_missing, raters; of a features file
             features, better, feature_columns, by default the columns that the records were tuned on.
 
@@ -104,7 +107,16 @@ def evaluate(
         progress=progress_of(progress),
     )
     others = asked(baselines, weights=_of_baselines(baseline_weights), better=as_options(baseline_better or {}))
-    evaluation = evaluating.evaluate(files, data, machine, by=by, baselines=others, force=force, strict=strict)
+    evaluation = evaluating.evaluate(
+        files,
+        data,
+        machine,
+        by=by,
+        baselines=others,
+        force=force,
+        strict=strict,
+        textures=None if textures is None else str(Path(textures).expanduser()),
+    )
     return Evaluation.model_construct(**dict(evaluation))
 
 

@@ -186,8 +186,8 @@ def replay(
     Args:
         result: a record, of a search or of a fusion, or its file.
         cache_dir, progress: as of `tune`.
-        where: data_root, pairs, features, backbone_weights or device, when they are not where the search had them;
-            data_root of several data sets as a mapping.
+        where: data_root, pairs, features, textures, backbone_weights or device, when they are not where the search had
+            them; data_root of several data sets as a mapping.
 
     Returns:
         every figure as recorded and as recomputed; `.same` says whether all agree.

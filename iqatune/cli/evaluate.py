@@ -19,11 +19,13 @@ from iqatune.cli.options import (
     optional_data_options,
     quiet_option,
     refuse_without,
+    textures_option,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.records.evaluation import Evaluations
 from iqatune.records.options import DataOptions
 from iqatune.records.vocabulary import Grouping
+from iqatune.runtime.files import expand_home
 
 EPILOG = """\b
 Examples:
@@ -32,6 +34,7 @@ Examples:
   iqatune evaluate runs/tid2013+live/vgg19/bohb-stage-s0/result.json
   iqatune evaluate runs/live/*/*/result.json --dataset live --baseline uniform --baseline psnr --baseline fsim
   iqatune evaluate result.json --baseline lpips --baseline topiq=scores.csv --baseline-better topiq=higher
+  iqatune evaluate runs/live/*/*/result.json --baseline ssim --textures ~/data/dtd/images/bubbly
   iqatune evaluate metric.safetensors dists.pt --dataset live --backbone-weights vgg16.pth
   iqatune evaluate runs/csv/metrics/bohb-columns-s0/result.json --features others.csv --better lower
 """
@@ -43,6 +46,7 @@ Examples:
 @option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
 @option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
 @baseline_options
+@textures_option
 @option("--strict", is_flag=True, help="Refuse scores whose direction is probably wrong, in place of a warning.")
 @force_option
 @moved_weights_option
@@ -60,6 +64,7 @@ def command(
     baselines: tuple[str, ...],
     baseline_weights: tuple[str, ...],
     baseline_better: tuple[str, ...],
+    textures: str | None,
     strict: bool,
     force: bool,
     backbone_weights: str | None,
@@ -99,6 +104,7 @@ def command(
             force=force,
             strict=strict,
             skip_foreign=len(data_sets) > 1,
+            textures=None if textures is None else expand_home(textures),
         )
         for each in data_sets
     ]

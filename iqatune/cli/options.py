@@ -453,6 +453,13 @@ def _weights_of(given: Sequence[str], backbones: Sequence[str]) -> dict[str, str
     return {name: weights or next(iter(everything), None) for name, weights in said.items()}
 
 
+textures_option = option_of(
+    Run,
+    "--textures",
+    metavar="DIR|scikit-image",
+    help="Tell the texture tolerance too, of the textures in a folder or of those that come with scikit-image.",
+)
+
 run_options = handed_over(
     Run,
     "run",
@@ -548,6 +555,14 @@ run_options = handed_over(
         "--address",
         metavar="HOST:PORT|auto",
         help="For --engine ray: a running cluster  [default: one is started].",
+    ),
+    textures_option,
+    option_of(
+        Run,
+        "--texture-weight",
+        metavar="W",
+        help="Maximise the objective less W times the texture tolerance: mean D of two crops of one texture over mean "
+        "D of the pairs. Without --textures, of those of scikit-image.",
     ),
     option_of(Run, "--concurrency", help="For --engine ray: samples evaluated side by side."),
     option(

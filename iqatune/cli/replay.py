@@ -38,6 +38,7 @@ Examples:
 )
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
 @option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
+@option("--textures", metavar="DIR", help="Where the textures are now  [default: as in the search].")
 @moved_weights_option
 @option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
@@ -52,6 +53,7 @@ def command(
     data_root: tuple[str, ...],
     pairs: str | None,
     features: str | None,
+    textures: str | None,
     backbone_weights: str | None,
     device: str | None,
     cache_dir: Path | None,
@@ -70,7 +72,7 @@ def command(
     from iqatune.tuning.replay import replay
 
     given = {"data_root": data_root, "pairs": pairs, "features": features}
-    given |= {"backbone_weights": backbone_weights, "device": device}
+    given |= {"textures": textures, "backbone_weights": backbone_weights, "device": device}
     where = {name: value for name, value in given.items() if value not in (None, ())}
     proving = replay_fusion if is_fusion(file) else replay
     found = proving(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))

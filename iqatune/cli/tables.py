@@ -9,6 +9,7 @@ from typing import Final
 
 from iqatune.cli.human_scores import print_human_scores
 from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.textures import print_tolerance, tolerance_lines
 from iqatune.errors import as_flags
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
@@ -84,6 +85,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
         print_line(_over_best_column(result, best.srcc, result.baselines.best_column))
     if best is not None and best.value is not None:
         print_line(_objective(result, best.value))
+    for line in tolerance_lines(result):
+        print_line(line)
     print_line(f"Samples: {_how(result)}.")
     if protocol.simulated:
         print_line(SIMULATED)
@@ -220,6 +223,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for line in (*seen_lines(evaluation), *protocol_differences(evaluation)):
         print_line(line)
     print_human_scores(evaluation)
+    print_tolerance(evaluation)
     for metric in evaluation.results:
         if metric.forced is not None:
             print_line(f"! {metric.file}: {metric.forced}")
@@ -442,7 +446,9 @@ def protocol_differences(evaluation: Evaluation) -> list[str]:
 
 
 def _objective(result: Result, tuned: float) -> str:
-    line = f"Maximised: {result.run.objective}, {figure(tuned)} (uniform {figure(result.baselines.uniform_value)})"
+    run = result.run
+    textures = f" less {run.texture_weight:g} times the texture tolerance" if run.texture_weight else ""
+    line = f"Maximised: {run.objective}{textures}, {figure(tuned)} (uniform {figure(result.baselines.uniform_value)})"
     held_out = None if result.held_out is None else result.held_out.objective
     if held_out is None:
         return f"{line}."

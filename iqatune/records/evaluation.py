@@ -7,6 +7,7 @@ from pydantic import Field
 from iqatune.records.base import Count, Deviation, Model, Number, Sha256, Share
 from iqatune.records.documents import Seal
 from iqatune.records.result import Confidence, Correlation, Protocol
+from iqatune.records.textures import Textures, TextureTolerance
 from iqatune.records.vocabulary import Better, Grouping, MetricKind
 
 EVALUATION_SCHEMA: Final = "iqatune.evaluation/1"
@@ -113,6 +114,9 @@ class Evaluated(Correlation):
         default=None, description="null of what is not tuned, and of a metric that does not say what it was tuned on"
     )
     scores: ScoresFile | None = Field(default=None, description="of the kind scores: the file")
+    texture_tolerance: TextureTolerance | None = Field(
+        default=None, description="null without textures, and of a metric that does not start at 0 or has no images"
+    )
 
 
 class Evaluation(Model):
@@ -129,6 +133,7 @@ class Evaluation(Model):
     comparisons: tuple[Comparison, ...] = Field(
         default=(), description="every couple of the metrics; none of one metric, and in older documents"
     )
+    textures: Textures | None = Field(default=None, description="that the texture tolerance is of; null without")
     seal: Seal = None
 
 

@@ -76,14 +76,17 @@ class Searched(Protocol):
     def penalty(self) -> float: ...
     @property
     def last_stage(self) -> int | None: ...
+    @property
+    def texture_weight(self) -> float: ...
 
 
 def search_note(search: Searched) -> str:
     """What follows the name of a space: nothing where all is usual, else as ", simplex prior, maximising krcc"."""
     prior = "" if search.prior == DEFAULT_PRIOR else f", {search.prior} prior"
     objective = "" if search.objective == "srcc" else f", maximising {search.objective}"
+    textures = f", texture weight {search.texture_weight:g}" if search.texture_weight else ""
     stop = "" if search.stop is None else f", stop {search.stop}"
     split = "" if search.split == "references" else f", {HELD_OUT[search.split]} held out"
     penalty = "" if search.penalty == 0 else f", penalty {search.penalty:g}"
     last = "" if search.last_stage is None else f", stages up to {search.last_stage}"
-    return f"{prior}{objective}{stop}{split}{penalty}{last}"
+    return f"{prior}{objective}{textures}{stop}{split}{penalty}{last}"

@@ -14,6 +14,7 @@ from iqatune.records.vocabulary import (
     C1,
     C2,
     COLUMNS,
+    TEXTURES,
     Better,
     Engine,
     ObjectiveName,
@@ -370,6 +371,21 @@ class Run(DataOptions, BackboneOptions):
     engine: Engine = "local"
     address: str | None = None
     concurrency: Annotated[int, _number(lambda value: value >= 1, "must be 1 or more")] = 1
+    textures: PathText | None = Field(
+        default=None, description=f"folder of textures, or {TEXTURES}; {TEXTURES} with a `texture_weight` alone"
+    )
+    texture_weight: Annotated[float, _number(lambda value: 0 <= value < math.inf, "give 0 or more, as 0.3")] = Field(
+        default=0.0, description="W: the objective less W times the texture tolerance is maximised"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_textures(cls, values: Any) -> Any:
+        """The textures that were not named, where there is a weight for them."""
+        if not isinstance(values, dict) or values.get("textures") is not None:
+            return values
+        weight = values.get("texture_weight")
+        return {**values, "textures": TEXTURES} if isinstance(weight, int | float) and weight > 0 else values
 
     @model_validator(mode="before")
     @classmethod

@@ -28,6 +28,7 @@ from iqatune.records.options import Run
 from iqatune.records.padding import Padding
 from iqatune.records.prior import CUBE
 from iqatune.records.scale import Scale
+from iqatune.records.textures import HeldOutTolerance, Textures
 from iqatune.records.trials import TrialsDigest, digest_of
 from iqatune.records.vocabulary import C1, C2, Better, Direction, Precision, ResolvedPooling, Split, Structure, Verdict
 from iqatune.runtime.files import write_text
@@ -79,6 +80,10 @@ class Protocol(Model):
         default=None, description="what the backbone has images padded to; null of one that takes them as they are"
     )
 
+    textures: Textures | None = Field(
+        default=None, description="whose crops were looked at, where `--textures` was given; else null"
+    )
+
     def as_made(self, now: "Protocol") -> "Protocol":
         """What is computed now, as a record of this protocol's release tells it: older ones tell no taps."""
         older = not self.taps and self.padding is None
@@ -111,7 +116,12 @@ class Best(Correlation):
     alpha and beta are per channel and sum to 1 together; of a features file, which has no channels, columns do.
     """
 
-    value: Coefficient | None = Field(default=None, description="of the objective; null where that is the SRCC")
+    value: Number | None = Field(
+        default=None, description="of what was maximised; null where that is the SRCC; below -1 at most by textures"
+    )
+    texture_tolerance: Deviation | None = Field(
+        default=None, description="mean D of the textures' crop pairs over mean D of the pairs; null without textures"
+    )
     sample: Count
     parameters: dict[str, Share]
     c: Constant | None = Field(
@@ -149,27 +159,28 @@ class Baselines(Model):
     """What the tuned weights have to beat."""
 
     uniform: Correlation
-    uniform_value: Coefficient | None = Field(
-        default=None, description="the uniform weights' figure of the objective; null where that is the SRCC"
+    uniform_value: Number | None = Field(
+        default=None, description="the uniform weights' figure of what was maximised; null where that is the SRCC"
     )
+    uniform_texture_tolerance: Deviation | None = Field(default=None, description="null without textures")
     best_column: BestColumn | None = Field(
         default=None, description="of a features file; directions and scales are of these pairs; else null"
     )
 
 
 class FoldObjective(Model):
-    """Figures of an objective other than the SRCC."""
+    """Figures of what was maximised, where that is another than the SRCC."""
 
-    tuned: Coefficient = Field(description="on the references that the fold was tuned on")
-    held_out: Coefficient
-    uniform: Coefficient = Field(description="of the uniform weights on the held-out references")
+    tuned: Number = Field(description="on the references that the fold was tuned on")
+    held_out: Number
+    uniform: Number = Field(description="of the uniform weights on the held-out references")
 
 
 class HeldOutObjective(Model):
     """Means over the folds of an objective other than the SRCC; NaN where it is undefined in one of them."""
 
-    mean: Coefficient
-    uniform_mean: Coefficient
+    mean: Number
+    uniform_mean: Number
 
 
 class FoldSet(Model):
@@ -205,6 +216,7 @@ class Fold(Model):
         default=None,
         description="of a features file: the column that is best on the references tuned on, and its SRCC on these",
     )
+    texture_tolerance: HeldOutTolerance | None = Field(default=None, description="absent without textures")
     name: str | None = Field(
         default=None, description="the set, distortion or value of a column that is held out; absent of references"
     )
@@ -223,6 +235,7 @@ class Fold(Model):
         lacking = {
             "tuned_on_all_srcc": self.tuned_on_all_srcc is None,
             "name": self.name is None,
+            "texture_tolerance": self.texture_tolerance is None,
             "sets": not self.sets,
         }
         for name in (name for name, lacks in lacking.items() if lacks):
@@ -247,6 +260,9 @@ class HeldOut(Model):
     per_fold: tuple[Fold, ...]
     uniform_srcc_mean: Coefficient
     objective: HeldOutObjective | None = Field(default=None, description="null where the objective is the SRCC")
+    texture_tolerance: HeldOutTolerance | None = Field(
+        default=None, description="means over the folds; null without textures"
+    )
     best_column_srcc_mean: Coefficient | None = Field(
         default=None, description="of a features file: the mean of the folds' best columns; else null"
     )
@@ -313,9 +329,9 @@ class SetResult(Model):
     weight: Share = Field(description="its share in the objective; those of all sets sum to 1")
     protocol: Protocol
     uniform: Correlation
-    uniform_value: Coefficient | None = Field(default=None, description="null where the objective is the SRCC")
+    uniform_value: Number | None = Field(default=None, description="null where the SRCC was maximised")
     best: Correlation | None = Field(default=None, description="the figures of the record's best configuration")
-    best_value: Coefficient | None = Field(default=None, description="null where the objective is the SRCC")
+    best_value: Number | None = Field(default=None, description="null where the SRCC was maximised")
     held_out: HeldOutSet | None = None
     confidence: Confidence | None = None
 
@@ -381,6 +397,9 @@ class Result(Model):
             raise ValueError("must have the channels of a backbone, or the columns of a features file")
         if self.best is not None and tuple(self.best.columns) != self.protocol.columns:
             raise ValueError("the weights are of other columns than the protocol's")
+        values = (self.baselines.uniform_value, None if self.best is None else self.best.value)
+        if not self.run.texture_weight and any(value is not None and abs(value) > 1 + ROUNDING for value in values):
+            raise ValueError("a correlation lies between -1 and 1")
         size = sum(self.channels)
         if self.best is not None and not len(self.best.alpha) == len(self.best.beta) == size:
             raise ValueError(

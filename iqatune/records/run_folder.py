@@ -48,7 +48,7 @@ class RunFolder:
         others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
         others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
         others += [f"costs={_digest(map(repr, run.stage_costs))}"] if run.stage_costs else []
-        others += _split(run)
+        others += [*_textures(run), *_split(run)]
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
         searcher = run.searcher.replace(":", "_")
@@ -187,6 +187,14 @@ def _digest(words: Iterable[str]) -> str:
 
 def _file_name(text: str) -> str:
     return re.sub(r"[^\w.+-]", "_", text)
+
+
+def _textures(run: Run) -> list[str]:
+    """What a folder says of textures; the folder that they are in has a name of its own."""
+    if run.textures is None:
+        return []
+    named = f"textures={_file_name(Path(run.textures).absolute().name)[:LONGEST]}"
+    return [named, f"texture-weight={run.texture_weight:g}"] if run.texture_weight else [named]
 
 
 def _split(run: Run) -> list[str]:

@@ -27,6 +27,7 @@ class CellState(Model):
     split: Split = "references"
     penalty: float = 0.0
     last_stage: int | None = None
+    texture_weight: float = 0.0
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from iqatune.errors import InputError
-from iqatune.records.base import Coefficient, Count, Deviation, Model, Seconds, Sha256, Share
+from iqatune.records.base import Coefficient, Count, Deviation, Model, Number, Seconds, Sha256, Share
 from iqatune.records.documents import validated
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ChosenBy
@@ -40,7 +40,7 @@ class InnerLine(Model):
     shrinkage: Annotated[float, Field(ge=0)] | None = Field(
         description="towards the uniform weights; null for these themselves"
     )
-    mean: Coefficient | None = Field(description="of the run's objective on references left out; null where undefined")
+    mean: Number | None = Field(description="of the run's objective on references left out; null where undefined")
     error: Deviation | None = Field(
         description="corrected standard error of the mean's gain over the uniform weights; null where undefined"
     )
@@ -56,7 +56,7 @@ class TrialLine(Model):
     budget: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the references; 1 is all")
     chosen_by: ChosenBy
     seconds: Seconds = Field(description="of the searcher and the objective together")
-    value: Coefficient | None = Field(
+    value: Number | None = Field(
         default=None, description="of the run's objective; absent where that is the SRCC, null where undefined"
     )
     inner: InnerLine | None = Field(default=None, description="of a fit, which is chosen by it; absent elsewhere")

@@ -24,6 +24,9 @@ C2: Final = 1e-6
 COLUMNS: Final = "columns"
 """The space of a features file: one number a column."""
 
+TEXTURES: Final = "scikit-image"
+"""The textures in the wheel of scikit-image, in the place of a folder of one's own."""
+
 Direction = Literal["distance", "quality"]
 """Which way a column of a features file runs: a distance rises as quality falls."""
 

@@ -30,6 +30,7 @@ from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
 from iqatune.report.sections.stages import stages_section
 from iqatune.report.sections.state_of_the_art import state_of_the_art_section
+from iqatune.report.sections.textures import textures_section
 from iqatune.report.sections.transfer import transfer_section
 from iqatune.report.write import report_latex, report_markdown, table_csv
 from iqatune.runtime.files import check_writable, write_together
@@ -128,6 +129,7 @@ def make_report(
         state_of_the_art_section(context),
         searchers_section(context),
         *([fits] if (fits := fits_section(context)) is not None else []),
+        *([textures] if (textures := textures_section(context)) is not None else []),
         transfer_section(context),
         _drawings_section(context, with_images=with_images),
         stages_section(context),

@@ -96,6 +96,12 @@ class Setting:
     penalty: float = 0.0
     stage_costs: tuple[float, ...] = ()
     last_stage: int | None = None
+    texture_weight: float = 0.0
+
+    @property
+    def maximised(self) -> str:
+        """The objective, less what the texture tolerance counts."""
+        return f"{self.objective} - {self.texture_weight:g} T" if self.texture_weight else self.objective
 
     @property
     def effort(self) -> str:
@@ -171,6 +177,11 @@ class Collection:
     def runs(self) -> tuple[FoundRun, ...]:
         """Every complete run."""
         return tuple(run for group in self.groups for run in group.runs)
+
+    @property
+    def agreement_groups(self) -> tuple[SettingRuns, ...]:
+        """Those that were tuned to agree with people alone: what gives up SRCC for textures is not compared by SRCC."""
+        return tuple(group for group in self.groups if not group.setting.texture_weight)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -292,14 +303,18 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
         if earlier.result.held_out is None and run.result.held_out is not None:
             of_seed[run.result.run.seed] = run
     ordered = sorted(
-        groups, key=attrgetter("dataset", "backbone", "searcher", "space", "prior", "objective", "split", "samples")
+        groups,
+        key=attrgetter(
+            "dataset", "backbone", "searcher", "space", "prior", "objective", "split", "samples", "texture_weight"
+        ),
     )
     return tuple(SettingRuns(setting, tuple(run for _, run in sorted(groups[setting].items()))) for setting in ordered)
 
 
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
-    fields = result.protocol.model_dump(exclude={"split_seed"})
+    fields = result.protocol.model_dump(exclude={"split_seed", "textures"})
+    fields["textures"] = result.protocol.textures
     if run.datasets:  # whose weights make another objective
         fields["weights"] = tuple(run.weights.items())
     return Setting(
@@ -316,6 +331,7 @@ def _setting(result: Result, names: Names) -> Setting:
         penalty=run.penalty,
         stage_costs=run.stage_costs,
         last_stage=run.last_stage,
+        texture_weight=run.texture_weight,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from iqatune.evaluation.compare import Couples, paired_comparisons
 from iqatune.records.evaluation import Evaluated, Evaluation
@@ -21,6 +22,10 @@ BY_INTERVAL = (
     "tested. This test is blunter than a paired one, which takes the data (--score)."
 )
 NOT_TESTED = "* not tested: figures of several data sets are means; 'iqatune evaluate' compares metrics on each set."
+
+
+_NOT_OF_SCORES: Final = {"split_seed": None, "textures": None}
+"""Of a protocol what decides no score of a pair."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,8 @@ class Context:
                 for metric in self.untuned(group.setting.dataset)
                 if metric.kind == "uniform"
                 and metric.backbone == group.runs[0].result.run.backbone
-                and metric.protocol.model_copy(update={"split_seed": None})
-                == group.protocol.model_copy(update={"split_seed": None})
+                and metric.protocol.model_copy(update=_NOT_OF_SCORES)
+                == group.protocol.model_copy(update=_NOT_OF_SCORES)
             ),
             None,
         )

@@ -179,6 +179,71 @@ def points(rows: Mapping[str, Sequence[tuple[float, float]]], *, x_name: str, y_
     return figure
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrontPoint:
+    """One point of a front.
+
+    Attributes:
+        reach: half of the interval of y; None for no bar.
+        label: beside the point.
+    """
+
+    x: float
+    y: float
+    reach: float | None = None
+    label: str = ""
+
+
+@_style()
+def front(rows: Mapping[str, Sequence[FrontPoint]], *, x_name: str, y_name: str) -> "Figure":
+    """A line through each row's points in their order, a single point a star, over a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure, axes = _subplot(width=6.4, height=4.0)
+    for place, (row, points) in enumerate(rows.items()):
+        x, y = [point.x for point in points], [point.y for point in points]
+        single = len(points) == 1
+        marker = "*" if single else MARKERS[place % len(MARKERS)]
+        style = "none" if single else STYLES[place % len(STYLES)]
+        bars = [0.0 if point.reach is None else point.reach for point in points]
+        axes.errorbar(
+            x,
+            y,
+            bars if any(bars) else None,
+            color=_colour(place),
+            marker=marker,
+            markersize=11 if single else 4.5,
+            linestyle=style,
+            linewidth=0.9,
+            elinewidth=0.7,
+            capsize=2,
+            label=_label(row),
+        )
+        for point in points:
+            up = place % 2 == 0
+            axes.annotate(
+                point.label,
+                (point.x, point.y),
+                (2, 5 if up else -5),
+                textcoords="offset points",
+                fontsize=7,
+                color=_colour(place),
+                rotation=60,  # neighbours on the flat part of a front stand close
+                va="bottom" if up else "top",
+                ha="left" if up else "right",
+            )
+    axes.set_xscale("log")
+    axes.margins(y=0.1)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(x_name)
+    axes.set_ylabel(y_name)
+    axes.grid(linewidth=0.4)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 @_style()
 def ranks(rows: Mapping[str, Floats]) -> "Figure":
     """The mean rank of each row with every single rank behind it, the best row on top."""

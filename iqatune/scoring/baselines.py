@@ -52,6 +52,8 @@ class Baseline:
         minimum_size: the smallest image side that it takes, in pixels.
         higher_is_better: whether its number rises with quality.
         extra: the extra of this package that installs what it needs; None for a plug-in.
+        at_identity: its number for an image beside itself, whatever the image: 1 for SSIM, 0 for a distance; None where
+            there is no such number, as of PSNR, or it is not known. Texture tolerance needs it.
         backbone: the CNN of `iqatune list backbones` whose parameters decide its scores; empty where none does.
     """
 
@@ -65,6 +67,7 @@ class Baseline:
     higher_is_better: bool = True
     extra: str | None = None
     backbone: str = ""
+    at_identity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,9 @@ def _fault(item: Any, name: str) -> str | None:
         return "its description, its package and its module are not text"
     if not isinstance(item.minimum_size, int) or item.minimum_size < 1:
         return f"its minimum_size is {item.minimum_size}, not a number of pixels"
+    number = item.at_identity
+    if number is not None and not (isinstance(number, int | float) and math.isfinite(number)):
+        return f"its at_identity is {number}, not a number"
     return None if callable(item.build) else "its build cannot be called"
 
 

@@ -52,6 +52,7 @@ DISTS = Baseline(
     module="DISTS_pytorch",
     build=_build,
     higher_is_better=False,
+    at_identity=0.0,
     extra="baselines",
     backbone="vgg16",
 )

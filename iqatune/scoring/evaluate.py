@@ -11,6 +11,7 @@ import numpy as np
 
 from iqatune.backbones.zoo import as_recorded
 from iqatune.datasets.table import PairTable
+from iqatune.datasets.textures import load_textures
 from iqatune.errors import InputError
 from iqatune.escape import csv_cell
 from iqatune.evaluation.agreement import FEWEST_PAIRS, against_the_scores, confidence, correlation
@@ -33,18 +34,22 @@ from iqatune.records.result import (
     open_result,
     without_weights,
 )
+from iqatune.records.textures import Textures, TextureTolerance
 from iqatune.records.vocabulary import Grouping, MetricKind
 from iqatune.scoring.asked import Asked
-from iqatune.scoring.baselines import UNIFORM, baseline_scores
+from iqatune.scoring.baselines import UNIFORM, TooSmall, baseline_scores
+from iqatune.scoring.baselines import find as find_baseline
 from iqatune.scoring.human_scores import FIGURES, beside_human_scores
 from iqatune.scoring.members import values_of_column
 from iqatune.scoring.metric_files import file_distances, is_metric_file
 from iqatune.scoring.score_files import OtherImages, file_scores
+from iqatune.scoring.textures import distance_from_identity, texture_tolerance
 from iqatune.scoring.tuned_here import pairs_seen, tuned_here
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol, weighted_sum
 from iqatune.statistics.columns import distances as column_distances
-from iqatune.statistics.prepare import Prepared, load_table, prepare
+from iqatune.statistics.prepare import Prepared, load_table, prepare, table_sha256
+from iqatune.statistics.textures import textures_of, textures_record
 
 SIGNIFICANCE = 0.05
 """The corrected p below which two metrics are told apart."""
@@ -63,6 +68,8 @@ class ScoredMetric:
         origin: where these come from, in words.
         tuned_here: what a record has seen of these pairs, where that was asked.
         scores: what there is to say of a file of scores.
+        crops: (M,) distances of textures' crop pairs, counted as `from_identity` is; None where there are none.
+        from_identity: (N,) `distances` counted from those of an image beside itself, where they are not so counted.
     """
 
     file: str
@@ -75,14 +82,24 @@ class ScoredMetric:
     origin: str = ""
     tuned_here: TunedHere | None = None
     scores: ScoresFile | None = None
+    crops: Floats | None = None
+    from_identity: Floats | None = None
+
+    @property
+    def texture_tolerance(self) -> TextureTolerance | None:
+        """How tolerant it is of textures; None where that was not asked, or it has no crop pairs."""
+        if self.crops is None:
+            return None
+        return texture_tolerance(self.crops, self.distances if self.from_identity is None else self.from_identity)
 
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Metrics scored on the same pairs."""
+    """Metrics scored on the same pairs, and on crop pairs of textures where there are any."""
 
     table: PairTable
     metrics: tuple[ScoredMetric, ...]
+    textures: Textures | None = None
 
     def couples(self) -> Couples | None:
         """Every metric beside every other; None of one metric."""
@@ -394,6 +411,60 @@ def with_baseline(scores: ScoredSet, asked: Asked, machine: Machine) -> ScoredSe
     return replace(scores, metrics=(*scores.metrics, baseline))
 
 
+def with_crops(
+    scores: ScoredSet,
+    files: Sequence[Path],
+    machine: Machine,
+    *,
+    textures: str,
+    baselines: Sequence[Asked],
+    force: bool = False,
+) -> ScoredSet:
+    """The scores, and what the same metrics say of crop pairs of textures.
+
+    Metrics that have no texture tolerance are named: files of scores, and baselines without a distance of their own.
+
+    Args:
+        scores: of `score`, of the same files and baselines.
+        textures: a folder, or `scikit-image`.
+        force: as of `score`.
+
+    Raises:
+        InputError: for what is wrong with the textures, and as of `score`.
+    """
+    source = textures_of(textures, machine.progress)
+    uniform = [each for each in baselines if each.name == UNIFORM]
+    data = DataOptions(dataset=source.table.dataset)
+    crops = score(files, data, machine, baselines=uniform, table=source.table, force=force)
+    count = len(crops.metrics)
+    own = [
+        replace(metric, crops=of_crops.distances)
+        for metric, of_crops in zip(scores.metrics[:count], crops.metrics, strict=True)
+    ]
+    asked = {each.label: each for each in baselines}
+    others = [_with_crops(metric, asked[metric.file], crops, machine) for metric in scores.metrics[count:]]
+    record = textures_record(source, table_sha256(source.table, machine.cache, machine.progress))
+    return replace(scores, metrics=(*own, *others), textures=record)
+
+
+def _with_crops(metric: ScoredMetric, asked: Asked, crops: ScoredSet, machine: Machine) -> ScoredMetric:
+    """A baseline with its crop pairs, or as it is and a line that says why."""
+    why = "it is a file of scores, which has none of crops"
+    if asked.scores is None:
+        baseline = find_baseline(asked.name)
+        pairs = distance_from_identity(baseline, metric.distances)
+        why = "it has no number for an image beside itself, from which a distance could be counted"
+        if pairs is not None:
+            try:
+                distances = with_baseline(crops, asked, machine).metrics[-1].distances
+                of_crops = distance_from_identity(baseline, distances)
+                return replace(metric, crops=of_crops, from_identity=pairs)
+            except TooSmall:
+                why = f"it takes images of {baseline.minimum_size} pixels a side, and crops are smaller"
+    machine.progress.warn(f"No texture tolerance of {metric.file}: {why}.")
+    return metric
+
+
 def evaluate(
     files: Sequence[Path],
     data: DataOptions,
@@ -404,16 +475,22 @@ def evaluate(
     force: bool = False,
     strict: bool = False,
     skip_foreign: bool = False,
+    textures: str | None = None,
 ) -> Evaluation:
     """`score`, and how well each metric agrees with the human scores, whole and group by group, and what it has seen.
 
     Args:
         baselines, force, skip_foreign: as of `score`.
         strict: refuse scores whose direction is probably wrong, which are otherwise warned of.
+        textures: a folder, or `scikit-image`, whose crops the texture tolerance is told of; None for none.
 
     Raises:
-        InputError: as of `score`, and for a grouping that the pairs do not have.
+        InputError: as of `score`, for a grouping that the pairs do not have, and for what is wrong with the textures.
     """
+    if textures is not None:
+        if data.features is not None:
+            raise InputError(f"`textures` {textures}: are images, and `features` has none; leave them out")
+        load_textures(textures)  # refused before anything is computed
     if data.features is not None:
         results = [open_result(file).trusted(force=force) for file in _records(files)]
         data = _with_columns(data, results, _fusions(files, force=force))
@@ -423,6 +500,8 @@ def evaluate(
     scores = score(files, data, machine, baselines=baselines, table=table, force=force, skip_foreign=skip_foreign)
     for metric in scores.metrics:
         _check_direction(metric, table, machine.progress, strict=strict)
+    if textures is not None:
+        scores = with_crops(scores, files, machine, textures=textures, baselines=baselines, force=force)
     return evaluation_of(replace(scores, metrics=tuple(_marked(scores, machine))), by)
 
 
@@ -502,6 +581,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 origin=metric.origin,
                 tuned_here=metric.tuned_here,
                 scores=metric.scores,
+                texture_tolerance=metric.texture_tolerance,
             )
         )
     evaluation = Evaluation(
@@ -510,6 +590,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
         simulated=table.simulated,
         results=tuple(evaluated),
         comparisons=() if couples is None else tuple(_comparisons(couples)),
+        textures=scores.textures,
     )
     distances = [metric.distances for metric in scores.metrics]
     return sealed(beside_human_scores(evaluation, table, distances))
@@ -547,6 +628,8 @@ def as_csv(*evaluations: Evaluation) -> str:
     metric_names = ["file", "kind", "backbone", "searcher", "space", "tuned_on", "dataset", "simulated"]
     figure_names = ["srcc", "krcc", "plcc", "srcc_low", "srcc_high", "tied_with_best", "forced", "prior"]
     figure_names += ["tuned_on_these_pairs", "tuned_on_references", *FIGURES]
+    tolerance_names = ["texture_tolerance", "texture_tolerance_low", "texture_tolerance_high"]
+    figure_names += tolerance_names
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
@@ -559,11 +642,13 @@ def as_csv(*evaluations: Evaluation) -> str:
             references = None if here is None else here.references
             seen = ["" if here is None else str(here.pairs).lower(), "" if references is None else references]
             beside = [getattr(metric, name) for name in FIGURES]
+            found = metric.texture_tolerance
+            beside += ["", "", ""] if found is None else [found.value, found.low, found.high]
             last = [metric.tied_with_best, forced, metric.prior, *seen, *beside]
             writer.writerow(map(csv_cell, [*names, "", metric.protocol.pairs, *figures, *bounds, *last]))
             for group in metric.groups:
                 figures = [group.srcc, group.krcc, group.plcc]
-                last = ["", "", "", forced, metric.prior, *seen, *[""] * len(FIGURES)]
+                last = ["", "", "", forced, metric.prior, *seen, *[""] * (len(FIGURES) + len(tolerance_names))]
                 writer.writerow(map(csv_cell, [*names, group.group, group.pairs, *figures, *last]))
     return text.getvalue()
 

@@ -35,6 +35,7 @@ def _lpips(name: str, weights: str, tapped: str, *, minimum_size: int) -> Baseli
         build=_over(tapped, weights),
         minimum_size=minimum_size,
         higher_is_better=False,
+        at_identity=0.0,
         extra="baselines",
         backbone=cnn,
     )

@@ -27,6 +27,7 @@ def _piq(
     luma: bool = False,
     minimum_size: int = 1,
     higher_is_better: bool = True,
+    bounded: bool = True,
 ) -> Baseline:
     return Baseline(
         name=name,
@@ -38,10 +39,11 @@ def _piq(
         minimum_size=minimum_size,
         higher_is_better=higher_is_better,
         extra="baselines",
+        at_identity=(1.0 if higher_is_better else 0.0) if bounded else None,
     )
 
 
-PSNR = _piq("psnr", "psnr", "peak signal-to-noise ratio, RGB")
+PSNR = _piq("psnr", "psnr", "peak signal-to-noise ratio, RGB", bounded=False)
 SSIM = _piq("ssim", "ssim", "structural similarity, luma, downsampled as by its authors", luma=True, minimum_size=11)
 MS_SSIM = _piq("ms-ssim", "multi_scale_ssim", "multi-scale structural similarity, luma", luma=True, minimum_size=161)
 FSIM = _piq("fsim", "fsim", "feature similarity with chrominance (FSIMc), RGB", minimum_size=2)

@@ -6,7 +6,7 @@ weights >= 0 that carry its temperature as their sum. Shrinkage adds the chi-squ
 from the uniform ones. L-BFGS-B minimises both (Byrd, Lu, Nocedal and Zhu 1995, as scipy has it).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,10 +105,20 @@ class Fit:
 
     Args:
         table: (N, F) features of all pairs that `couples` speaks of.
+        penalty: what is added to the loss, a function of the (F,) coefficients whose scale drops out: its value and
+            derivatives.
     """
 
-    def __init__(self, space: Space, table: Floats, couples: Couples) -> None:
+    def __init__(
+        self,
+        space: Space,
+        table: Floats,
+        couples: Couples,
+        *,
+        penalty: Callable[[Floats], tuple[float, Floats]] | None = None,
+    ) -> None:
         self._space = space
+        self._penalty = penalty
         self._couples = couples
         self._table = table
         few = table.shape[1] <= FEW_FEATURES
@@ -175,12 +185,17 @@ class Fit:
         count, weight = len(self._root), self._couples.weight
         relative, own = unknowns[:count], unknowns[count:] / self._tilt
         shares = self._temperature * self._root * relative
-        apart = self._apart(self._space.spread(shares, own))
+        coefficients = self._space.spread(shares, own)
+        apart = self._apart(coefficients)
         by_coefficient = self._back(-weight * expit(-apart))
+        added = 0.0
+        if self._penalty is not None:
+            added, by_penalty = self._penalty(coefficients)
+            by_coefficient = by_coefficient + by_penalty
         by_share, by_own = self._space.pull_back(shares, own, by_coefficient)
         far, far_by_relative = _chi_squared(relative, self._root)
         tilted = 2 * own - 1
-        loss = weight @ np.logaddexp(0, -apart) + costs @ relative
+        loss = weight @ np.logaddexp(0, -apart) + added + costs @ relative
         value = loss + shrinkage * (far + (self._tilt / 2) ** 2 * (tilted @ tilted))
         gradient = np.concatenate(
             (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,12 @@ class Objective:
         return self.__dict__ | {"_idle": []}  # whoever gets a copy takes memory of its own
 
 
+class FiguresObjective(Protocol):
+    """An objective other than the SRCC of one data set, which gives the SRCC beside it."""
+
+    def __call__(self, parameters: Floats, budget: int = -1) -> Figures: ...
+
+
 class OtherObjective:
     """Another figure than the SRCC over all pairs, which is computed beside it.
 
@@ -169,7 +175,7 @@ class OtherJointObjective:
         weights: of each set, summing to 1.
     """
 
-    def __init__(self, parts: Sequence[OtherObjective], weights: Sequence[float]) -> None:
+    def __init__(self, parts: Sequence[FiguresObjective], weights: Sequence[float]) -> None:
         self._parts = tuple(parts)
         self._weights = tuple(weights)
 

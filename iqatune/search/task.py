@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from iqatune.evaluation.folds import Split
 from iqatune.evaluation.jackknife import jackknife_error
 from iqatune.evaluation.measures import Labels, Measure
+from iqatune.evaluation.tolerance import tolerance
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
@@ -29,6 +30,7 @@ from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.sparsity import Sparsity
 from iqatune.search.stopping import Stopping
+from iqatune.search.tolerance import Plain, Ratio, TexturePenalty, TolerantObjective, ratios_of
 from iqatune.statistics.columns import Scaling
 from iqatune.statistics.source import PreparedPairs
 
@@ -55,6 +57,9 @@ class Task:
             in directions and at scales found on the pairs that the search sees (see `split`).
         sparsity: which stages a fit may use, and what their weights cost it.
         directions: (F,) those of them that are known beforehand; see `Scaling.of`.
+        textures: (M, F) features of textures' crop pairs, one table for each way to compare; none without textures.
+            They have no scores, so that a split leaves them to both sides.
+        texture_weight: of the texture tolerance in what is maximised.
     """
 
     searcher: str
@@ -73,6 +78,8 @@ class Task:
     columns: Floats | None = None
     sparsity: Sparsity = field(default_factory=Sparsity)
     directions: Floats | None = None
+    textures: tuple[Floats, ...] = ()
+    texture_weight: float = 0.0
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -94,6 +101,8 @@ class Task:
             pictures=table.pictures,
             columns=prepared.columns,
             sparsity=Sparsity(run.penalty, run.stage_costs, run.last_stage),
+            textures=() if prepared.textures is None else prepared.textures.tables(space),
+            texture_weight=run.texture_weight,
         )
 
     @property
@@ -128,9 +137,14 @@ class Task:
         of_each = [part.of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
         return of_each[0] if len(of_each) == 1 else JointObjective(of_each, weights)
 
-    def maximised(self) -> Objective | OtherObjective | JointObjective | OtherJointObjective:
+    @property
+    def maximises_srcc(self) -> bool:
+        """Whether the SRCC itself is maximised: no other objective, and no texture term."""
+        return self.objective_name == "srcc" and not self.texture_weight
+
+    def maximised(self) -> Objective | OtherObjective | TolerantObjective | JointObjective | OtherJointObjective:
         """What a search in this process maximises."""
-        if self.objective_name == "srcc":
+        if self.maximises_srcc:
             return self.objective()
         parts, weights, subsets = self._by_set()
         of_each = [part.other_of_subsets(rows) for part, rows in zip(parts, subsets, strict=True)]
@@ -140,10 +154,25 @@ class Task:
         """The SRCC of one data set on some rows for every budget."""
         return Objective(self.space, self.tables, self.quality, subsets)
 
-    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective:
-        """Another objective of one data set on some rows for every budget."""
-        measures = [self.measure(rows) for rows in subsets]
-        return OtherObjective(self.of_subsets(subsets), self.tables, measures, subsets)
+    def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective | TolerantObjective:
+        """What is maximised, where that is not the SRCC, of one data set on some rows for every budget."""
+        by_srcc = self.of_subsets(subsets)
+        if self.objective_name == "srcc":
+            return self._tolerant(by_srcc, subsets)
+        other = OtherObjective(by_srcc, self.tables, [self.measure(rows) for rows in subsets], subsets)
+        return self._tolerant(other, subsets) if self.texture_weight else other
+
+    def _tolerant(self, plain: Plain, subsets: Sequence[NDArray[np.intp]]) -> TolerantObjective:
+        ratios = ratios_of(self.textures, self.tables, subsets)
+        return TolerantObjective(self.space, plain, ratios, self.texture_weight)
+
+    def texture_penalty(self, table: int) -> TexturePenalty | None:
+        """What a fit through one table of features adds to its loss; None without a texture term."""
+        if not self.texture_weight:
+            return None
+        parts = self.parts()
+        ratios = [Ratio.of(self.textures[table], part.task.tables[table]) for part in parts]
+        return TexturePenalty(tuple(ratios), tuple(self.texture_weight * part.weight for part in parts))
 
     def measure(self, rows: NDArray[np.intp] | None = None) -> Measure:
         """The objective as a figure of distances of one data set, of all pairs or of some rows."""
@@ -151,15 +180,30 @@ class Task:
         labels = Labels(*([names[row] for row in rows] for names in (self.reference_ids, self.distortions) if names))
         return Measure.of(self.objective_name, self.quality[rows], self.tables[0][rows], labels)
 
-    def figure(self, distances: Floats) -> float:
-        """The objective's figure of (N,) distances."""
-        return self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
+    def figure(self, distances: Floats, crops: Floats | None = None) -> float:
+        """What is maximised, of (N,) distances and, with a texture term, the (M,) distances of the crop pairs."""
+        agreement = self.mean_of(lambda part: part.task.measure()(distances[part.rows]))
+        return agreement - self.texture_weight * self.tolerance(distances, crops) if self.texture_weight else agreement
+
+    def tolerance(self, distances: Floats, crops: Floats | None) -> float:
+        """The texture tolerance of (N,) distances and the (M,) of the crop pairs; NaN without these."""
+        if crops is None:
+            return float("nan")
+        return self.mean_of(lambda part: tolerance(crops, distances[part.rows]))
+
+    def tolerance_of(self, parameters: Floats | None) -> float:
+        """The texture tolerance of (P,) parameters; NaN of None, and without textures."""
+        if parameters is None or not self.textures:
+            return float("nan")
+        of_pairs, of_crops = (distances_of(self.space, tables, parameters) for tables in (self.tables, self.textures))
+        return self.tolerance(of_pairs, of_crops)
 
     def value(self, parameters: Floats | None) -> float:
-        """The objective's figure of (P,) parameters on all pairs; NaN of None."""
+        """What is maximised, of (P,) parameters on all pairs; NaN of None."""
         if parameters is None:
             return float("nan")
-        return self.figure(distances_of(self.space, self.tables, parameters))
+        crops = distances_of(self.space, self.textures, parameters) if self.texture_weight else None
+        return self.figure(distances_of(self.space, self.tables, parameters), crops)
 
     def srcc(self, parameters: Floats | None) -> float:
         """The SRCC of (P,) parameters on all pairs, as a search finds it; NaN of None."""

@@ -92,6 +92,11 @@ class PreparedColumns:
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
     directions: Floats | None = None
 
+    @property
+    def textures(self) -> None:
+        """None: there are no images."""
+        return
+
     @cached_property
     def scaling(self) -> Scaling:
         """Directions and scales on all pairs."""

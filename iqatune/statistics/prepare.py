@@ -51,6 +51,7 @@ class Prepared:
         seconds: that loading and extraction took.
         computed: pairs that passed the backbone now.
         set_protocols: of several data sets the protocol of each, by its name; empty for one.
+        textures: the crop pairs of textures, whose scores say nothing; None where none were asked for.
     """
 
     table: PairTable
@@ -61,6 +62,7 @@ class Prepared:
     seconds: float
     computed: int
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    textures: "Prepared | None" = None
 
     @property
     def similarity(self) -> Similarity:

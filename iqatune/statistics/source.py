@@ -16,6 +16,7 @@ from iqatune.records.result import Best, BestColumn
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol, prepare_columns, usable_columns
 from iqatune.statistics.prepare import current_protocol, load_table, prepare
+from iqatune.statistics.textures import protocol_with_textures, textures_of, with_textures
 
 
 class PreparedPairs(Protocol):
@@ -53,6 +54,10 @@ class PreparedPairs(Protocol):
     def computed(self) -> int:
         """Pairs that passed the backbone now."""
 
+    @property
+    def textures(self) -> "PreparedPairs | None":
+        """The crop pairs of textures, seen likewise; None where none were asked for."""
+
     def space(self, name: str, prior: str = DEFAULT_PRIOR) -> Space:
         """The space of that name."""
 
@@ -80,17 +85,19 @@ class Source:
         data: which pairs.
         backbone: None for a features file.
         similarity: how l and s compare.
+        textures: a folder of them, or `scikit-image`; None for none.
     """
 
     data: DataOptions
     backbone: BackboneOptions | None
     similarity: Similarity
+    textures: str | None = None
 
     @classmethod
     def of(cls, run: Run) -> "Source":
         """What a run asks for."""
         backbone = BackboneOptions.of(run) if run.features is None else None
-        return cls(DataOptions.of(run), backbone, Similarity.of(run))
+        return cls(DataOptions.of(run), backbone, Similarity.of(run), run.textures)
 
     def prepare(self, cache: Cache, progress: Progress, table: PairTable | None = None) -> PreparedPairs:
         """The statistics, or the columns.
@@ -103,12 +110,20 @@ class Source:
         """
         if self.backbone is None:
             return prepare_columns(table or load_table(self.data, cache, progress), progress)
-        return prepare(
+        # what is wrong with textures is refused before the pairs pass the backbone
+        textures = None if self.textures is None else textures_of(self.textures, progress)
+        prepared = prepare(
             self.data, self.backbone, similarity=self.similarity, cache=cache, progress=progress, table=table
+        )
+        if textures is None:
+            return prepared
+        return with_textures(
+            prepared, textures, self.backbone, similarity=self.similarity, cache=cache, progress=progress
         )
 
     def protocol(self, table: PairTable, cache: Cache, progress: Progress) -> records.Protocol:
         """The protocol that `prepare` would come to, without any statistics."""
         if self.backbone is None:
             return columns_protocol(table, usable_columns(table))
-        return current_protocol(table, self.backbone, similarity=self.similarity, cache=cache, progress=progress)
+        protocol = current_protocol(table, self.backbone, similarity=self.similarity, cache=cache, progress=progress)
+        return protocol if self.textures is None else protocol_with_textures(protocol, self.textures, cache, progress)

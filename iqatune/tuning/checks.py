@@ -32,6 +32,10 @@ def checked_run(run: Run) -> Run:
         _check_features(run)
     if run.engine == "ray" and run.objective != "srcc":
         raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
+    if run.engine == "ray" and run.texture_weight:
+        raise InputError(
+            f"`texture_weight` {run.texture_weight:g}: `engine` ray maximises the SRCC alone; leave `engine` out"
+        )
     if run.engine == "local" and (run.address or run.concurrency > 1):
         raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
     _check_split(run)
@@ -81,6 +85,8 @@ def _check_features(run: Run) -> None:
         raise InputError(f"`features` {run.features}: in the place of a backbone; leave out it or `backbone`")
     if run.space != COLUMNS:
         raise InputError(f"`space` {run.space}: of a backbone; `features` has the space columns alone, leave it out")
+    if run.textures is not None:
+        raise InputError(f"`textures` {run.textures}: are images, and `features` has none; leave them out")
     for name in OF_A_BACKBONE:
         if getattr(run, name) != Run.model_fields[name].default:
             raise InputError(f"`{name}` {getattr(run, name)}: of a backbone, and `features` has none; leave it out")

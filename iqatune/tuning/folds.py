@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from iqatune.metric.spaces import ColumnSpace
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
 from iqatune.records.result import BestColumn, Fold, FoldObjective, FoldSet, HeldOut, HeldOutObjective, HeldOutSet
+from iqatune.records.textures import HeldOutTolerance
 from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Split as SplitName
 from iqatune.runtime.worker import Processes
@@ -155,6 +157,7 @@ def held_out_of(
     tuned: Floats | None,
     uniform: Floats,
     of_folds: Sequence[Task] = (),
+    uniform_crops: Floats | None = None,
 ) -> HeldOut:
     """Score each fold's weights on its held-out pairs, and average: scores of different weights are never pooled.
 
@@ -167,9 +170,10 @@ def held_out_of(
         uniform: (N,) distances of all pairs under the uniform weights; those of columns, whose directions and scales
             are each fold's own, are made anew.
         of_folds: the search of each fold, on all pairs, where its columns are others than those of the main one.
+        uniform_crops: (M,) of the textures' crop pairs under the uniform weights.
     """
     per_fold = tuple(
-        _fold(of_fold, split, found, uniform=uniform[split.held_out], tuned_on_all=tuned)
+        _fold(of_fold, split, found, uniform=_Uniform(uniform[split.held_out], uniform_crops), tuned_on_all=tuned)
         for split, found, of_fold in zip(folds.splits, parameters, of_folds or [task] * len(parameters), strict=True)
     )
     on_all = [task.of_rows(split.held_out).srcc(tuned) for split in folds.splits]
@@ -182,6 +186,7 @@ def held_out_of(
         per_fold=per_fold,
         uniform_srcc_mean=float(np.mean([fold.uniform_srcc for fold in per_fold])),
         objective=_mean_objective(per_fold),
+        texture_tolerance=_mean_tolerance(per_fold),
         best_column_srcc_mean=_mean_best_column(per_fold),
         optimism=float(np.mean([high - fold.srcc for high, fold in zip(on_all, per_fold, strict=True)])),
     )
@@ -204,19 +209,29 @@ def _of_set(folds: Sequence[FoldSet]) -> HeldOutSet:
     )
 
 
-def _fold(task: Task, split: Split, parameters: Floats | None, *, uniform: Floats, tuned_on_all: Floats | None) -> Fold:
+class _Uniform(NamedTuple):
+    """Distances under the uniform weights: (N,) of held-out pairs, and (M,) of crop pairs where there are textures."""
+
+    pairs: Floats
+    crops: Floats | None
+
+
+def _fold(
+    task: Task, split: Split, parameters: Floats | None, *, uniform: _Uniform, tuned_on_all: Floats | None
+) -> Fold:
     tuned, fold = task.split(split)
     if task.columns is not None:
-        uniform = np.vecdot(fold.tables[0], fold.space.uniform)
+        uniform = _Uniform(np.vecdot(fold.tables[0], fold.space.uniform), None)
     return Fold(
         references=tuple(dict.fromkeys(fold.reference_ids)),
         pairs=len(fold.quality),
         parameters={} if parameters is None else dict(zip(task.space.names, parameters.tolist(), strict=True)),
         tuned_srcc=tuned.srcc(parameters),
         srcc=fold.srcc(parameters),
-        uniform_srcc=fold.mean_of(lambda part: srcc(part.task.quality, -uniform[part.rows])),
+        uniform_srcc=fold.mean_of(lambda part: srcc(part.task.quality, -uniform.pairs[part.rows])),
         tuned_on_all_srcc=fold.srcc(tuned_on_all),
         objective=_objective(tuned, fold, parameters, uniform),
+        texture_tolerance=_tolerance(fold, parameters, uniform),
         best_column=_best_column(tuned, fold),
         name=split.name,
         sets=_fold_sets(tuned, fold, parameters, uniform=uniform, tuned_on_all=tuned_on_all),
@@ -238,7 +253,7 @@ def _mean_best_column(folds: Sequence[Fold]) -> float | None:
 
 
 def _fold_sets(
-    tuned: Task, held_out: Task, parameters: Floats | None, *, uniform: Floats, tuned_on_all: Floats | None
+    tuned: Task, held_out: Task, parameters: Floats | None, *, uniform: _Uniform, tuned_on_all: Floats | None
 ) -> dict[str, FoldSet]:
     """The figures of every one of several data sets that a fold holds out."""
     tuned_on = {part.name: part.task for part in tuned.parts()}
@@ -247,22 +262,43 @@ def _fold_sets(
             pairs=len(part.rows),
             tuned_srcc=tuned_on[part.name].srcc(parameters) if part.name in tuned_on else float("nan"),
             srcc=part.task.srcc(parameters),
-            uniform_srcc=srcc(part.task.quality, -uniform[part.rows]),
+            uniform_srcc=srcc(part.task.quality, -uniform.pairs[part.rows]),
             tuned_on_all_srcc=part.task.srcc(tuned_on_all),
-            objective=_objective(tuned_on.get(part.name), part.task, parameters, uniform[part.rows]),
+            objective=_objective(
+                tuned_on.get(part.name), part.task, parameters, _Uniform(uniform.pairs[part.rows], uniform.crops)
+            ),
         )
         for part in held_out.parts()
         if part.name
     }
 
 
-def _objective(tuned: Task | None, held_out: Task, parameters: Floats | None, uniform: Floats) -> FoldObjective | None:
-    if held_out.objective_name == "srcc":
+def _objective(
+    tuned: Task | None, held_out: Task, parameters: Floats | None, uniform: _Uniform
+) -> FoldObjective | None:
+    if held_out.maximises_srcc:
         return None
     return FoldObjective(
         tuned=float("nan") if tuned is None else tuned.value(parameters),
         held_out=held_out.value(parameters),
-        uniform=held_out.figure(uniform),
+        uniform=held_out.figure(*uniform),
+    )
+
+
+def _tolerance(held_out: Task, parameters: Floats | None, uniform: _Uniform) -> HeldOutTolerance | None:
+    """On a fold's held-out pairs; of textures none are held out. None without textures."""
+    if uniform.crops is None:
+        return None
+    return HeldOutTolerance(tuned=held_out.tolerance_of(parameters), uniform=held_out.tolerance(*uniform))
+
+
+def _mean_tolerance(folds: Sequence[Fold]) -> HeldOutTolerance | None:
+    found = [fold.texture_tolerance for fold in folds if fold.texture_tolerance is not None]
+    if not found:
+        return None
+    return HeldOutTolerance(
+        tuned=float(np.mean([figures.tuned for figures in found])),
+        uniform=float(np.mean([figures.uniform for figures in found])),
     )
 
 

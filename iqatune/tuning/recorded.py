@@ -10,6 +10,7 @@ from iqatune.evaluation.agreement import confidence, correlation
 from iqatune.metric.weights import Floats
 from iqatune.records.options import Run
 from iqatune.records.result import (
+    Baselines,
     Correlation,
     HeldOut,
     SetResult,
@@ -21,13 +22,48 @@ from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.folds import Folds, held_out_by_set
 
 
-def value_of(task: Task, distances: Floats) -> float | None:
-    """What a record says of an objective other than the SRCC; None where it is that.
+def value_of(task: Task, distances: Floats, crops: Floats | None = None) -> float | None:
+    """What a record says of what was maximised, where that is not the SRCC; None where it is.
 
     Args:
         distances: (N,) under some weights.
+        crops: (M,) of the textures' crop pairs under the same.
     """
-    return None if task.objective_name == "srcc" else task.figure(distances)
+    return None if task.maximises_srcc else task.figure(distances, crops)
+
+
+def tolerance_of(task: Task, distances: Floats, crops: Floats | None) -> float | None:
+    """The texture tolerance of weights; None without textures.
+
+    Args:
+        distances, crops: as of `value_of`.
+    """
+    return None if crops is None else task.tolerance(distances, crops)
+
+
+def best_figures(task: Task, distances: Floats, crops: Floats | None) -> dict[str, float | None]:
+    """Every figure that a record has of its best weights.
+
+    Args:
+        distances, crops: as of `value_of`.
+    """
+    return {
+        **agreement(task, distances).model_dump(),
+        "value": value_of(task, distances, crops),
+        "texture_tolerance": tolerance_of(task, distances, crops),
+    }
+
+
+def baselines_of(task: Task, prepared: PreparedPairs) -> Baselines:
+    """What a record says of what the tuned weights have to beat."""
+    uniform = prepared.uniform()
+    crops = None if prepared.textures is None else prepared.textures.uniform()
+    return Baselines(
+        uniform=agreement(task, uniform),
+        uniform_value=value_of(task, uniform, crops),
+        uniform_texture_tolerance=tolerance_of(task, uniform, crops),
+        best_column=prepared.best_column(),
+    )
 
 
 def agreement(task: Task, distances: Floats) -> Correlation:
@@ -49,6 +85,7 @@ def set_results(
     *,
     uniform: Floats,
     tuned: Floats | None = None,
+    tuned_crops: Floats | None = None,
     held_out: HeldOut | None = None,
     intervals: bool = False,
 ) -> dict[str, SetResult]:
@@ -56,10 +93,12 @@ def set_results(
 
     Args:
         uniform, tuned: (N,) distances under the uniform and the tuned weights.
+        tuned_crops: (M,) of the textures' crop pairs under the tuned weights.
         intervals: whether it says how sure the tuned figures are, as complete records do.
     """
     if not prepared.set_protocols:
         return {}
+    uniform_crops = None if prepared.textures is None else prepared.textures.uniform()
     of_folds = {} if held_out is None else held_out_by_set(held_out)
     found = {}
     for part in task.parts():
@@ -69,9 +108,9 @@ def set_results(
             weight=part.weight,
             protocol=prepared.set_protocols[part.name],
             uniform=correlation(quality, uniform[part.rows]),
-            uniform_value=value_of(mine, uniform[part.rows]),
+            uniform_value=value_of(mine, uniform[part.rows], uniform_crops),
             best=best,
-            best_value=None if tuned is None else value_of(mine, tuned[part.rows]),
+            best_value=None if tuned is None else value_of(mine, tuned[part.rows], tuned_crops),
             held_out=of_folds.get(part.name),
             confidence=confidence(quality, tuned[part.rows], mine.reference_ids)
             if tuned is not None and intervals
@@ -100,7 +139,7 @@ def undefined_reason(task: Task) -> str:
     name, reason = next((found for found in reasons if found[1] is not None), ("", None))
     if reason is not None:
         return f"{name}: {reason}" if task.set_ids else reason
-    if task.objective_name != "srcc":
+    if not task.maximises_srcc:
         return f"{task.objective_name} is undefined under each of them; take more samples, or another objective"
     return "D was the same for every pair under each of them; check the images, or take more samples"
 

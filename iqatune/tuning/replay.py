@@ -16,14 +16,14 @@ from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
-from iqatune.records.result import Baselines, Best, Confidence, HeldOut, Protocol, Result, open_result
+from iqatune.records.result import Best, Confidence, HeldOut, Protocol, Result, open_result
 from iqatune.records.scale import Scale
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.folds import Folds, folds_of, held_out_of
 from iqatune.tuning.proof import Subject, prove
-from iqatune.tuning.recorded import agreement, set_results, value_of
+from iqatune.tuning.recorded import baselines_of, best_figures, set_results
 from iqatune.tuning.scales import scales_of
 
 TOLERANCE = 1e-6
@@ -39,8 +39,9 @@ OLDER_OPTIMISM = (
     "which compare with no optimism of today"
 )
 
-NOT_RECOMPUTED = {"split_seed", "backbone_weights"}
-"""Of the protocol: the folds are read from the record, and a CNN's parameters may lie in a file of another name."""
+NOT_RECOMPUTED: Any = {"split_seed": True, "backbone_weights": True, "textures": {"source"}}
+"""Of the protocol: the folds are read from the record, and a CNN's parameters, or textures, may lie under another
+name."""
 
 
 def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Progress) -> Replay:
@@ -52,7 +53,7 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
 
     Args:
         where: options of the run that say where things are now: data_root, pairs (of several data sets NAME=PATH each),
-            features, backbone_weights, device.
+            features, textures, backbone_weights, device.
 
     Raises:
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
@@ -219,11 +220,11 @@ def _both(recorded: Protocol, now: Protocol) -> tuple[Protocol, Protocol]:
 def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
     uniform = prepared.uniform()
     task = Task.of(run, prepared)
-    best, tuned, intervals = None, None, None
+    best, tuned, crops, intervals = None, None, None, None
     if result.best is not None:
         tuned = prepared.distances_of(result.best)
-        found = agreement(task, tuned)
-        best = Best(**{**result.best.model_dump(), **found.model_dump(), "value": value_of(task, tuned)})
+        crops = None if prepared.textures is None else prepared.textures.distances_of(result.best)
+        best = Best(**{**result.best.model_dump(), **best_figures(task, tuned, crops)})
         if not prepared.set_protocols:
             intervals = confidence(task.quality, tuned, task.reference_ids)
     held_out = None
@@ -232,21 +233,23 @@ def _recomputed(result: Result, run: Run, prepared: PreparedPairs) -> Result:
     fold_parameters: list[Floats | None] = []
     if held is not None and folds is not None and _keeps_parameters(held):
         fold_parameters = [_vector(fold.parameters, task.space.names) for fold in held.per_fold]
-        held_out = _held_out(held, best, task, folds=folds, uniform=uniform)
+        held_out = _held_out(held, best, task, folds=folds, prepared=prepared)
     scales: tuple[Scale, ...] = ()
     if tuned is not None and result.status == "complete" and (held is None or fold_parameters):
         of_folds = folds if fold_parameters else None
         scales = scales_of(task, prepared.table, tuned, folds=of_folds, parameters=fold_parameters)
     sets = set_results(
-        task, prepared, uniform=uniform, tuned=tuned, held_out=held_out, intervals=result.status == "complete"
+        task,
+        prepared,
+        uniform=uniform,
+        tuned=tuned,
+        tuned_crops=crops,
+        held_out=held_out,
+        intervals=result.status == "complete",
     )
     update = {
         "best": best,
-        "baselines": Baselines(
-            uniform=agreement(task, uniform),
-            uniform_value=value_of(task, uniform),
-            best_column=prepared.best_column(),
-        ),
+        "baselines": baselines_of(task, prepared),
         "held_out": held_out,
         "confidence": intervals,
         "sets": sets,
@@ -280,10 +283,12 @@ def _folds_to_score(held_out: HeldOut, run: Run, prepared: PreparedPairs) -> Fol
     return found if names == [fold.name for fold in held_out.per_fold] else None
 
 
-def _held_out(recorded: HeldOut, best: Best | None, task: Task, *, folds: Folds, uniform: Floats) -> HeldOut:
+def _held_out(recorded: HeldOut, best: Best | None, task: Task, *, folds: Folds, prepared: PreparedPairs) -> HeldOut:
     parameters = [_vector(fold.parameters, task.space.names) for fold in recorded.per_fold]
     tuned = None if best is None or recorded.is_older else _vector(best.parameters, task.space.names)
-    found = held_out_of(task, folds, parameters, tuned=tuned, uniform=uniform)
+    crops = None if prepared.textures is None else prepared.textures.uniform()
+    uniform = prepared.uniform()
+    found = held_out_of(task, folds, parameters, tuned=tuned, uniform=uniform, uniform_crops=crops)
     return _as_older(found, math.nan if best is None else best.srcc) if recorded.is_older else found
 
 

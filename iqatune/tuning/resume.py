@@ -10,9 +10,12 @@ from iqatune.records.result import Protocol, Result
 from iqatune.records.run_folder import RunFolder
 from iqatune.search.searchers.registry import find
 
-INCIDENTAL = {"data_root", "pairs", "features", "backbone_weights", "device", "address"}
+INCIDENTAL = {"data_root", "pairs", "features", "backbone_weights", "device", "address", "textures"}
 """Options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
 files hold is in the protocol, by their hashes."""
+
+NOT_COMPARED: Any = {"split_seed": True, "textures": {"source"}}
+"""Of the protocol: the seed of the split follows from the options and the data, and a folder may have another name."""
 
 
 def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Progress) -> Result | None:
@@ -52,10 +55,9 @@ def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...
     incidental["datasets"] = {"__all__": {"data_root", "pairs"}}
     pairs = (
         (earlier.run.model_dump(exclude=incidental), run.model_dump(exclude=incidental)),
-        # the seed of the split follows from the options and the data
         (
-            earlier.protocol.model_dump(exclude={"split_seed"}),
-            earlier.protocol.as_made(protocol).model_dump(exclude={"split_seed"}),
+            earlier.protocol.model_dump(exclude=NOT_COMPARED),
+            earlier.protocol.as_made(protocol).model_dump(exclude=NOT_COMPARED),
         ),
     )
     others = [name for then, now in pairs for name, value in then.items() if value != now[name]]

@@ -46,7 +46,7 @@ from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.beforehand import advise
 from iqatune.tuning.checks import check_objective, check_stages, checked_run
 from iqatune.tuning.folds import Folds, fold_searches, folds_of, held_out_of
-from iqatune.tuning.recorded import agreement, counts, set_results, split_seed, undefined_reason, value_of
+from iqatune.tuning.recorded import baselines_of, best_figures, counts, set_results, split_seed, undefined_reason
 from iqatune.tuning.resume import earlier_result
 from iqatune.tuning.scales import scales_of
 
@@ -104,11 +104,7 @@ def search_prepared(
         folds = folds_of(run, prepared.table)
         for note in folds.notes:
             progress.warn(note)
-        baselines = Baselines(
-            uniform=agreement(task, uniform),
-            uniform_value=value_of(task, uniform),
-            best_column=prepared.best_column(),
-        )
+        baselines = baselines_of(task, prepared)
         draft = _draft(run, prepared, folds=folds, baselines=baselines, warnings=(*warnings, *folds.notes))
         draft = draft.model_copy(update={"sets": set_results(task, prepared, uniform=uniform)})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
@@ -271,15 +267,20 @@ def _best(work: _Work, trials: Sequence[Trial]) -> Best | None:
         **work.prepared.weights(work.task.space, trial.parameters),
     )
     distances = work.prepared.distances_of(best)
-    figures = agreement(work.task, distances).model_dump()
-    return best.model_copy(update={**figures, "value": value_of(work.task, distances)})
+    return best.model_copy(update=best_figures(work.task, distances, _crops(work, best)))
+
+
+def _crops(work: _Work, best: Best) -> Floats | None:
+    """(M,) distances of the textures' crop pairs; None without textures."""
+    return None if work.prepared.textures is None else work.prepared.textures.distances_of(best)
 
 
 def _held_out(work: _Work, parameters: Sequence[Floats | None], best: Best | None) -> HeldOut | None:
     if not work.folds.splits:
         return None
     tuned = None if best is None else np.array([best.parameters[name] for name in work.task.space.names])
-    return held_out_of(work.task, work.folds, parameters, tuned=tuned, uniform=work.uniform)
+    crops = None if work.prepared.textures is None else work.prepared.textures.uniform()
+    return held_out_of(work.task, work.folds, parameters, tuned=tuned, uniform=work.uniform, uniform_crops=crops)
 
 
 def _confidence(work: _Work, best: Best | None) -> Confidence | None:
@@ -291,8 +292,15 @@ def _confidence(work: _Work, best: Best | None) -> Confidence | None:
 
 def _sets(work: _Work, best: Best | None, held_out: HeldOut | None, *, intervals: bool) -> dict[str, SetResult]:
     tuned = None if best is None else work.prepared.distances_of(best)
+    crops = None if best is None else _crops(work, best)
     return set_results(
-        work.task, work.prepared, uniform=work.uniform, tuned=tuned, held_out=held_out, intervals=intervals
+        work.task,
+        work.prepared,
+        uniform=work.uniform,
+        tuned=tuned,
+        tuned_crops=crops,
+        held_out=held_out,
+        intervals=intervals,
     )
 
 

@@ -255,5 +255,6 @@ def _state(cell: Cell) -> CellState:
         split=run.split,
         penalty=run.penalty,
         last_stage=run.last_stage,
+        texture_weight=run.texture_weight,
         seed=run.seed,
     )

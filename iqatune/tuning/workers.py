@@ -111,17 +111,21 @@ class LocalWorkers:
 
     def share(self, prepared: PreparedPairs) -> "_Mapped | _Carried":
         """Write the moments to a file, which all processes map: memory holds them once. Columns are small."""
-        if not isinstance(prepared, Prepared):
-            return _Carried(prepared)
+        return self._mapped(prepared) if isinstance(prepared, Prepared) else _Carried(prepared)
+
+    def _mapped(self, prepared: Prepared) -> "_Mapped":
         self._shared += 1
         path = self._folder / f"{self._shared}.npy"
         _save(path, prepared.moments)
-        return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32)), path)
+        textures = None if prepared.textures is None else self._mapped(prepared.textures)
+        return _Mapped(replace(prepared, moments=np.empty((0, 0, 0), np.float32), textures=None), path, textures)
 
     def drop(self, shared: "_Mapped | _Carried") -> None:
         """Delete the file."""
         if isinstance(shared, _Mapped):
             shared.path.unlink()
+            if shared.textures is not None:
+                self.drop(shared.textures)
 
     def start(self, job: Job, shared: "_Mapped | _Carried") -> None:
         """Give the job to an idle process, or to a new one."""
@@ -261,14 +265,16 @@ class _Order:
 
 @dataclass(frozen=True)
 class _Mapped:
-    """Statistics whose moments are in a file."""
+    """Statistics whose moments are in a file, and those of textures in another."""
 
     prepared: Prepared
     path: Path
+    textures: "_Mapped | None" = None
 
     def load(self) -> Prepared:
         # mapped, but an ordinary array to whoever uses it
-        return replace(self.prepared, moments=np.asarray(np.load(self.path, mmap_mode="r")))
+        moments = np.asarray(np.load(self.path, mmap_mode="r"))
+        return replace(self.prepared, moments=moments, textures=None if self.textures is None else self.textures.load())
 
 
 @dataclass(frozen=True)

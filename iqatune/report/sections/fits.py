@@ -29,10 +29,10 @@ class Case(NamedTuple):
 
 def fits_section(context: Context) -> Section | None:
     """None where nothing was fitted."""
-    fitted = [group for group in context.found.groups if any(_path(run) for run in group.runs)]
+    fitted = [group for group in context.found.agreement_groups if any(_path(run) for run in group.runs)]
     if not fitted:
         return None
-    others = [group for group in context.found.groups if group not in fitted]
+    others = [group for group in context.found.agreement_groups if group not in fitted]
     against = _against(fitted, others)
     tables = [_choices(context, fitted), *([_compared(context, against)] if against else [])]
     return Section(
@@ -104,7 +104,7 @@ def _against(
 
 def _held_out(group: SettingRuns) -> list[tuple[Case, float]]:
     setting = group.setting
-    shared = (setting.dataset, setting.backbone, setting.space, setting.objective, setting.protocol)
+    shared = (setting.dataset, setting.backbone, setting.space, setting.maximised, setting.protocol)
     return [
         (Case(*shared, run.result.run.seed), run.result.held_out.srcc_mean)
         for run in group.runs
@@ -172,7 +172,7 @@ def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
     places: dict[tuple[str, str], dict[str, tuple[Inner, ...]]] = defaultdict(dict)
     for group in fitted:
         setting = group.setting
-        name = setting.space if setting.objective == "srcc" else f"{setting.space}, {setting.objective}"
+        name = setting.space if setting.maximised == "srcc" else f"{setting.space}, {setting.maximised}"
         places[setting.dataset, setting.backbone][name] = _of_one_table(group.middle)
     return [
         Figure(

@@ -22,7 +22,7 @@ def scores_section(context: Context) -> Section:
         groups = [group for group in context.found.groups if _search(group) == search]
         tables.append(_measured(context, groups))
         published = _published(search[0], {group.setting.dataset for group in groups})
-        if published is not None:
+        if published is not None and not groups[0].setting.texture_weight:
             tables.append(published)
     return Section(
         "SRCC and KRCC per backbone and data set",
@@ -38,12 +38,12 @@ def scores_section(context: Context) -> Section:
 
 def _search(group: SettingRuns) -> tuple[str, str, str, str, int, str]:
     setting = group.setting
-    return setting.searcher, setting.space, setting.prior, setting.objective, setting.samples, setting.stop or ""
+    return setting.searcher, setting.space, setting.prior, setting.maximised, setting.samples, setting.stop or ""
 
 
 def _name_of(setting: Setting) -> str:
     others = [
-        slug(part) for part, usual in ((setting.prior, DEFAULT_PRIOR), (setting.objective, "srcc")) if part != usual
+        slug(part) for part, usual in ((setting.prior, DEFAULT_PRIOR), (setting.maximised, "srcc")) if part != usual
     ]
     stop = () if setting.stop is None else ("stop", setting.stop)
     return "-".join(("scores", slug(setting.searcher), setting.space, *others, *stop, str(setting.samples)))

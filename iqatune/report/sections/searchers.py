@@ -46,13 +46,16 @@ class Block:
 
 def searchers_section(context: Context) -> Section:
     """Searchers compared on the blocks that all of them have; curves over whatever they have."""
-    blocks = blocks_of(context.found.groups)
+    groups = context.found.agreement_groups
+    blocks = blocks_of(groups)
+    if not blocks:
+        return Section("Which searcher is best", ("Every run gave up agreement for textures: see there.",))
     names = sorted({name for block in blocks for name in block.runs})
     whole = [block for block in blocks if set(block.runs) == set(names)]
     # means over different cases would compare cases, not searchers
     cases = whole or blocks
     tables = [_summary(context, names, cases, blocks), _anytime_table(context, names, cases)]
-    drawings = [_anytime_figure(names, cases), *_time_figures(context.found.groups)]
+    drawings = [_anytime_figure(names, cases), *_time_figures(groups)]
     text = []
     if len(names) < 2:
         text.append("One searcher was run: there is nothing to compare it with.")
@@ -76,7 +79,7 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            numbers = (setting.space, setting.prior, setting.objective, setting.stop)
+            numbers = (setting.space, setting.prior, setting.maximised, setting.stop)
             key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]

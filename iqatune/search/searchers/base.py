@@ -21,6 +21,8 @@ from iqatune.search.sparsity import Sparsity
 if TYPE_CHECKING:
     from ray.tune.search import Searcher as RaySearcher
 
+    from iqatune.search.tolerance import TexturePenalty
+
 METRIC = "srcc"
 MODE = "max"
 WORST = -1.0
@@ -77,6 +79,9 @@ class Pairs(Protocol):
 
     def within(self, space: Space) -> "Pairs":
         """The same pairs in a part of the space: with the same parameters, some of them always 0."""
+
+    def texture_penalty(self, table: int) -> "TexturePenalty | None":
+        """What a fit through one table of features adds to its loss; None where nothing is added."""
 
     def value(self, parameters: Floats | None) -> float:
         """What the run maximises, of (P,) parameters; NaN of None, and where undefined."""

@@ -188,7 +188,7 @@ class _InnerFolds:
 
     def _fits(self, table: int) -> list[Fit]:
         return [
-            Fit(tuned.space, tuned.tables[table], couples)
+            Fit(tuned.space, tuned.tables[table], couples, penalty=tuned.texture_penalty(table))
             for (tuned, _), couples in zip(self.tasks, self._couples, strict=True)
         ]
 
@@ -202,7 +202,10 @@ class _InnerFolds:
 def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
     """Every candidate, fitted to all pairs: along the path each from the solution before."""
     couples = couples_of(task)
-    fits = {table: Fit(task.space, task.tables[table], couples) for table in {one.table for one in candidates}}
+    fits = {
+        table: Fit(task.space, task.tables[table], couples, penalty=task.texture_penalty(table))
+        for table in {one.table for one in candidates}
+    }
     found: list[Fitted] = []
     stands: dict[int, Fitted] = {}
     for candidate in candidates:
