@@ -32,6 +32,7 @@ VERBS = {
     "search": "Tune a metric's weights to human scores.",
     "sweep": "Search a grid of data sets, backbones and searchers.",
     "evaluate": "Score tuned metrics on a data set.",
+    "robust": "Measure what degraded images leave of a metric's agreement.",
     "report": "Write tables and figures of all results in a folder.",
     "score": "Score image pairs with a tuned metric.",
     "export": "Write a tuned metric to a file to use elsewhere.",

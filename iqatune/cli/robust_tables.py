@@ -1,0 +1,111 @@
+"""What `iqatune robust` prints for people."""
+
+from collections.abc import Sequence
+
+from iqatune.cli.tables import SIMULATED
+from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.records.robust import Changed, Kind, OnSet, Robust
+from iqatune.scoring.robustness import DEGRADATIONS, NOT_SEEN
+
+SEEN_PAIRS = "†"
+
+
+def print_robust(document: Robust) -> None:
+    """A data set after the other, then costs and the average over data sets."""
+    kinds = [kind for kind in DEGRADATIONS if kind in document.kinds]
+    for place, of_set in enumerate(document.sets):
+        title = f"{of_set.dataset}: {of_set.pairs} pairs, {of_set.references} references"
+        rows = [(metric.file, metric.sets[place]) for metric in document.metrics]
+        if kinds:
+            _print_retained(title, rows, kinds)
+            _print_severities(rows, kinds)
+        if "unseen" in document.kinds:
+            _print_unseen(title, rows)
+    _print_costs(document)
+    for line in _notes(document, is_degraded=bool(kinds)):
+        print_line(line)
+
+
+def _print_retained(title: str, rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> None:
+    cells = [
+        (
+            file,
+            figure(on_set.srcc) + (f" {SEEN_PAIRS}" if _seen(on_set) else ""),
+            figure(on_set.retained, 3),
+            interval(on_set.interval),
+            figure(on_set.improved, 3),
+            *(figure(_mean([each.retained for each in on_set.degraded if each.kind == kind]), 3) for kind in kinds),
+        )
+        for file, on_set in rows
+    ]
+    columns = ("metric", "SRCC", "agreement retained", "95%", "improved", *kinds)
+    print_table(f"{title}, both images degraded alike", columns, cells)
+
+
+def _print_severities(rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> None:
+    for kind in kinds:
+        cells = [
+            (file, figure(on_set.srcc), *(figure(each.srcc) for each in on_set.degraded if each.kind == kind))
+            for file, on_set in rows
+        ]
+        strengths = [transform.partition(":")[2] for transform in DEGRADATIONS[kind]]
+        print_table(f"SRCC, {kind}", ("metric", "as it is", *strengths), cells)
+
+
+def _print_unseen(title: str, rows: list[tuple[str, OnSet]]) -> None:
+    cells = [
+        (file, *(cell for each in on_set.unseen for cell in (*_share(each.all), *_share(each.different))))
+        for file, on_set in rows
+    ]
+    heads = [head for transform in NOT_SEEN for head in (f"{transform}: all", "95%", f"{transform}: told apart", "95%")]
+    print_table(f"{title}, couples of pairs in another order: share", ("metric", *heads), cells)
+    first = rows[0][1].unseen[0]
+    apart = "" if first.different is None else f"; people tell {first.different.couples} of them apart"
+    print_line(f"{first.all.couples} couples{apart}. The distorted images alone were changed.")
+
+
+def _share(found: Changed | None) -> tuple[str, str]:
+    return ("-", "-") if found is None else (figure(found.share), interval(found.interval))
+
+
+def _print_costs(document: Robust) -> None:
+    rows = [
+        (
+            metric.file,
+            figure(metric.war, 3),
+            f"{metric.cost.milliseconds:.3g}",
+            "-" if metric.cost.macs is None else f"{metric.cost.macs / 1e9:.2f}",
+            "-" if metric.cost.parameters is None else f"{metric.cost.parameters / 1e6:.2f}",
+        )
+        for metric in document.metrics
+    ]
+    cost = document.metrics[0].cost
+    size = f"a pair of {cost.width}x{cost.height}, median of {cost.rounds} rounds, {document.environment.device}"
+    columns = ("metric", "WAR", "ms", "10^9 MACs", "10^6 parameters")
+    print_table(f"over all data sets, and what it costs ({size})", columns, rows)
+    if len(document.sets) > 1:
+        weights = ", ".join(f"{of_set.dataset} {of_set.weight:.2f}" for of_set in document.sets)
+        print_line(f"WAR: the improved form averaged over data sets with weights ({weights}).")
+
+
+def _notes(document: Robust, *, is_degraded: bool) -> list[str]:
+    lines = []
+    if is_degraded:
+        lines.append(
+            "Agreement retained: the SRCC with the human scores of the images as they are, over the metric's SRCC on "
+            "these. Of strongly degraded images they are no human scores: people would see other differences there."
+        )
+    if any(_seen(on_set) for metric in document.metrics for on_set in metric.sets):
+        lines.append(f"{SEEN_PAIRS} tuned on these very pairs.")
+    lines += [f"! {metric.file}: {metric.forced}" for metric in document.metrics if metric.forced is not None]
+    if any(of_set.simulated for of_set in document.sets):
+        lines.append(SIMULATED)
+    return lines
+
+
+def _seen(on_set: OnSet) -> bool:
+    return on_set.tuned_here is not None and on_set.tuned_here.pairs
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
