@@ -15,13 +15,16 @@ def print_robust(document: Robust) -> None:
     kinds = [kind for kind in DEGRADATIONS if kind in document.kinds]
     for place, of_set in enumerate(document.sets):
         title = f"{of_set.dataset}: {of_set.pairs} pairs, {of_set.references} references"
-        rows = [(metric.file, metric.sets[place]) for metric in document.metrics]
+        rows = [(name, metric.sets[place]) for name, metric in zip(document.names, document.metrics, strict=True)]
         if kinds:
             _print_retained(title, rows, kinds)
             _print_severities(rows, kinds)
         if "unseen" in document.kinds:
             _print_unseen(title, rows)
     _print_costs(document)
+    for name, metric in zip(document.names, document.metrics, strict=True):
+        if name != metric.file:
+            print_line(f"{name}: {metric.file}")
     for line in _notes(document, is_degraded=bool(kinds)):
         print_line(line)
 
@@ -29,14 +32,14 @@ def print_robust(document: Robust) -> None:
 def _print_retained(title: str, rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> None:
     cells = [
         (
-            file,
+            name,
             figure(on_set.srcc) + (f" {SEEN_PAIRS}" if _seen(on_set) else ""),
             figure(on_set.retained, 3),
             interval(on_set.interval),
             figure(on_set.improved, 3),
             *(figure(_mean([each.retained for each in on_set.degraded if each.kind == kind]), 3) for kind in kinds),
         )
-        for file, on_set in rows
+        for name, on_set in rows
     ]
     columns = ("metric", "SRCC", "agreement retained", "95%", "improved", *kinds)
     print_table(f"{title}, both images degraded alike", columns, cells)
@@ -45,39 +48,40 @@ def _print_retained(title: str, rows: list[tuple[str, OnSet]], kinds: Sequence[K
 def _print_severities(rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> None:
     for kind in kinds:
         cells = [
-            (file, figure(on_set.srcc), *(figure(each.srcc) for each in on_set.degraded if each.kind == kind))
-            for file, on_set in rows
+            (name, figure(on_set.srcc), *(figure(each.srcc) for each in on_set.degraded if each.kind == kind))
+            for name, on_set in rows
         ]
         strengths = [transform.partition(":")[2] for transform in DEGRADATIONS[kind]]
         print_table(f"SRCC, {kind}", ("metric", "as it is", *strengths), cells)
 
 
 def _print_unseen(title: str, rows: list[tuple[str, OnSet]]) -> None:
-    cells = [
-        (file, *(cell for each in on_set.unseen for cell in (*_share(each.all), *_share(each.different))))
-        for file, on_set in rows
-    ]
-    heads = [head for transform in NOT_SEEN for head in (f"{transform}: all", "95%", f"{transform}: told apart", "95%")]
-    print_table(f"{title}, couples of pairs in another order: share", ("metric", *heads), cells)
     first = rows[0][1].unseen[0]
-    apart = "" if first.different is None else f"; people tell {first.different.couples} of them apart"
-    print_line(f"{first.all.couples} couples{apart}. The distorted images alone were changed.")
+    apart = first.different is not None
+    heads = [f"{transform}{which}" for transform in NOT_SEEN for which in (", all", ", told apart")[: 1 + apart]]
+    cells = [
+        (name, *(_share(found) for each in on_set.unseen for found in (each.all, each.different)[: 1 + apart]))
+        for name, on_set in rows
+    ]
+    print_table(f"{title}, the distorted images alone changed: couples in another order", ("metric", *heads), cells)
+    told = f", of which people tell {first.different.couples} apart" if first.different is not None else ""
+    print_line(f"Shares, with 95 % intervals, of {first.all.couples} couples of pairs{told}.")
 
 
-def _share(found: Changed | None) -> tuple[str, str]:
-    return ("-", "-") if found is None else (figure(found.share), interval(found.interval))
+def _share(found: Changed | None) -> str:
+    return "-" if found is None else f"{figure(found.share)} {interval(found.interval)}"
 
 
 def _print_costs(document: Robust) -> None:
     rows = [
         (
-            metric.file,
+            name,
             figure(metric.war, 3),
             f"{metric.cost.milliseconds:.3g}",
             "-" if metric.cost.macs is None else f"{metric.cost.macs / 1e9:.2f}",
             "-" if metric.cost.parameters is None else f"{metric.cost.parameters / 1e6:.2f}",
         )
-        for metric in document.metrics
+        for name, metric in zip(document.names, document.metrics, strict=True)
     ]
     cost = document.metrics[0].cost
     size = f"a pair of {cost.width}x{cost.height}, median of {cost.rounds} rounds, {document.environment.device}"

@@ -1,5 +1,6 @@
 """The document of `iqatune robust`, `robust.json` (schema iqatune.robust/1)."""
 
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field
@@ -123,3 +124,18 @@ class Robust(Model):
     metrics: tuple[RobustMetric, ...] = Field(description="in the order given, baselines last")
     environment: Environment
     seal: Seal = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A short name of each metric: a file's path without the folders, and the file name, that all files share."""
+        paths = [list(Path(metric.file).parts) for metric in self.metrics if metric.kind == "tuned"]
+        for end in (0, -1):
+            while paths and all(len(parts) > 1 for parts in paths) and len({parts[end] for parts in paths}) == 1:
+                for parts in paths:
+                    del parts[end]
+        short = iter(paths)
+        names = [str(Path(*next(short))) if metric.kind == "tuned" else metric.file for metric in self.metrics]
+        return tuple(
+            name if names.count(name) == 1 else f"{name} ({names[:place].count(name) + 1})"
+            for place, name in enumerate(names)
+        )

@@ -1,6 +1,5 @@
 """The files of `iqatune robust`: the document, its figures as CSV, and drawings of agreement against severity."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,9 +53,7 @@ def drawing(document: Robust, place: int) -> "Figure | None":
     kinds = [kind for kind in DEGRADATIONS if kind in document.kinds]
     if not kinds:
         return None
-    of_metric = _distinct([metric.file for metric in document.metrics])
-    on_set = [metric.sets[place] for metric in document.metrics]
-    by_name = dict(zip(of_metric, on_set, strict=True))
+    by_name = {name: metric.sets[place] for name, metric in zip(document.names, document.metrics, strict=True)}
     panels: dict[str, Panel] = {kind: _panel(kind, by_name) for kind in kinds}
     return line_panels(panels, y_name="agreement retained")
 
@@ -77,14 +74,3 @@ def _panel(kind: Kind, metrics: dict[str, OnSet]) -> Panel:
 
 def _bar(bounds: Bounds) -> tuple[float, float]:
     return (np.nan, np.nan) if bounds is None else bounds
-
-
-def _distinct(files: Sequence[str]) -> list[str]:
-    """A name for each metric: its path without the folders that all have at their start."""
-    parts = [Path(file).parts for file in files]
-    folders = [part[:-1] for part in parts if len(part) > 1]
-    shared = 0
-    while len(folders) > 1 and len({folder[: shared + 1] for folder in folders}) == 1 and shared < len(folders[0]):
-        shared += 1
-    names = [str(Path(*part[shared:])) if len(part) > 1 else part[0] for part in parts]
-    return [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names, 1)]
