@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from iqatune.cli.tables import SIMULATED
+from iqatune.cli.tables import SAME_PAIRS, SAME_REFERENCES, SIMULATED
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.records.robust import Changed, Kind, OnSet, Robust
 from iqatune.scoring.robustness import DEGRADATIONS, NOT_SEEN
-
-SEEN_PAIRS = "†"
 
 
 def print_robust(document: Robust) -> None:
@@ -21,7 +19,7 @@ def print_robust(document: Robust) -> None:
             _print_severities(rows, kinds)
         if "unseen" in document.kinds:
             _print_unseen(title, rows)
-    _print_costs(document)
+    _print_costs(document, is_degraded=bool(kinds))
     for name, metric in zip(document.names, document.metrics, strict=True):
         if name != metric.file:
             print_line(f"{name}: {metric.file}")
@@ -33,7 +31,7 @@ def _print_retained(title: str, rows: list[tuple[str, OnSet]], kinds: Sequence[K
     cells = [
         (
             name,
-            figure(on_set.srcc) + (f" {SEEN_PAIRS}" if _seen(on_set) else ""),
+            f"{figure(on_set.srcc)} {_seen_mark(on_set)}".rstrip(),
             figure(on_set.retained, 3),
             interval(on_set.interval),
             figure(on_set.improved, 3),
@@ -72,11 +70,11 @@ def _share(found: Changed | None) -> str:
     return "-" if found is None else f"{figure(found.share)} {interval(found.interval)}"
 
 
-def _print_costs(document: Robust) -> None:
+def _print_costs(document: Robust, *, is_degraded: bool) -> None:
     rows = [
         (
             name,
-            figure(metric.war, 3),
+            figure(metric.war if is_degraded else None, 3),
             f"{metric.cost.milliseconds:.3g}",
             "-" if metric.cost.macs is None else f"{metric.cost.macs / 1e9:.2f}",
             "-" if metric.cost.parameters is None else f"{metric.cost.parameters / 1e6:.2f}",
@@ -87,7 +85,7 @@ def _print_costs(document: Robust) -> None:
     size = f"a pair of {cost.width}x{cost.height}, median of {cost.rounds} rounds, {document.environment.device}"
     columns = ("metric", "WAR", "ms", "10^9 MACs", "10^6 parameters")
     print_table(f"over all data sets, and what it costs ({size})", columns, rows)
-    if len(document.sets) > 1:
+    if len(document.sets) > 1 and is_degraded:
         weights = ", ".join(f"{of_set.dataset} {of_set.weight:.2f}" for of_set in document.sets)
         print_line(f"WAR: the improved form averaged over data sets with weights ({weights}).")
 
@@ -99,16 +97,23 @@ def _notes(document: Robust, *, is_degraded: bool) -> list[str]:
             "Agreement retained: the SRCC with the human scores of the images as they are, over the metric's SRCC on "
             "these. Of strongly degraded images they are no human scores: people would see other differences there."
         )
-    if any(_seen(on_set) for metric in document.metrics for on_set in metric.sets):
-        lines.append(f"{SEEN_PAIRS} tuned on these very pairs.")
+    marks = {_seen_mark(on_set) for metric in document.metrics for on_set in metric.sets}
+    if SAME_PAIRS in marks:
+        lines.append(f"{SAME_PAIRS} tuned on these very pairs.")
+    if SAME_REFERENCES in marks:
+        lines.append(f"{SAME_REFERENCES} tuned on pairs of some of these references.")
     lines += [f"! {metric.file}: {metric.forced}" for metric in document.metrics if metric.forced is not None]
     if any(of_set.simulated for of_set in document.sets):
         lines.append(SIMULATED)
     return lines
 
 
-def _seen(on_set: OnSet) -> bool:
-    return on_set.tuned_here is not None and on_set.tuned_here.pairs
+def _seen_mark(on_set: OnSet) -> str:
+    """What stands behind an SRCC of a metric that has seen the pairs, or their references."""
+    here = on_set.tuned_here
+    if here is None or not (here.pairs or here.references):
+        return ""
+    return SAME_PAIRS if here.pairs else SAME_REFERENCES
 
 
 def _mean(values: list[float]) -> float:

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from iqatune.evaluation.agreement import LEVEL, RESAMPLES
 from iqatune.evaluation.bootstrap import bootstrap_srcc, resample_counts
 from iqatune.evaluation.correlation import Floats, average_ranks, pearson, srcc
 from iqatune.evaluation.differences import Couples
@@ -20,9 +21,6 @@ STEEPNESS = 200.0
 """`a` of the improved form, this package's own choice: an SRCC of .05 keeps 39 %, .1 keeps 86 %, from .2 on all."""
 
 METHOD = "bootstrap over references, Student's t on the middle 68 % of the resamples"
-
-RESAMPLES = 2000
-LEVEL = 0.95
 
 PARTS = 20
 """Of which the weights of data sets are whole numbers, each set having one at least."""
