@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from iqatune.api.frontier import frontier
     from iqatune.api.fusing import Fusion, fuse
     from iqatune.api.result import Result, read_result
+    from iqatune.api.robustness import robust
     from iqatune.api.scoring import evaluate, score_images
     from iqatune.api.tuning import load_pairs, prepare, replay, sweep, tune
     from iqatune.backbones.network import build_backbone
@@ -30,6 +31,7 @@ _WHERE = {
     "prepare": "iqatune.api.tuning",
     "read_result": "iqatune.api.result",
     "replay": "iqatune.api.tuning",
+    "robust": "iqatune.api.robustness",
     "score_images": "iqatune.api.scoring",
     "sweep": "iqatune.api.tuning",
     "tune": "iqatune.api.tuning",
@@ -51,6 +53,7 @@ __all__ = [
     "prepare",
     "read_result",
     "replay",
+    "robust",
     "score_images",
     "sweep",
     "tune",

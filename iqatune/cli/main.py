@@ -34,6 +34,7 @@ VERBS = {
     "sweep": "Search a grid of data sets, backbones and searchers.",
     "evaluate": "Score tuned metrics on a data set.",
     "fuse": "Fuse metrics into one, with weights that agree with people.",
+    "robust": "Measure what degraded images leave of a metric's agreement.",
     "report": "Write tables and figures of all results in a folder.",
     "score": "Score image pairs with a tuned metric.",
     "export": "Write a tuned metric to a file to use elsewhere.",

@@ -373,6 +373,17 @@ _baseline_options = (
 )
 baseline_options = together(*_baseline_options)
 
+measured_baseline_options = together(
+    option(
+        "--baseline",
+        "baselines",
+        multiple=True,
+        metavar="NAME",
+        help="Another metric, measured on the same images (see 'iqatune list baselines'); may be repeated.",
+    ),
+    _baseline_options[1],
+)
+
 pooling_option = option_of(BackboneOptions, "--pooling", help="Max pooling, or L2 in its place.")
 
 device_option = option_of(BackboneOptions, "--device", metavar=DEVICES, help="Where the CNN runs.")

@@ -19,6 +19,7 @@ from iqatune.records.frontier import FRONTIER_SCHEMA, Frontier
 from iqatune.records.fusion import FUSION_SCHEMA, Fusion
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
+from iqatune.records.robust import ROBUST_SCHEMA, Robust
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
 from iqatune.records.trials import TRIAL_LINE, TrialLine
 from iqatune.runtime.files import write_text
@@ -30,6 +31,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "sweep": (SWEEP_SCHEMA, Sweep),
     "evaluation": (EVALUATION_SCHEMA, Evaluation),
     "evaluations": (EVALUATIONS_SCHEMA, Evaluations),
+    "robust": (ROBUST_SCHEMA, Robust),
     "scores": (DISTANCES_SCHEMA, Distances),
     "frontier": (FRONTIER_SCHEMA, Frontier),
     "replay": (REPLAY_SCHEMA, Replay),

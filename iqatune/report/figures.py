@@ -139,6 +139,53 @@ def curves(rows: Mapping[str, Floats], *, x_name: str, y_name: str) -> "Figure":
     return figure
 
 
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Lines over the same few named places.
+
+    Attributes:
+        places: their names, (K,).
+        lines: of each row K values; NaN leaves a gap.
+        bounds: of each row (K, 2) where the values may lie; NaN for no bar.
+        x_name: what the places are.
+    """
+
+    places: Sequence[str]
+    lines: Mapping[str, Floats]
+    bounds: Mapping[str, Floats]
+    x_name: str
+
+
+@_style()
+def line_panels(panels: Mapping[str, Panel], *, y_name: str) -> "Figure":
+    """A panel beside the other, on one scale: a line for each row with bars at its places, a legend for all."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    every = _grid(figure, len(panels), columns=min(2, len(panels)), size=(3.7, 2.8))
+    present = [value for panel in panels.values() for line in panel.lines.values() for value in line]
+    finite = [value for value in present if np.isfinite(value)]
+    for axes, (title, panel) in zip(every, panels.items(), strict=True):
+        count = len(panel.lines)
+        for place, (row, values) in enumerate(panel.lines.items()):
+            # side by side, or the bars would hide each other
+            x = np.arange(len(values)) + 0.3 * ((place + 0.5) / count - 0.5)
+            style, marker = STYLES[place % len(STYLES)], MARKERS[place % len(MARKERS)]
+            axes.plot(x, values, style, marker=marker, markersize=3.5, color=_colour(place), linewidth=1.3)
+            axes.vlines(x, *panel.bounds[row].T, color=_colour(place), alpha=0.35, linewidth=0.9)
+        axes.set_xticks(range(len(panel.places)), list(map(_label, panel.places)))
+        axes.set_xlabel(panel.x_name)
+        axes.set_title(_label(title), fontsize=9)
+        if finite:  # bars may be as wide as they like
+            axes.set_ylim(min(0.0, *finite) - 0.05, max(1.0, *finite) + 0.05)
+        axes.grid(linewidth=0.4)
+    figure.supylabel(y_name, fontsize=9)
+    first = next(iter(panels.values()))
+    lines = every[0].get_lines()
+    figure.legend(lines, list(map(_label, first.lines)), frameon=False, ncols=2, fontsize=8, loc="outside upper left")
+    return figure
+
+
 @_style()
 def fit_paths(rows: Mapping[str, Sequence[Inner]]) -> "Figure":
     """For each row what inner folds say along its shrinkages, from the uniform weights on; a star where it was chosen.

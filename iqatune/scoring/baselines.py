@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iqatune.backbones.identity import PRETRAINED, Identity
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
+from iqatune.images import Rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
@@ -200,6 +201,14 @@ def baseline_scores(
     return Measured(sign * scores, parameters)
 
 
+def comparison(name: str, *, device: str, weights: str = PRETRAINED) -> Callable[[Rgb, Rgb], float]:
+    """What compares two decoded images by a baseline, in its own numbers; arguments and errors as of `baseline_scores`.
+
+    The images are of one size, and are not resized.
+    """
+    return _Measure(find(name), resize=None, device=device, weights=weights).of_images
+
+
 def _parameters(baseline: Baseline, weights: str, cache: Cache, progress: Progress) -> Identity:
     """What tells the parameters of a baseline's CNN; it is built where that is not remembered."""
     options = BackboneOptions(backbone=baseline.backbone, backbone_weights=weights, pooling="native")
@@ -232,16 +241,19 @@ class _Measure:
         self._device = device
 
     def __call__(self, pair: Pair) -> float:
+        return self.of_images(*read_pair(pair, self._resize), str(pair.reference))
+
+    def of_images(self, reference: Rgb, distorted: Rgb, name: str = "the reference") -> float:
+        """The baseline's own number for two decoded images; `name` is what an error calls the first."""
         import torch
 
         from iqatune.backbones.devices import true_float32
 
         baseline = self._baseline
-        reference, distorted = read_pair(pair, self._resize)
         if min(reference.shape[:2]) < baseline.minimum_size:
             size = f"{reference.shape[1]} x {reference.shape[0]}"
             raise TooSmall(
-                f"`baseline` {baseline.name}: {pair.reference} is {size}, and it takes {baseline.minimum_size} pixels "
+                f"`baseline` {baseline.name}: {name} is {size}, and it takes {baseline.minimum_size} pixels "
                 "a side; leave this baseline out"
             )
         x, y = (as_tensor(image, self._device) for image in (reference, distorted))

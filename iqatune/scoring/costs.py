@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from iqatune.metric.module import Metric
+from iqatune.metric.base import ImageMetric
 from iqatune.records.frontier import Cost, Time
 
 ROUNDS: Final = 9
@@ -30,7 +30,7 @@ class Measured:
 
 
 def measured(
-    metrics: Mapping[str, Metric], size: tuple[int, int], device: torch.device, rounds: int = ROUNDS
+    metrics: Mapping[str, ImageMetric], size: tuple[int, int], device: torch.device, rounds: int = ROUNDS
 ) -> dict[str, Measured]:
     """What one pair costs each metric.
 
@@ -45,20 +45,20 @@ def measured(
     reference, distorted = (torch.rand(1, 3, *size, generator=generator).to(device) for _ in range(2))
     seconds: dict[str, list[float]] = {name: [] for name in metrics}
     with torch.inference_mode():
-        macs = {name: _macs(metric.to(device), reference, distorted) for name, metric in metrics.items()}
+        macs = {name: macs_of(metric.to(device), reference, distorted) for name, metric in metrics.items()}
         for number in range(rounds):
             for name in list(metrics) if number % 2 == 0 else list(metrics)[::-1]:
                 seconds[name].append(_seconds(metrics[name], reference, distorted))
     return {
         name: Measured(
-            Cost(milliseconds=_time(seconds[name]), macs=macs[name], parameters=_parameters(metric)),
+            Cost(milliseconds=_time(seconds[name]), macs=macs[name], parameters=parameters_of(metric)),
             tuple(seconds[name]),
         )
         for name, metric in metrics.items()
     }
 
 
-def _seconds(metric: Metric, reference: Tensor, distorted: Tensor) -> float:
+def _seconds(metric: ImageMetric, reference: Tensor, distorted: Tensor) -> float:
     _settled(reference.device)
     started = time.perf_counter()
     metric(reference, distorted)
@@ -71,14 +71,16 @@ def _settled(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _macs(metric: Metric, reference: Tensor, distorted: Tensor) -> int:
+def macs_of(metric: ImageMetric, reference: Tensor, distorted: Tensor) -> int:
+    """Multiply-accumulate operations of convolutions and matrix products for images (B, 3, H, W)."""
     with FlopCounterMode(display=False) as counter:
         metric(reference, distorted)
     return int(counter.get_total_flops()) // 2
 
 
-def _parameters(metric: Metric) -> int:
-    return sum(tensor.numel() for tensor in metric.backbone.parameters())
+def parameters_of(metric: ImageMetric) -> int:
+    """Of the parts of its CNNs that are computed."""
+    return sum(tensor.numel() for tensor in metric.parameters())
 
 
 def _time(seconds: list[float]) -> Time:

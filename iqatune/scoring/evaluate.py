@@ -499,13 +499,13 @@ def evaluate(
         group_names(table, by)  # refused before anything is computed
     scores = score(files, data, machine, baselines=baselines, table=table, force=force, skip_foreign=skip_foreign)
     for metric in scores.metrics:
-        _check_direction(metric, table, machine.progress, strict=strict)
+        check_direction(metric, table, machine.progress, strict=strict)
     if textures is not None:
         scores = with_crops(scores, files, machine, textures=textures, baselines=baselines, force=force)
-    return evaluation_of(replace(scores, metrics=tuple(_marked(scores, machine))), by)
+    return evaluation_of(replace(scores, metrics=tuple(marked(scores, machine))), by)
 
 
-def _marked(scores: ScoredSet, machine: Machine) -> Iterator[ScoredMetric]:
+def marked(scores: ScoredSet, machine: Machine) -> Iterator[ScoredMetric]:
     """The metrics, those of records with what they have seen of the pairs."""
     found: dict[tuple[DataOptions, str, str], TunedHere] = {}
     for metric in scores.metrics:
@@ -698,7 +698,7 @@ def _ties(couples: Couples, table: PairTable) -> tuple[bool, ...]:
     return tuple(bool(is_tied) for is_tied in couples.tied_with_best())
 
 
-def _check_direction(metric: ScoredMetric, table: PairTable, progress: Progress, *, strict: bool) -> None:
+def check_direction(metric: ScoredMetric, table: PairTable, progress: Progress, *, strict: bool) -> None:
     """Warn where a metric of this package rises with quality; a baseline may be as bad as it is."""
     if metric.kind in ("baseline", "scores"):
         return

@@ -62,6 +62,9 @@ VERBS = {
     "safetensors": Verb("export {record} --output {place} --include-backbone", "metric.safetensors", ("",)),
     "pt2": Verb("export {record} --output {place}", "metric.pt2", ("",)),
     "onnx": Verb("export {record} --output {place}", "metric.onnx", ("",)),
+    "robust": Verb(
+        "robust {record} {data} --kinds side --output {place} --cache-dir {cache}", "robust", ("robust.json",)
+    ),
     "bench": Verb("bench --quick --backbone squeezenet --output {place}", "bench", ("bench.json",)),
 }
 TO_STDOUT = "evaluate"
@@ -85,6 +88,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, small_set: Any, small_cache
     for name in ("alpha", "beta"):
         record["best"][name] = [value / total for value in record["best"][name]]
     write_result(folder / "record.json", Result.model_validate({**record, "seal": None}))
+    robust = ["robust", str(folder / "record.json"), *small_set.options, "--kinds", "side", "--quiet"]
+    assert main([*robust, "--cache-dir", str(small_cache)]) == 0  # its cache is on another disk, and holds all
     (folder / "grid.yaml").write_text(
         f"datasets: [{{dataset: csv, pairs: '{small_set.labels}', better: higher}}]\n"
         "backbones: [{backbone: squeezenet, backbone_weights: random}]\nsearchers: random\nsamples: 30\nfolds: 0\n"
@@ -154,7 +159,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def _timeless(path: Path) -> bytes:
-    if path.name == "bench.json" and path.read_bytes() != b"old":
+    if path.name in ("bench.json", "robust.json") and path.read_bytes() != b"old":
         return json.dumps(sorted(json.loads(path.read_bytes()))).encode()
     if path.name == "result.json":
         timed = dict.fromkeys(("timing", "environment", "trials_file", "seal"))

@@ -132,6 +132,14 @@ def _evaluate(bench: Bench) -> Case:
     return arguments, lambda _folder: None
 
 
+def _robust(bench: Bench) -> Case:
+    _record(bench)
+    arguments = ("robust", "made/result.json", *bench.data, "--kinds", "jpeg", "--cache-dir", "cold", "--output", "out")
+    return arguments, lambda folder: {
+        name: content for name, content in _bytes(folder / "out").items() if "json" not in name
+    }
+
+
 def _report(bench: Bench) -> Case:
     _record(bench)
     return ("report", "made", "--output", "page"), lambda folder: sorted(_bytes(folder / "page"))
@@ -157,6 +165,7 @@ CASES = {
     "extract": _extract,
     "sweep": _sweep,
     "evaluate": _evaluate,
+    "robust": _robust,
     "report": _report,
     "export-safetensors": _export("safetensors"),
     "export-pt2": _export("pt2"),

@@ -41,6 +41,9 @@ def test_what_verbs_write_is_valid(iqatune: Callable[..., Any], small_set: Any, 
     _check(
         "evaluation", iqatune("evaluate", record, *small_set.options, *cache, "--by", "level", "--format", "json").out
     )
+    robust = ("robust", record, *small_set.options, *cache, "--kinds", "side,unseen", "--output", "robust", "--json")
+    _check("robust", iqatune(*robust).out)
+    _check("robust", Path("robust/robust.json").read_text())
     _check("replay", iqatune("replay", record, *cache, "--json").out)
     _check("extraction", iqatune("extract", *small_set.options, *RANDOM_SQUEEZENET, *cache, "--json").out)
     _check("metric", iqatune("export", record, "--output", "metric.safetensors", "--json").out)
