@@ -46,7 +46,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "h
 PIXEL = "pixel"
 """The arm that is trained with pixel loss alone; the others are called as their metric's file."""
 
-CURVE_POINTS = 20
+CURVE_POINTS = 10
 """How often the held-out crops are rebuilt and measured along the way."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -341,12 +341,12 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--metric-weight", type=click.FloatRange(min=0), default=0.1, help="Of D beside the pixel loss.")
 @click.option("--adversarial-weight", type=click.FloatRange(min=0), default=0.005, help="Of the discriminator's word.")
 @click.option(
-    "--kl-weight", type=click.FloatRange(min=0), default=0.02, help="Of the latent's divergence from N(0, 1)."
+    "--kl-weight", type=click.FloatRange(min=0), default=0.005, help="Of the latent's divergence from N(0, 1)."
 )
-@click.option("--steps", type=click.IntRange(min=1), default=800, help="Of training, in every arm and fold.")
+@click.option("--steps", type=click.IntRange(min=1), default=500, help="Of training, in every arm and fold.")
 @click.option("--folds", type=click.IntRange(2, len(PHOTOGRAPHS)), default=4, help="Every one leaves photographs out.")
 @click.option("--batch", type=click.IntRange(min=2), default=8, help="Crops a step.")
-@click.option("--width", type=click.IntRange(min=8), default=32, help="Channels of the first layers; a multiple of 8.")
+@click.option("--width", type=click.IntRange(min=8), default=16, help="Channels of the first layers; a multiple of 8.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, help="Adam's, falling to 0.")
 @click.option("--seed", type=int, default=0, help="Of the first fold; the next ones take the next numbers.")
 @click.option("--bf16", is_flag=True, help="Train under torch.autocast in bfloat16, the metric included.")
