@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from generator_figures import compare, picture_of_curves, picture_of_rows, table
+from generator_figures import Compare, compare, one_by_one, picture_of_curves, picture_of_rows, table
 from generator_model import LATENT, SIDE, TURNS, Discriminator, Encoder, Generator
 from torch import Tensor
 from torch.nn import functional as F
@@ -81,7 +81,7 @@ class Options:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
 
 
-QUICK = {"steps": 10, "folds": 2, "batch": 4, "width": 8}
+QUICK = {"steps": 20, "folds": 2, "batch": 4, "width": 8}
 
 
 @dataclass
@@ -262,9 +262,8 @@ def as_loss(metric: Metric | None, options: Options) -> Loss | None:
 def run(options: Options, progress: Progress) -> None:
     """Train all arms in all folds, compare them, and write what came out: all files or none."""
     arms, judge = prepare(options)
-    measures = {name: baselines.find(name).build() for name in ("psnr", "fsim")} | {
-        f"judge {options.judge.stem}": judge
-    }
+    measures: dict[str, Compare] = {name: one_by_one(baselines.find(name).build()) for name in ("psnr", "fsim")}
+    measures |= {f"judge {options.judge.stem}": judge}
     measures |= {name: arm.metric for name, arm in arms.items() if arm.metric is not None}
     images = {name: photograph(name).to(judge.device) for name in PHOTOGRAPHS}
     with progress.track("training", options.folds * len(arms) * options.steps, "steps") as advance:

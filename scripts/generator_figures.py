@@ -13,14 +13,21 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Compare = Callable[[Tensor, Tensor], Any]
-"""From a crop and its copy, (1, 3, H, W) each, to a number."""
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""From crops and their copies, (N, 3, H, W) each, to N numbers."""
 
 Crops = Mapping[str, Tensor]
 """Crops (N, 3, H, W) of every photograph, by its name."""
 
 Curve = Mapping[str, Sequence[float]]
 """What was measured along the way, by its name; "step" says when."""
+
+
+def one_by_one(compare: Callable[[Tensor, Tensor], Any]) -> Compare:
+    """Of what compares (1, 3, H, W) images to one number."""
+    return lambda crops, copies: torch.tensor(
+        [float(compare(crop[None], copy[None])) for crop, copy in zip(crops, copies, strict=True)]
+    )
 
 
 def compare(measures: Mapping[str, Compare], crops: Crops, rebuilt: Mapping[str, Crops]) -> dict[str, Any]:
@@ -31,10 +38,7 @@ def compare(measures: Mapping[str, Compare], crops: Crops, rebuilt: Mapping[str,
 @torch.no_grad()
 def _measured(measure: Compare, crops: Crops, rebuilt: Mapping[str, Crops]) -> dict[str, Any]:
     values = {
-        arm: {
-            name: np.array([float(measure(x[None], y[None])) for x, y in zip(crops[name], copies[name], strict=True)])
-            for name in crops
-        }
+        arm: {name: measure(crops[name], copies[name]).double().cpu().numpy() for name in crops}
         for arm, copies in rebuilt.items()
     }
     first, *others = values
