@@ -103,9 +103,10 @@ def picture_of_curves(curves: Mapping[str, Sequence[Curve]]) -> bytes:
     names = list(dict.fromkeys(name for folds in curves.values() for name in folds[0] if name != "step"))
     figure = Figure(figsize=(11, 5), dpi=80, layout="tight")
     for axes, name in zip(figure.subplots(2, -(-len(names) // 2)).flat, names, strict=False):
-        for arm, folds in curves.items():
+        for number, (arm, folds) in enumerate(curves.items()):
             if name in folds[0]:
-                axes.plot(folds[0]["step"], np.mean([fold[name] for fold in folds], axis=0), label=arm, linewidth=1)
+                mean = np.mean([fold[name] for fold in folds], axis=0)
+                axes.plot(folds[0]["step"], mean, color=f"C{number}", label=arm, linewidth=1)
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize="small")

@@ -87,7 +87,7 @@ class Generator(nn.Module):
             _doubling(2 * width, width),
             _Residual(width),
             # four pixels of every position: a convolution of maps as large as the image would take most of the time
-            nn.Conv2d(width, 3 * 4, 3, padding=1),
+            _alike(nn.Conv2d(width, 3 * 4, 3, padding=1)),
             nn.PixelShuffle(2),
         )
 
@@ -144,3 +144,12 @@ def _doubling(channels: int, into: int) -> nn.Module:
 
 def _judging(channels: int, into: int) -> nn.Module:
     return nn.Sequential(spectral_norm(nn.Conv2d(channels, into, 4, 2, padding=1)), nn.LeakyReLU(0.2))
+
+
+def _alike(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Its four pixels begin alike, or a chessboard would have to be unlearned (Aitken et al. 2017)."""
+    with torch.no_grad():
+        convolution.weight.copy_(convolution.weight[::4].repeat_interleave(4, dim=0))
+        if convolution.bias is not None:
+            convolution.bias.copy_(convolution.bias[::4].repeat_interleave(4, dim=0))
+    return convolution
