@@ -42,6 +42,8 @@ from iqatune.scoring import baselines
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "hubble_deep_field", "retina", "ihc")
 """Every colour photograph in scikit-image's wheel; motorcycle_right shows what motorcycle_left does."""
+FREE = tuple(name for name in PHOTOGRAPHS if name != "motorcycle_left")
+"""Those that scikit-image says are CC0 or in the public domain, or free of known rights: pictures show these alone."""
 
 PIXEL = "pixel"
 """The arm that is trained with pixel loss alone; the others are called as their metric's file."""
@@ -286,7 +288,7 @@ def run(options: Options, progress: Progress) -> None:
         "environment": environment(str(judge.device)).model_dump(),
     }
     rows = {"reference": crops} | {name: arm.rebuilt for name, arm in arms.items()}
-    middle = {row: torch.stack([shown[name][len(crops[name]) // 2] for name in crops]) for row, shown in rows.items()}
+    middle = {row: torch.stack([shown[name][len(crops[name]) // 2] for name in FREE]) for row, shown in rows.items()}
     contents: dict[str, str | bytes] = {
         "figures.json": json.dumps(document, indent=1) + "\n",
         "table.md": table(compared),
