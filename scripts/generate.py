@@ -304,6 +304,9 @@ def prepare(options: Options) -> tuple[dict[str, Arm], Metric]:
     """The arms and the judge; what is wrong with them is said before hours are spent."""
     if len(set(options.arms)) < len(options.arms):
         raise InputError(f"`metric`: two arms would be called alike ({', '.join(options.arms)}); rename a file")
+    if options.compile and options.compile not in torch.compiler.list_backends(exclude_tags=()):
+        known = ", ".join(torch.compiler.list_backends())
+        raise InputError(f"`compile` {options.compile}: unknown to torch; give one of {known}, or aot_eager")
     check_writable(options.output, option="output")
     device = resolve_device(options.device)
     judge = load_metric(options.judge, device)
@@ -347,7 +350,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--steps", type=click.IntRange(min=1), default=400, help="Of training, in every arm and fold.")
 @click.option("--folds", type=click.IntRange(2, len(PHOTOGRAPHS)), default=4, help="Every one leaves photographs out.")
 @click.option("--batch", type=click.IntRange(min=2), default=8, help="Crops a step.")
-@click.option("--width", type=click.IntRange(min=8), default=16, help="Channels of the first layers; a multiple of 8.")
+@click.option("--width", type=click.IntRange(min=8), default=16, help="Channels of the first layers.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, help="Adam's, falling to 0.")
 @click.option("--seed", type=int, default=0, help="Of the first fold; the next ones take the next numbers.")
 @click.option("--bf16", is_flag=True, help="Train under torch.autocast in bfloat16, the metric included.")

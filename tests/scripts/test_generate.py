@@ -134,6 +134,7 @@ def test_mixed_precision_and_a_compiled_metric_change_little(
     [
         (("--metric", 0, "--judge", 0), "has the CNN of squeezenet"),
         (("--metric", 0, "--metric", 0, "--judge", 1), "two arms would be called alike"),
+        (("--metric", 0, "--judge", 1, "--compile", "gcc"), "--compile gcc: unknown to torch"),
     ],
 )
 def test_bad_input_ends_in_a_line(
