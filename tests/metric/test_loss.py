@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -104,6 +105,90 @@ def test_autocast_changes_little_and_leaves_gradients_finite(
             assert score.item() == pytest.approx(0, abs=1e-6)
         elif name == "noisy":
             assert score.item() == pytest.approx(metric(reference, distorted).item(), rel=0.1), name
+
+
+def trained_with(
+    loss_of: Callable[..., torch.Tensor], images: tuple[torch.Tensor, torch.Tensor], *, bf16: bool = False
+) -> list[float]:
+    """Losses of a small network that learns to restore an image by pixel loss and a metric, as in a user's loop."""
+    original, degraded = (image[..., :40, :40] for image in images)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        first, second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 3, 3, padding=1)
+    network = torch.nn.Sequential(first, torch.nn.LeakyReLU(0.2), second)
+    optimizer = torch.optim.Adam(network.parameters(), 0.01)
+    losses = []
+    for _ in range(12):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            restored = degraded + network(degraded).float()
+            loss = (restored - original).abs().mean() + 0.1 * loss_of(original, restored, reduction="mean")
+        optimizer.zero_grad()
+        loss.backward()
+        for parameter in network.parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.isfinite().all()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.fixture(scope="module")
+def smooth_metric(backbone_of: Callable[..., Backbone], some_weights: Callable[..., Weights]) -> Metric:
+    """With the constants that searches of the `+c` spaces choose, of which gradients are not steep."""
+    backbone = backbone_of("squeezenet")
+    metric = Metric(backbone, some_weights(backbone.channels), similarity=Similarity(c1=0.03, c2=0.03))
+    metric.check_range = False
+    return metric
+
+
+@pytest.mark.parametrize(("bf16", "backend"), [(True, None), (False, "aot_eager")])
+def test_a_network_learns_from_it_as_well_in_mixed_precision_and_compiled(
+    smooth_metric: Metric,
+    pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    bf16: bool,
+    backend: str | None,
+) -> None:
+    plain = trained_with(smooth_metric, pairs_of_images["noisy"])
+
+    loss_of = smooth_metric if backend is None else torch.compile(smooth_metric, backend=backend)
+    found = trained_with(loss_of, pairs_of_images["noisy"], bf16=bf16)
+
+    assert plain[-1] < 0.9 * plain[0]
+    assert found[-1] < 0.9 * found[0]
+    # after a step the networks differ, too
+    assert found[0] == pytest.approx(plain[0], rel=2e-3 if bf16 else 1e-5)
+    assert found == pytest.approx(plain, rel=0.05 if bf16 else 1e-4)
+
+
+@pytest.mark.thorough
+def test_a_network_learns_from_what_inductor_makes_of_it(
+    smooth_metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("needs a C++ compiler, which inductor calls for programs on the CPU")
+
+    found = trained_with(torch.compile(smooth_metric, backend="inductor"), pairs_of_images["noisy"])
+
+    assert found == pytest.approx(trained_with(smooth_metric, pairs_of_images["noisy"]), rel=1e-3)
+
+
+def test_bf16_changes_where_gradients_point_least_with_larger_constants(
+    smooth_metric: Metric, pairs_of_images: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    def likeness(constant: float) -> float:
+        loss = copy.copy(smooth_metric)
+        loss.similarity = Similarity(c1=constant, c2=constant)
+        gradients = []
+        for bf16 in (False, True):
+            reference, image = (each.clone().requires_grad_() for each in pairs_of_images["natural"])
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                score = loss(reference, image, reduction="mean")
+            score.backward()
+            assert image.grad is not None
+            gradients.append(image.grad.flatten())
+        return torch.cosine_similarity(gradients[0], gradients[1], dim=0).item()
+
+    assert likeness(0.03) > likeness(1e-6) + 0.1
 
 
 def test_l2_pooling_of_large_maps_is_finite_in_half_precision() -> None:
