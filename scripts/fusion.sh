@@ -27,6 +27,5 @@ for seed in 0 1 2; do
     run "${members[@]}" "${tid[@]}" --features "$data/scores/tid2013.csv" --seed "$seed"
 done
 run "${members[@]}" fsim "${tid[@]}" --features "$data/scores/tid2013.csv"
-run "${members[@]}" "${tid[@]}" --searcher bayesopt --samples 25
 run --features "$data/scores/tid2013.csv" --better higher --searcher random
 run --features "$data/scores/tid2013.csv" --better higher --leave-one-distortion-out

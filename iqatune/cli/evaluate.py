@@ -74,9 +74,9 @@ def command(
 ) -> None:
     """Score tuned metrics on a data set, with intervals over its reference images.
 
-    Each is a result.json, an export (.safetensors) or the published DISTS weights (.pt). Several data sets are scored
-    one after the other. Several metrics stand side by side: those tied with the best are marked, and each is compared
-    with each. Groups (--by) come with the weakest first.
+    Each is a result.json or fusion.json, an export (.safetensors) or the published DISTS weights (.pt). Several data
+    sets are scored one after the other. Several metrics stand side by side: those tied with the best are marked, and
+    each is compared with each. Groups (--by) come with the weakest first.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation

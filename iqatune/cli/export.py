@@ -56,7 +56,8 @@ def command(
     (torch.export) and an .onnx are programs that score without iqatune and always hold the backbone. Stages and
     channels without weight are left out of all three. The scale of human scores that a search records, with its
     interval, stands in the header of each, and an .onnx has the outputs score, low and high beside distance.
-    RESULT.json may also be an export or the published DISTS weights.
+    RESULT.json may also be a fusion.json, an export or the published DISTS weights. A fusion over several backbones
+    always holds them.
     """
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")

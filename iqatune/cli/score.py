@@ -88,8 +88,8 @@ def command(
     With --scale score also what people would say: the score on the scale of the data set that it was tuned on, and the
     interval in which theirs lies with a probability of 95 %.
 
-    METRIC is a result.json, an export (.safetensors) or the published DISTS weights (.pt). REFERENCE and DISTORTED are
-    two files, or two folders whose files are paired by name.
+    METRIC is a result.json or fusion.json, an export (.safetensors) or the published DISTS weights (.pt). REFERENCE and
+    DISTORTED are two files, or two folders whose files are paired by name.
     """
     if pairs is not None and reference is not None:
         raise InputError("--pairs: names the images itself; leave out REFERENCE and DISTORTED")
