@@ -125,7 +125,6 @@ def make_report(
         scores_section(context),
         distortions_section(context),
         speed_section(context),
-        *([frontiers] if (frontiers := frontiers_section(context)) is not None else []),
         state_of_the_art_section(context),
         searchers_section(context),
         *([fits] if (fits := fits_section(context)) is not None else []),
@@ -135,6 +134,7 @@ def make_report(
         stages_section(context),
         human_scores_section(context, with_images=with_images),
         *([fusions] if (fusions := fusions_section(context)) is not None else []),
+        *([frontiers] if (frontiers := frontiers_section(context)) is not None else []),
     )
     title = f"iqatune report: {found.folder.resolve().name}"
     return Report(title, advice(context), _with_names_of_their_own(_lettered(sections)), (*left_out, *warnings))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iqatune.errors import InputError
-from iqatune.tuning.grid import Cell, read_grid
+from iqatune.tuning.grid import Cell, cells_of, read_grid
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -119,3 +119,14 @@ def test_the_quick_grid(test_data: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "quick.yaml").write_text(grid)
     found = read_grid(tmp_path / "quick.yaml")
     assert len(found) == len({cell.place for cell in found}) == 6 * 2 * 3
+
+
+def test_a_grid_limits_what_a_fit_may_use() -> None:
+    """Costs are a list in themselves, also as on the command line; each limit is a cell with a folder of its own."""
+    shared = {"datasets": "demo", "backbones": "squeezenet", "backbone_weights": "random", "searchers": "fit"}
+    limited = cells_of({**shared, "last_stages": [1, 2]}, "grid")
+    assert [cell.run.last_stage for cell in limited] == [1, 2]
+    for costs in ([0, 1, 2, 3, 4, 5], "0,1,2,3,4,5"):
+        penalised = cells_of({**shared, "penalty": [0.1, 0.2], "stage_costs": costs}, "grid")
+        assert {cell.run.stage_costs for cell in penalised} == {(0.0, 1.0, 2.0, 3.0, 4.0, 5.0)}
+        assert len({cell.place for cell in (*penalised, *limited)}) == 4
