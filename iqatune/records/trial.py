@@ -32,7 +32,8 @@ class Trial:
         trial_id: names the evaluation, unique in its search.
         parameters: (P,) float64 in [0, 1].
         srcc: in [-1, 1], on the references of its budget; NaN where undefined (a constant prediction).
-        value: of the objective, likewise, where that is another than the SRCC; else None.
+        value: of what is maximised, likewise, where that is another than the SRCC; else None. Textures may bring it
+            below -1.
         budget: the fraction of the references it was computed on; 1.0 is all.
         chosen_by: how the searcher came to the configuration.
         seconds: of the searcher and the objective together.

@@ -42,21 +42,23 @@ def _trials(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("searcher", ["random", "fit"])
+@pytest.mark.parametrize(("searcher", "weight"), [("random", 0.5), ("fit", 0.5), ("bohb", 20)])
 def test_a_record_tells_the_tolerance_and_replays(
-    searcher: str, search: Command, iqatune: Command, small_cache: Path, textures: Path
+    searcher: str, weight: float, search: Command, iqatune: Command, small_cache: Path, textures: Path
 ) -> None:
-    options = ("--searcher", searcher, "--texture-weight", 0.5, "--textures", textures)
+    options = ("--searcher", searcher, "--texture-weight", weight, "--textures", textures)
     ran = search(*options)
-    assert "Maximised: srcc less 0.5 times the texture tolerance" in ran.out
+    assert f"Maximised: srcc less {weight} times the texture tolerance" in ran.out
     assert "4 textures of made, 24 crop pairs" in " ".join(ran.out.split())
-    folder = FOLDER / f"{searcher}-stage-textures=made-texture-weight=0.5-s0"
+    folder = FOLDER / f"{searcher}-stage-textures=made-texture-weight={weight}-s0"
     record, trials = _record(folder), _trials(folder)
     best, baselines = record["best"], record["baselines"]
-    assert best["value"] == pytest.approx(best["srcc"] - 0.5 * best["texture_tolerance"])
-    uniform = baselines["uniform"]["srcc"] - 0.5 * baselines["uniform_texture_tolerance"]
+    if weight > 1:
+        assert best["value"] < -1  # which no correlation is
+    assert best["value"] == pytest.approx(best["srcc"] - weight * best["texture_tolerance"])
+    uniform = baselines["uniform"]["srcc"] - weight * baselines["uniform_texture_tolerance"]
     assert baselines["uniform_value"] == pytest.approx(uniform)
-    (trial,) = [trial for trial in trials if trial["sample"] == best["sample"]]
+    (trial,) = [trial for trial in trials if trial["sample"] == best["sample"] and trial["budget"] == 1]
     assert (trial["srcc"], trial["value"]) == pytest.approx((best["srcc"], best["value"]))
     if searcher == "random":
         assert best["value"] == pytest.approx(max(trial["value"] for trial in trials))
