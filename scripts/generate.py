@@ -98,7 +98,7 @@ class Arm:
         seconds: what training took, of every fold.
     """
 
-    metric: Metric | None
+    metric: ImageMetric | None
     curves: list[dict[str, list[float]]] = field(default_factory=list)
     rebuilt: dict[str, Tensor] = field(default_factory=dict)
     samples: Tensor = field(default_factory=lambda: torch.empty(0, 3, SIDE, SIDE))
@@ -205,7 +205,7 @@ def descend(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Paramete
 
 
 def run_fold(
-    arm: Arm, fold: int, images: Mapping[str, Tensor], *, judge: Metric, options: Options
+    arm: Arm, fold: int, images: Mapping[str, Tensor], *, judge: ImageMetric, options: Options
 ) -> Iterator[dict[str, list[float]]]:
     """Train an arm without the fold's photographs, and rebuild those; yields the curves after every step."""
     started = time.monotonic()
@@ -236,7 +236,7 @@ def run_fold(
 
 
 @torch.no_grad()
-def _held_out(networks: Networks, unseen: Mapping[str, Tensor], judge: Metric) -> dict[str, float]:
+def _held_out(networks: Networks, unseen: Mapping[str, Tensor], judge: ImageMetric) -> dict[str, float]:
     crops = torch.cat(list(unseen.values()))
     rebuilt = networks.rebuild(crops)
     squared = (rebuilt - crops).square().mean(dim=(1, 2, 3))
@@ -247,14 +247,14 @@ def held_out_in(fold: int, options: Options) -> list[str]:
     return list(PHOTOGRAPHS[fold :: options.folds])
 
 
-def load_metric(file: Path, device: torch.device) -> Metric:
+def load_metric(file: Path, device: torch.device) -> ImageMetric:
     """A metric as a loss wants it: on the device, and without the check of every image's range, which stops a GPU."""
     metric = Metric.load(file).to(device)
     metric.check_range = False
     return metric
 
 
-def as_loss(metric: Metric | None, options: Options) -> Loss | None:
+def as_loss(metric: ImageMetric | None, options: Options) -> Loss | None:
     if metric is None:
         return None
     called = torch.compile(metric, backend=options.compile) if options.compile else metric

@@ -58,6 +58,8 @@ def main(records: tuple[Path, ...], backbone_weights: str | None, output: Path) 
     found: list[dict[str, Any]] = []
     for record in records:
         metric = Metric.load(record, backbone_weights)
+        if not isinstance(metric, Metric):
+            raise click.UsageError(f"{record}: of several backbones; name records of one")
         changes = {name: compared(metric, crops, each) for name, each in copies.items()}
         found.append({"metric": metric.origin, "record": record.parent.name, "c": metric.similarity.c1} | changes)
     document = {"crops": len(crops), "metrics": found, "environment": environment("cpu").model_dump()}
