@@ -34,6 +34,7 @@ from iqatune.backbones.devices import resolve_device
 from iqatune.cli.progress import Console
 from iqatune.errors import as_flags
 from iqatune.images import read_rgb
+from iqatune.metric.base import ImageMetric
 from iqatune.metric.files import SHORT_SIDE
 from iqatune.progress import Progress
 from iqatune.records.environment import environment
