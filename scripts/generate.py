@@ -301,7 +301,7 @@ def run(options: Options, progress: Progress) -> None:
     click.echo(contents["table.md"])
 
 
-def prepare(options: Options) -> tuple[dict[str, Arm], Metric]:
+def prepare(options: Options) -> tuple[dict[str, Arm], ImageMetric]:
     """The arms and the judge; what is wrong with them is said before hours are spent."""
     if len(set(options.arms)) < len(options.arms):
         raise InputError(f"`metric`: two arms would be called alike ({', '.join(options.arms)}); rename a file")
@@ -313,10 +313,12 @@ def prepare(options: Options) -> tuple[dict[str, Arm], Metric]:
     judge = load_metric(options.judge, device)
     arms = {PIXEL: Arm(None)} | {file.stem: Arm(load_metric(file, device)) for file in options.metric}
     for name, arm in arms.items():
-        if arm.metric is not None and arm.metric.backbone.name == judge.backbone.name:
+        learned = set() if arm.metric is None else {backbone.name for backbone in arm.metric.backbones}
+        shared = learned.intersection(backbone.name for backbone in judge.backbones)
+        if shared:
             raise InputError(
-                f"`judge` {options.judge}: has the CNN of {name} ({judge.backbone.name}), which the generator learns "
-                "to please; give a metric of another one"
+                f"`judge` {options.judge}: has the CNN of {name} ({', '.join(shared)}), which the generator learns to "
+                "please; give a metric of another one"
             )
     return arms, judge
 
