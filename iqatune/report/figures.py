@@ -392,6 +392,7 @@ def frontier_figure(frontier: Frontier) -> "Figure":
         axes.set_xscale("log")
     else:
         axes.set_xscale("symlog", linthresh=1e-2)
+    axes.xaxis.set_major_formatter("{x:g}")  # what stands there by itself is mathematical text, which is not parsed
     axes.set_xlabel("milliseconds a pair" if by_time else "multiply-accumulates a pair (10^9)")
     axes.set_ylabel("held-out SRCC")
     axes.grid(linewidth=0.4)

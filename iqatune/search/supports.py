@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from iqatune.metric.spaces import BackboneSpace, Space
 from iqatune.metric.weights import Floats
+from iqatune.runtime.threads import ThreadPools
 from iqatune.search.fitting import Couples, Fit, Fitted
 from iqatune.search.searchers.base import Pairs
 from iqatune.search.sparsity import Sparsity
@@ -34,7 +35,7 @@ SMALLEST: Final = 1e-4
 STEPS: Final = 24
 """Of the path, in equal ratios."""
 
-FINEST: Final = 1.02
+FINEST: Final = 1.1
 """Ratio of two penalties between which no further support is looked for."""
 
 DIGITS: Final = 4
@@ -140,12 +141,14 @@ def path(task: Pairs, stage_costs: tuple[float, ...]) -> list[Support]:
         short = float(f"{penalty:.{DIGITS}g}")  # an option of a run, which people read
         return Support(short, support(task, Sparsity(short, stage_costs)))
 
-    largest = _largest(task, stage_costs)
-    if largest <= 0:
-        return []
-    found = [at(float(penalty)) for penalty in np.geomspace(1.01 * largest, SMALLEST * largest, STEPS)]
-    if len(space.uniform) <= FEW:
-        found = list(_refined(found, at))
+    # one thread, as of the fit itself: both then come to the same support
+    with ThreadPools().limit(1):
+        largest = _largest(task, stage_costs)
+        if largest <= 0:
+            return []
+        found = [at(float(penalty)) for penalty in np.geomspace(1.01 * largest, SMALLEST * largest, STEPS)]
+        if len(space.uniform) <= FEW:
+            found = list(_refined(found, at))
     return [alike[len(alike) // 2] for alike in _alike(found)]
 
 
