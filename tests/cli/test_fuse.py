@@ -392,9 +392,8 @@ def test_twelve_published_metrics_reach_what_they_can(iqatune: Command, test_dat
     assert record["held_out"]["srcc_mean"] >= 0.867
     assert record["best_member_held_out"]["name"] == "fsim"
     frame = pd.read_csv(file)
-    names = frame["reference"].str.removesuffix(".bmp")
     by_fold = []
     for fold in record["held_out"]["per_fold"]:
-        rows = frame[names.isin(fold["references"])]
+        rows = frame[frame["reference"].isin(fold["references"])]
         by_fold.append(spearmanr(rows["score"], -rows["fsim"]).statistic)
     assert record["best_member_held_out"]["srcc"] == pytest.approx(np.mean(by_fold), abs=1e-9)
