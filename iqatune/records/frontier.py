@@ -99,7 +99,7 @@ class Point(Model):
     srcc: Coefficient = Field(description="on all pairs, which it was tuned on")
     held_out_srcc: Coefficient = Field(description="mean over folds on references that neither fit nor support saw")
     held_out_error: Deviation = Field(description="its standard error, corrected as by Nadeau and Bengio (2003)")
-    interval: tuple[Number, Number] = Field(description="95 %, Student's t of that error")
+    interval: tuple[Number, Number] = Field(description="95 %, Student's t of that error, within what an SRCC can be")
     loss: Number = Field(description="held-out SRCC below the best point's on the same folds, averaged")
     loss_error: Deviation = Field(description="its corrected standard error, paired by fold; 0 of the best point")
     within: bool = Field(description="whether the loss is no more than its standard error")

@@ -323,7 +323,7 @@ def _point(
         srcc=float("nan") if best is None else best.srcc,
         held_out_srcc=mean,
         held_out_error=error,
-        interval=(mean - reach, mean + reach),
+        interval=(float(np.maximum(mean - reach, -1)), float(np.minimum(mean + reach, 1))),
         loss=loss,
         loss_error=loss_error,
         # NaN is within nothing
