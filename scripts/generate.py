@@ -350,7 +350,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--kl-weight", type=click.FloatRange(min=0), default=0.005, help="Of the latent's divergence from N(0, 1)."
 )
-@click.option("--steps", type=click.IntRange(min=1), default=400, help="Of training, in every arm and fold.")
+@click.option("--steps", type=click.IntRange(min=1), default=300, help="Of training, in every arm and fold.")
 @click.option("--folds", type=click.IntRange(2, len(PHOTOGRAPHS)), default=4, help="Every one leaves photographs out.")
 @click.option("--batch", type=click.IntRange(min=2), default=8, help="Crops a step.")
 @click.option("--width", type=click.IntRange(min=8), default=16, help="Channels of the first layers.")
