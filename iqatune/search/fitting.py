@@ -6,7 +6,7 @@ weights >= 0 that carry its temperature as their sum. Shrinkage adds the chi-squ
 from the uniform ones. L-BFGS-B minimises both (Byrd, Lu, Nocedal and Zhu 1995, as scipy has it).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,43 +131,52 @@ class Fit:
             shrinkage: how much the distance from the uniform weights counts, 0 or more.
             start: such as the solution at another shrinkage.
         """
-        from scipy.optimize import minimize
-
-        count = len(self._root)
-        unknowns = np.concatenate((start.shares / (self._temperature * self._root), start.own * self._tilt))
-        bounds = [(0.0, None)] * count + [(0.0, self._tilt)] * self._own
-        options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
-        found = minimize(
-            self._value, unknowns, args=(shrinkage,), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-        ).x
-        if not found[:count].any():
-            return self.uniform  # no weights tell better from worse, so that none are better than these
-        return Fitted(self._temperature * self._root * found[:count], found[count:] / self._tilt)
+        found = minimised(lambda unknowns: self.value(unknowns, shrinkage), self.unknowns(start), self.bounds)
+        # where no weights tell better from worse, none are better than the uniform ones
+        return self.fitted(found) if found[: len(self._root)].any() else self.uniform
 
     @property
-    def _own(self) -> int:
-        return len(self._space.own)
+    def bounds(self) -> list[tuple[float, float | None]]:
+        """Of every unknown."""
+        return [(0.0, None)] * len(self._root) + [(0.0, self._tilt)] * self._own
 
-    def _value(self, unknowns: Floats, shrinkage: float) -> tuple[float, Floats]:
+    def unknowns(self, stand: Fitted) -> Floats:
+        """(P,) unknowns, scaled, from where a fit stands."""
+        return np.concatenate((stand.shares / (self._temperature * self._root), stand.own * self._tilt))
+
+    def fitted(self, unknowns: Floats) -> Fitted:
+        """Where the fit stands with these unknowns."""
+        relative, own = np.split(unknowns, [len(self._root)])
+        return Fitted(self._temperature * self._root * relative, own / self._tilt)
+
+    def value(self, unknowns: Floats, shrinkage: float) -> tuple[float, Floats]:
         """Loss and shrinkage, and their derivatives."""
         from scipy.special import expit
 
         count, weight = len(self._root), self._couples.weight
         relative, own = unknowns[:count], unknowns[count:] / self._tilt
-        shares = self._temperature * self._root * relative
-        apart = self._apart(self._space.spread(shares, own))
-        by_coefficient = self._back(-weight * expit(-apart))
-        by_share, by_own = self._space.pull_back(shares, own, by_coefficient)
+        apart = self._apart(self.coefficients(unknowns))
+        by_loss = self.by_unknowns(unknowns, self._back(-weight * expit(-apart)))
         far, far_by_relative = _chi_squared(relative, self._root)
         tilted = 2 * own - 1
         value = weight @ np.logaddexp(0, -apart) + shrinkage * (far + (self._tilt / 2) ** 2 * (tilted @ tilted))
-        gradient = np.concatenate(
-            (
-                self._temperature * self._root * by_share + shrinkage * far_by_relative,
-                by_own / self._tilt + shrinkage * self._tilt * tilted,
-            )
-        )
-        return float(value), gradient
+        by_shrinkage = np.concatenate((far_by_relative, self._tilt * tilted))
+        return float(value), by_loss + shrinkage * by_shrinkage
+
+    def coefficients(self, unknowns: Floats) -> Floats:
+        """(F,) coefficients of the features, not negative; their sum is the loss's temperature."""
+        stand = self.fitted(unknowns)
+        return self._space.spread(stand.shares, stand.own)
+
+    def by_unknowns(self, unknowns: Floats, by_coefficient: Floats) -> Floats:
+        """(F,) derivatives by `coefficients` to (P,) by the unknowns."""
+        stand = self.fitted(unknowns)
+        by_share, by_own = self._space.pull_back(stand.shares, stand.own, by_coefficient)
+        return np.concatenate((self._temperature * self._root * by_share, by_own / self._tilt))
+
+    @property
+    def _own(self) -> int:
+        return len(self._space.own)
 
     def _apart(self, coefficients: Floats) -> Floats:
         """(M,) by how much D of the worse pair of each couple is the larger."""
@@ -187,6 +196,21 @@ class Fit:
         )
         back: Floats = (by_row.astype(self._table.dtype) @ self._table).astype(np.float64)
         return back
+
+
+def minimised(
+    value: Callable[[Floats], tuple[float, Floats]], start: Floats, bounds: Sequence[tuple[float, float | None]]
+) -> Floats:
+    """The unknowns of the least value, by L-BFGS-B.
+
+    Args:
+        value: with its derivatives.
+    """
+    from scipy.optimize import minimize
+
+    options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
+    found: Floats = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return found
 
 
 def _chi_squared(relative: Floats, root: Floats) -> tuple[float, Floats]:

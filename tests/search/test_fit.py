@@ -54,9 +54,7 @@ def test_derivatives_are_those_of_differences(space: Space) -> None:
     rng = np.random.default_rng(3)
     unknowns = np.concatenate((rng.uniform(0.1, 2, len(space.uniform)), rng.uniform(0.2, 1.5, len(space.own))))
     for shrinkage in (0.0, 0.3):
-        off = check_grad(
-            lambda x, s=shrinkage: fit._value(x, s)[0], lambda x, s=shrinkage: fit._value(x, s)[1], unknowns
-        )
+        off = check_grad(lambda x, s=shrinkage: fit.value(x, s)[0], lambda x, s=shrinkage: fit.value(x, s)[1], unknowns)
         assert off < 2e-5
 
 
