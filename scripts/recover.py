@@ -57,10 +57,11 @@ def parse() -> argparse.Namespace:
 def build(arguments: argparse.Namespace) -> Metric:
     if arguments.metric is not None:
         metric = Metric.load(arguments.metric, arguments.backbone_weights)
-    else:
-        backbone = build_backbone(arguments.backbone, arguments.backbone_weights or "pretrained")
-        metric = Metric(backbone, uniform_weights(backbone.channels), origin="uniform weights")
-    return metric
+        if not isinstance(metric, Metric):
+            sys.exit(f"{arguments.metric}: a fusion of several backbones; name a metric of one")
+        return metric
+    backbone = build_backbone(arguments.backbone, arguments.backbone_weights or "pretrained")
+    return Metric(backbone, uniform_weights(backbone.channels), origin="uniform weights")
 
 
 def photograph(path: Path | None, size: int) -> Tensor:

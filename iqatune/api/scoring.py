@@ -10,6 +10,7 @@ from iqatune.api.progress import Show, progress_of
 from iqatune.api.result import Result, read_result
 from iqatune.backbones.devices import resolve_device
 from iqatune.errors import InputError
+from iqatune.metric.base import ImageMetric
 from iqatune.metric.module import Metric
 from iqatune.metric.scale import choose_scale
 from iqatune.records import evaluation as records
@@ -119,7 +120,7 @@ def _of_baselines(weights: Path | str | Mapping[str, Path | str] | None) -> tupl
 
 
 def score_images(
-    metric: Metric | Path | str,
+    metric: ImageMetric | Path | str,
     reference: Path | str | None = None,
     distorted: Path | str | None = None,
     *,
@@ -136,7 +137,7 @@ def score_images(
     """Distances of image files under a tuned metric: lower is better, 0 is identical.
 
     Args:
-        metric: a `Metric`, or a file that `Metric.load` reads.
+        metric: a `Metric` or `FusedMetric`, or a file that `Metric.load` reads.
         reference, distorted: two image files, or two folders whose files are paired by name.
         pairs: in their place a CSV file with columns reference and distorted.
         resize: short side that larger images are brought down to; "protocol" is what the metric was tuned with, None
@@ -165,8 +166,8 @@ def score_images(
         raise InputError(f"`scale` {scale}: give 'distance' or 'score'")
     if scale_of is not None and scale != "score":
         raise InputError(f"`scale_of` {scale_of}: of no use without `scale` score")
-    loaded = metric if isinstance(metric, Metric) else Metric.load(metric, backbone_weights, force=force)
-    name = loaded.origin if isinstance(metric, Metric) else str(metric)
+    loaded = metric if isinstance(metric, ImageMetric) else Metric.load(metric, backbone_weights, force=force)
+    name = loaded.origin if isinstance(metric, ImageMetric) else str(metric)
     return images.score(
         loaded,
         found,

@@ -17,7 +17,7 @@ from iqatune.cli.options import (
 from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_line
 from iqatune.errors import InputError
-from iqatune.records.export import Header
+from iqatune.records.export import FusedHeader, Header
 
 SUFFIXES = (".safetensors", ".pt2", ".onnx")
 
@@ -73,11 +73,11 @@ def command(
     else:
         from iqatune.metric.exchange import save_onnx, save_program
 
-        progress.say(f"exporting {metric.backbone.name} and checking the program against the metric ...")
+        progress.say(f"exporting {metric.backbone_name} and checking the program against the metric ...")
         header = (save_program if output.suffix == ".pt2" else save_onnx)(metric, output)
 
-    def table(document: Header) -> None:
-        print_line(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone.name}")
+    def table(document: Header | FusedHeader) -> None:
+        print_line(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {document.origin or metric.backbone_name}")
         scales = "; ".join(scale.described for scale in document.scales)
         print_line(f"Scale: {scales or 'none, D alone; a search of this release records one'}")
 

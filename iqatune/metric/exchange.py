@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 from iqatune.backbones.parameter_files import first_line
 from iqatune.errors import InputError
-from iqatune.metric.export import header_of
+from iqatune.metric.base import ImageMetric
+from iqatune.metric.export import header_of, weights_of
 from iqatune.metric.files import HEADER
 from iqatune.metric.golden import golden_images
-from iqatune.metric.module import Metric
 from iqatune.metric.scale import on_knots
 from iqatune.metric.weights import Floats
-from iqatune.records.export import Header
+from iqatune.records.export import FusedHeader, Header
 from iqatune.records.scale import Scale
 from iqatune.runtime.files import write_bytes
 
@@ -41,7 +41,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 class _OnScale(nn.Module):
     """A metric that gives D and, on its scale, the score with both ends of its interval."""
 
-    def __init__(self, metric: Metric, scale: Scale) -> None:
+    def __init__(self, metric: ImageMetric, scale: Scale) -> None:
         super().__init__()
         self.metric, self.scale = metric, scale
 
@@ -68,7 +68,7 @@ class _FlooredMaxPool2d(nn.Module):
         return pooled
 
 
-def save_program(metric: Metric, path: Path) -> Header:
+def save_program(metric: ImageMetric, path: Path) -> Header | FusedHeader:
     """Write a metric as a torch.export program and check that it scores as the metric does.
 
     Raises:
@@ -86,7 +86,7 @@ def save_program(metric: Metric, path: Path) -> Header:
     return header
 
 
-def save_onnx(metric: Metric, path: Path) -> Header:
+def save_onnx(metric: ImageMetric, path: Path) -> Header | FusedHeader:
     """Write a metric as ONNX, in one file, and check with onnxruntime that it scores as the metric does.
 
     Raises:
@@ -132,7 +132,7 @@ def save_onnx(metric: Metric, path: Path) -> Header:
     return header
 
 
-def _exported(metric: Metric, minimum: int, path: Path, scale: Scale | None = None) -> Any:
+def _exported(metric: ImageMetric, minimum: int, path: Path, scale: Scale | None = None) -> Any:
     """The program of a metric; with a scale its outputs are those of `_OnScale`."""
     copied = copy.deepcopy(metric).eval()
     copied.reduction = "none"
@@ -146,7 +146,7 @@ def _exported(metric: Metric, minimum: int, path: Path, scale: Scale | None = No
         return torch.export.export(traced, examples, dynamic_shapes=_dynamic_shapes(minimum), strict=False)
     except (RuntimeError, ValueError, AssertionError, InputError) as error:  # it asserts where shapes depend on a patch
         raise InputError(
-            f"`output` {path}: torch cannot export {metric.backbone.name} for images of any size "
+            f"`output` {path}: torch cannot export {metric.backbone_name} for images of any size "
             f"({first_line(error)}); write a .safetensors"
         ) from error
 
@@ -157,23 +157,24 @@ def _dynamic_shapes(minimum: int) -> dict[str, dict[int, Any]]:
     return {name: {0: batch, 2: height, 3: width} for name in _INPUTS}
 
 
-def _minimum_size(metric: Metric) -> int:
+def _minimum_size(metric: ImageMetric) -> int:
     """The smallest image side that a program takes: torch.export makes a rule of an axis that can be 1, so none may."""
     side = metric.minimum_size
     while True:
         image = torch.zeros(1, 3, side, side)
         with torch.no_grad():
-            if all(min(maps.shape[2:]) > 1 for maps in metric.backbone(image)):
+            stages = (maps for backbone in metric.backbones for maps in backbone(image))
+            if all(min(maps.shape[2:]) > 1 for maps in stages):
                 return side
         side += 1
 
 
-def _header(metric: Metric, minimum: int) -> Header:
-    weights = {"alpha": torch.from_numpy(metric.weights.alpha), "beta": torch.from_numpy(metric.weights.beta)}
+def _header(metric: ImageMetric, minimum: int) -> Header | FusedHeader:
+    weights = weights_of(metric, include_backbone=False)
     return header_of(metric, weights, include_backbone=True, minimum_size=minimum)
 
 
-def _verify(metric: Metric, score: Score, path: Path) -> None:
+def _verify(metric: ImageMetric, score: Score, path: Path) -> None:
     """Compare scores of golden images of other sizes and batches than the program was traced with."""
     side = max(64, metric.minimum_size)
     images = golden_images(side + 16)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -18,7 +18,7 @@ from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Weights, tuned_weights, used_stages
 from iqatune.records.documents import parse_json, validated
-from iqatune.records.export import EXPORT_FORMAT, Golden, Header
+from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Golden, Header, MemberHeader
 from iqatune.records.labels import search_note
 from iqatune.records.result import Result, dataset_hashes, open_result
 from iqatune.records.scale import Scale
@@ -57,7 +57,32 @@ class StoredMetric:
     tuned_on: tuple[str, ...] = ()
 
 
-def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
+@dataclass(frozen=True, kw_only=True)
+class StoredMember:
+    """One of the metrics that a file fuses."""
+
+    name: str
+    metric: StoredMetric
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFusion:
+    """What a file says a fusion is.
+
+    Attributes:
+        members: those that have weight.
+        origin, golden, scales, tuned_on: as of `StoredMetric`.
+    """
+
+    members: tuple[StoredMember, ...]
+    origin: str
+    golden: Golden | None = None
+    scales: tuple[Scale, ...] = ()
+    tuned_on: tuple[str, ...] = ()
+
+
+def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric | StoredFusion:
     """The metric of any file that holds one, by its suffix; see `Metric.load`.
 
     Args:
@@ -77,17 +102,16 @@ def read_metric(path: Path, backbone_weights: str | None = None, *, force: bool 
     raise InputError(f"{path}: not a metric; name a result.json, an export (.safetensors) or DISTS weights (.pt)")
 
 
-def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric:
-    """The metric of an export, its tensors and its backbone checked.
+def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric | StoredFusion:
+    """The metric of an export, its tensors and its backbones checked.
 
     Raises:
         InputError: naming the file and what differs.
     """
     header, tensors = _read_tensors(path)
-    try:
-        weights = Weights(header.channels, tensors.pop("alpha").numpy(), tensors.pop("beta").numpy())
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: holds no weights of its {len(header.channels)} stages ({error})") from error
+    if isinstance(header, FusedHeader):
+        return _fusion(path, header, tensors, backbone_weights)
+    weights = _weights(path, header, tensors)
     if header.backbone_included and backbone_weights is None:
         backbone = _included_backbone(path, header, tensors, used_stages(weights))
     else:
@@ -98,20 +122,59 @@ def read_export(path: Path, backbone_weights: str | None = None) -> StoredMetric
             )
         backbone = build_backbone(_name_of(header), source, header.pooling)
         _check_backbone(path, backbone, header.backbone_sha256, header.backbone_weights)
-    _check_channels(path, backbone, header.channels)
-    if header.golden.side < backbone.minimum_size:
-        raise InputError(f"{path}: its golden images are too small for {header.backbone}; export it again")
-    return StoredMetric(
-        backbone=backbone,
-        weights=weights,
-        similarity=Similarity(header.structure, header.c1, header.c2),
-        short_side=header.resize,
+    _check_golden_size(path, header.golden, backbone)
+    return replace(
+        _stored(path, header, weights, backbone), short_side=header.resize, golden=header.golden, scales=header.scales
+    )
+
+
+def _fusion(
+    path: Path, header: FusedHeader, tensors: Mapping[str, Tensor], backbone_weights: str | None
+) -> StoredFusion:
+    if backbone_weights is not None:
+        raise InputError(f"`backbone_weights` {backbone_weights}: {path} holds its backbones; leave it out")
+    members = []
+    for place, member in enumerate(header.members):
+        prefix = f"{place}."
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        weights = _weights(path, member, own)
+        backbone = _included_backbone(path, member, own, used_stages(weights))
+        _check_golden_size(path, header.golden, backbone)
+        stored = replace(_stored(path, member, weights, backbone), short_side=header.resize)
+        members.append(StoredMember(name=member.name, metric=stored, weight=member.weight))
+    return StoredFusion(
+        members=tuple(members),
         origin=header.origin,
-        backbone_sha256=header.backbone_sha256,
         golden=header.golden,
         scales=header.scales,
         tuned_on=header.tuned_on,
     )
+
+
+def _weights(path: Path, header: Header | MemberHeader, tensors: dict[str, Tensor]) -> Weights:
+    """Alpha and beta, taken out of the tensors."""
+    try:
+        return Weights(header.channels, tensors.pop("alpha").numpy(), tensors.pop("beta").numpy())
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: holds no weights of its {len(header.channels)} stages ({error})") from error
+
+
+def _stored(path: Path, header: Header | MemberHeader, weights: Weights, backbone: Backbone) -> StoredMetric:
+    _check_channels(path, backbone, header.channels)
+    return StoredMetric(
+        backbone=backbone,
+        weights=weights,
+        similarity=Similarity(header.structure, header.c1, header.c2),
+        short_side=None,
+        origin=header.origin,
+        backbone_sha256=header.backbone_sha256,
+        tuned_on=header.tuned_on,
+    )
+
+
+def _check_golden_size(path: Path, golden: Golden, backbone: Backbone) -> None:
+    if golden.side < backbone.minimum_size:
+        raise InputError(f"{path}: its golden images are too small for {backbone.name}; export it again")
 
 
 def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
@@ -186,7 +249,7 @@ def seal(header: Mapping[str, object], tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _read_tensors(path: Path) -> tuple[Header, dict[str, Tensor]]:
+def _read_tensors(path: Path) -> tuple[Header | FusedHeader, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER)
@@ -195,13 +258,21 @@ def _read_tensors(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from error
     if text is None:
         raise InputError(f"{path}: no metric but other tensors; name a file that 'iqatune export' wrote")
-    header = validated(path, text.encode(), Header, f"an export of {EXPORT_FORMAT}")
-    if seal(parse_json(path, text.encode()), tensors) != header.sha256:
+    content = parse_json(path, text.encode())
+    is_fused = isinstance(content, dict) and content.get("format") == FUSED_FORMAT
+    header = (
+        validated(path, text.encode(), FusedHeader, f"an export of {FUSED_FORMAT}")
+        if is_fused
+        else validated(path, text.encode(), Header, f"an export of {EXPORT_FORMAT}")
+    )
+    if seal(content, tensors) != header.sha256:
         raise InputError(f"{path}: damaged, it does not hold what was written; export it again")
     return header, tensors
 
 
-def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor], stages: int) -> Backbone:
+def _included_backbone(
+    path: Path, header: Header | MemberHeader, tensors: Mapping[str, Tensor], stages: int
+) -> Backbone:
     backbone = build_backbone(_name_of(header), RANDOM, header.pooling).first_stages(stages)
     state = {NETWORK + key.removeprefix(PARAMETERS): value for key, value in tensors.items()}
     try:
@@ -212,7 +283,7 @@ def _included_backbone(path: Path, header: Header, tensors: Mapping[str, Tensor]
     return backbone
 
 
-def _name_of(header: Header) -> str:
+def _name_of(header: Header | MemberHeader) -> str:
     return as_recorded(header.backbone, header.taps, header.channels)
 
 

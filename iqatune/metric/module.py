@@ -4,40 +4,27 @@ Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Tex
 with the weights that a search found in the place of the published ones.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from iqatune.backbones.devices import true_float32
 from iqatune.backbones.network import Backbone
-from iqatune.images import read_rgb, resized_size
-from iqatune.metric.files import SHORT_SIDE, StoredMetric, read_dists, read_metric
+from iqatune.metric.base import Component, ImageMetric, Parts, Reduction, check_reduction
+from iqatune.metric.files import SHORT_SIDE, StoredFusion, StoredMetric, read_dists, read_metric
+from iqatune.metric.fused import Member, fused
 from iqatune.metric.golden import check_golden
 from iqatune.metric.moments import centre, moments
-from iqatune.metric.scale import Scored, choose_scale, on_knots
 from iqatune.metric.similarity import DISTS, Similarity
 from iqatune.metric.weights import Floats, Weights, used_stages
 from iqatune.records.scale import Scale
-
-Reduction = Literal["none", "mean", "sum"]
-
-
-class Parts(NamedTuple):
-    """What each stage adds to D: D = l.sum(dim=1) + s.sum(dim=1).
-
-    l: (B, S) sums over a stage's channels of alpha (1 - l), the texture part.
-    s: (B, S) sums over a stage's channels of beta (1 - s), the structure part.
-    """
-
-    l: Tensor  # noqa: E741 - the paper's name
-    s: Tensor
 
 
 def distance(
@@ -84,7 +71,7 @@ def weighted_losses(
     return Parts(torch.stack(l_parts, dim=1), torch.stack(s_parts, dim=1))
 
 
-class Metric(nn.Module):
+class Metric(ImageMetric):
     """A full-reference image quality metric of the DISTS family: D(reference, distorted), lower is better.
 
     On a GPU too it computes in float32, not in TF32; `torch.autocast` makes it faster and less exact.
@@ -119,9 +106,6 @@ class Metric(nn.Module):
         tensor([0.0731], device='cuda:0')
     """
 
-    higher_is_better = False
-    is_differentiable = True
-
     def __init__(
         self,
         backbone: Backbone,
@@ -136,21 +120,21 @@ class Metric(nn.Module):
         scales: Sequence[Scale] = (),
         tuned_on: Sequence[str] = (),
     ) -> None:
-        super().__init__()
         used = used_stages(weights)
         if backbone.channels != weights.channels[: len(backbone.channels)] or len(backbone.channels) < used:
             raise ValueError(
                 f"weights of channels {weights.channels} do not fit {backbone.name}, which has {backbone.channels}"
             )
-        _check_reduction(reduction)
+        super().__init__(
+            short_side=short_side,
+            reduction=reduction,
+            check_range=check_range,
+            origin=origin,
+            scales=scales,
+            tuned_on=tuned_on,
+        )
         self.weights = weights
         self.similarity = similarity
-        self.short_side = short_side
-        self.reduction: Reduction = reduction
-        self.check_range = check_range
-        self.origin = origin
-        self.scales = tuple(scales)
-        self.tuned_on = tuple(tuned_on)
         self.channels = weights.channels
         self.minimum_size = backbone.minimum_size
         self.backbone_sha256 = backbone_sha256 or backbone.parameters_sha256
@@ -164,90 +148,54 @@ class Metric(nn.Module):
             if not kept.all():
                 self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
-    def forward(
-        self, reference: Tensor, distorted: Tensor, *, reduction: Reduction | None = None, per_stage: bool = False
-    ) -> Tensor | Parts:
-        """D of every pair of images.
+    @property
+    def components(self) -> tuple[Component, ...]:
+        return (
+            Component(
+                name="",
+                share=1.0,
+                backbone=self.backbone,
+                weights=self.weights,
+                similarity=self.similarity,
+                backbone_sha256=self.backbone_sha256,
+                origin=self.origin,
+                tuned_on=self.tuned_on,
+            ),
+        )
 
-        Args:
-            reference, distorted: (B, 3, H, W) floating point RGB in [0, 1], on the metric's device.
-            reduction: over the batch, in the place of the metric's own.
-            per_stage: give what every stage adds to D in the place of D.
+    @property
+    def kin(self) -> Hashable:
+        backbone = self.backbone
+        of_cnn = (backbone.name, self.backbone_sha256, backbone.pooling, backbone.taps, backbone.padding)
+        return (*of_cnn, self.channels, self.similarity, self.short_side)
 
-        Returns:
-            (B,) distances, or one number under "mean" and "sum"; with `per_stage` the `Parts`, (B, S) or (S,) each.
+    def merged(self, others: Sequence[Self], shares: Sequence[float]) -> Self:
+        every = (self, *others)
+        total = math.fsum(shares)
+        alpha, beta = (
+            np.sum([share / total * values for share, values in zip(shares, of_each, strict=True)], axis=0)
+            for of_each in ([one.weights.alpha for one in every], [one.weights.beta for one in every])
+        )
+        return type(self)(
+            # what is pruned of one may be needed by another
+            max((one.backbone for one in every), key=lambda backbone: len(backbone.channels)),
+            Weights(self.channels, alpha, beta),
+            similarity=self.similarity,
+            short_side=self.short_side,
+            reduction=self.reduction,
+            check_range=self.check_range,
+            backbone_sha256=self.backbone_sha256,
+            origin="; ".join(dict.fromkeys(one.origin for one in every)),
+            tuned_on=tuple(dict.fromkeys(name for one in every for name in one.tuned_on)),
+        )
 
-        Raises:
-            ValueError: for images of another shape, type, range or device.
-            InputError: for images of a size that the backbone is not made for (some of timm's).
-        """
-        reduction = self.reduction if reduction is None else reduction
-        _check_reduction(reduction)
-        # a traced program has its shapes checked by its own guards, and cannot branch on values
-        if not torch.compiler.is_compiling():
-            self._check(reference, distorted)
+    def distances(self, reference: Tensor, distorted: Tensor) -> Tensor:
+        _, parts = self._parts(reference, distorted)
+        return (parts.l + parts.s).sum(dim=1)
+
+    def parts(self, reference: Tensor, distorted: Tensor) -> Parts:
         stages, parts = self._parts(reference, distorted)
-        if per_stage:
-            return Parts(*(_reduced(self._every_stage(stages, part), reduction) for part in parts))
-        return _reduced((parts.l + parts.s).sum(dim=1), reduction)
-
-    def score(self, reference: Tensor, distorted: Tensor, *, of: str | None = None) -> Scored:
-        """The score that people would give every pair, and where it lies, on the scale of the set it was tuned on.
-
-        `scale` says which scale that is, and whether its higher or its lower scores are better. Images need the
-        protocol's resize, as for `forward`.
-
-        Args:
-            reference, distorted: as of `forward`.
-            of: the data set whose scale is meant, where the metric was tuned on several.
-
-        Returns:
-            (B,) scores, and both ends of their intervals: NaN where the scale has none.
-
-        Raises:
-            InputError: when the metric carries no scale, or several and none is named.
-        """
-        scale = self.scale(of)
-        distances = self(reference, distorted, reduction="none")
-        score = on_knots(distances, scale.distances, scale.scores)
-        if scale.interval is None:
-            return Scored(score, torch.full_like(score, torch.nan), torch.full_like(score, torch.nan))
-        low, high = (on_knots(distances, scale.distances, bound) for bound in scale.bounds)
-        return Scored(score, low, high)
-
-    def scale(self, of: str | None = None) -> Scale:
-        """How D becomes a human score; arguments and errors as of `score`."""
-        return choose_scale(self.scales, of, holder="this metric" if not self.origin else self.origin)
-
-    def read(self, path: Path | str) -> Tensor:
-        """An image file as the metric's protocol sees it: (1, 3, H, W) in [0, 1], resized, on the metric's device.
-
-        Greyscale is repeated in the three channels, alpha is dropped, 16 bits are scaled to 8 (see
-        `iqatune.images.open_rgb`).
-
-        Raises:
-            InputError: naming the file, when it cannot be decoded.
-        """
-        rgb = torch.from_numpy(read_rgb(Path(path), self.short_side))
-        return rgb.to(self.device).permute(2, 0, 1)[None].float() / 255
-
-    def resize(self, images: Tensor) -> Tensor:
-        """The protocol's resize for tensors (B, 3, H, W): differentiable, and within 1/255 of what `read` does.
-
-        Brings the short side down to `short_side` by antialiased bilinear interpolation; smaller images stay as they
-        are. PIL, which `read` uses, rounds to 8 bits between its two passes.
-        """
-        height, width = images.shape[-2:]
-        new_width, new_height = resized_size(width, height, self.short_side)
-        if (new_width, new_height) == (width, height):
-            return images
-        size = (new_height, new_width)
-        resized = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-        if not len(images):
-            return resized
-        # means of pixels lie among them; rounding alone would take white beyond 1
-        lowest, highest = images.detach().aminmax()
-        return resized.clamp(lowest, highest)
+        return Parts(*(self._every_stage(stages, part) for part in parts))
 
     @property
     def device(self) -> torch.device:
@@ -274,8 +222,10 @@ class Metric(nn.Module):
         *,
         reduction: Reduction = "none",
         force: bool = False,
-    ) -> Self:
-        """The metric of a `result.json`, of an export (.safetensors) or of published DISTS weights (.pt), on the CPU.
+    ) -> ImageMetric:
+        """The metric of a `result.json` or `fusion.json`, an export (.safetensors) or published DISTS weights (.pt).
+
+        It is on the CPU, and is a `FusedMetric` where the file holds a fusion over several backbones, else a `Metric`.
 
         Args:
             backbone_weights: "pretrained", "random" or a file, when the backbone's parameters are not where the
@@ -287,10 +237,10 @@ class Metric(nn.Module):
             InputError: naming the file, when it cannot be read, is damaged, or scores other than it says it does;
                 and for parameters other than those the weights were tuned with.
         """
-        _check_reduction(reduction)  # before a CNN is built
+        check_reduction(reduction)  # before a CNN is built
         path = Path(file)
         stored = read_metric(path, None if backbone_weights is None else str(backbone_weights), force=force)
-        metric = cls._from(stored, reduction)
+        metric = cls._fused(stored, reduction) if isinstance(stored, StoredFusion) else cls._from(stored, reduction)
         if stored.golden is not None:
             check_golden(path, stored.golden, partial(metric, reduction="none"))
         return metric
@@ -309,7 +259,7 @@ class Metric(nn.Module):
         Raises:
             InputError: when a file cannot be read as what it should be.
         """
-        _check_reduction(reduction)
+        check_reduction(reduction)
         return cls._from(read_dists(Path(alpha_beta_file), str(backbone_weights)), reduction)
 
     @classmethod
@@ -321,6 +271,16 @@ class Metric(nn.Module):
             short_side=stored.short_side,
             reduction=reduction,
             backbone_sha256=stored.backbone_sha256,
+            origin=stored.origin,
+            scales=stored.scales,
+            tuned_on=stored.tuned_on,
+        )
+
+    @classmethod
+    def _fused(cls, stored: StoredFusion, reduction: Reduction) -> ImageMetric:
+        return fused(
+            [Member(each.name, cls._from(each.metric, "none"), each.weight) for each in stored.members],
+            reduction=reduction,
             origin=stored.origin,
             scales=stored.scales,
             tuned_on=stored.tuned_on,
@@ -354,49 +314,6 @@ class Metric(nn.Module):
         kept: Tensor | None = getattr(self, f"kept_{stage}", None)
         return maps if kept is None else maps.index_select(1, kept)
 
-    def _check(self, reference: Tensor, distorted: Tensor) -> None:
-        for name, images in (("reference", reference), ("distorted", distorted)):
-            if not isinstance(images, Tensor):
-                raise ValueError(f"{name}: a {type(images).__name__}, not a tensor (B, 3, H, W)")
-            shape = tuple(images.shape)
-            if images.ndim != 4 or shape[1] != 3:
-                raise ValueError(
-                    f"{name}: shape {shape}, not (B, 3, H, W); add the batch axis, repeat grey in 3 channels"
-                )
-            if not images.is_floating_point():
-                raise ValueError(f"{name}: {images.dtype}, not floating point in [0, 1]; divide 8-bit images by 255")
-            if images.dtype == torch.float64 != self.dtype:
-                raise ValueError(f"{name}: {images.dtype} while the metric is {self.dtype}; convert with .float()")
-            if images.device != self.device:
-                raise ValueError(f"{name}: on {images.device} while the metric is on {self.device}; move one of them")
-            if min(shape[2:]) < self.minimum_size:
-                raise ValueError(
-                    f"{name}: {shape[2]} x {shape[3]} pixels are too small; {self.backbone.name} needs "
-                    f"{self.minimum_size} a side"
-                )
-            if self.check_range and images.numel():
-                low, high = (float(bound) for bound in images.detach().aminmax())
-                if not (low >= 0 and high <= 1):
-                    raise ValueError(
-                        f"{name}: values from {low:g} to {high:g}, not in [0, 1]; scale or clamp them "
-                        "(check_range=False lets a training loop overshoot)"
-                    )
-        if reference.shape != distorted.shape:
-            raise ValueError(
-                f"reference {tuple(reference.shape)} and distorted {tuple(distorted.shape)} must have one shape"
-            )
-
 
 def _by_stage(values: Floats, channels: Sequence[int]) -> list[Floats]:
     return np.split(values, np.cumsum(channels)[:-1])
-
-
-def _reduced(values: Tensor, reduction: Reduction) -> Tensor:
-    if reduction == "none":
-        return values
-    return values.mean(dim=0) if reduction == "mean" else values.sum(dim=0)
-
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"reduction {reduction!r}: give 'none', 'mean' or 'sum'")

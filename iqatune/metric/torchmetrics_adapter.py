@@ -14,6 +14,7 @@ import torch
 import torchmetrics
 from torch import Tensor
 
+from iqatune.metric.base import ImageMetric
 from iqatune.metric.module import Metric
 
 
@@ -23,7 +24,7 @@ class TunedMetric(torchmetrics.Metric):
     Takes what torchmetrics takes, in its order: the predictions first, then the targets. The backbone is built once.
 
     Args:
-        metric: a `Metric`, or a file that `Metric.load` reads.
+        metric: a `Metric` or `FusedMetric`, or a file that `Metric.load` reads.
         reduction: "mean" or "sum", over all pairs.
         options: of every torchmetrics.Metric, as `sync_on_compute`.
 
@@ -39,11 +40,13 @@ class TunedMetric(torchmetrics.Metric):
     total: Tensor
     count: Tensor
 
-    def __init__(self, metric: Metric | Path | str, reduction: Literal["mean", "sum"] = "mean", **options: Any) -> None:
+    def __init__(
+        self, metric: ImageMetric | Path | str, reduction: Literal["mean", "sum"] = "mean", **options: Any
+    ) -> None:
         super().__init__(**options)
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction {reduction!r}: give 'mean' or 'sum'")
-        self.metric = metric if isinstance(metric, Metric) else Metric.load(metric)
+        self.metric = metric if isinstance(metric, ImageMetric) else Metric.load(metric)
         self.reduction = reduction
         # float32 would lose digits over the batches of a large set
         self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")

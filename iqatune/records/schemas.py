@@ -13,7 +13,7 @@ from iqatune.records.cache import CACHE_SCHEMA, CacheContents
 from iqatune.records.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from iqatune.records.distances import DISTANCES_SCHEMA, Distances
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
-from iqatune.records.export import EXPORT_FORMAT, Header
+from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Header
 from iqatune.records.extraction import EXTRACTION, Extraction
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
@@ -34,6 +34,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "bench": (BENCH_SCHEMA, Bench),
     "extraction": (EXTRACTION, Extraction),
     "metric": (EXPORT_FORMAT, Header),
+    "fused-metric": (FUSED_FORMAT, FusedHeader),
 }
 """By the name of the schema's file, NAME.schema.json: what the document calls itself, and its model."""
 

@@ -11,7 +11,7 @@ import torch
 from iqatune.errors import InputError
 from iqatune.escape import csv_cell
 from iqatune.images import Rgb, read_rgb, resized_size, size_of
-from iqatune.metric.module import Metric
+from iqatune.metric.base import ImageMetric
 from iqatune.metric.scale import on_knots
 from iqatune.progress import Progress
 from iqatune.records.distances import Distances, PairDistance, ScoreScale
@@ -26,7 +26,7 @@ SHOWN = 5
 
 
 def score(
-    metric: Metric,
+    metric: ImageMetric,
     found: ImagePairs,
     *,
     name: str,
@@ -50,9 +50,9 @@ def score(
     if found.unpaired and not keep_going:
         more = f" and {len(found.unpaired) - SHOWN} more" if len(found.unpaired) > SHOWN else ""
         raise InputError(f"{'; '.join(found.unpaired[:SHOWN])}{more}; `keep_going` scores the others")
-    found_line = metric.backbone.identity.found_line
-    if found_line is not None:
-        progress.say(found_line)
+    for found_line in (backbone.identity.found_line for backbone in metric.backbones):
+        if found_line is not None:
+            progress.say(found_line)
     for line in found.unpaired:
         progress.warn(line)
     if scale is not None and resize != metric.short_side:
@@ -75,7 +75,7 @@ def score(
     return Distances(
         metric=name,
         origin=metric.origin,
-        backbone=metric.backbone.name,
+        backbone=metric.backbone_name,
         resize=resize,
         scale=None if scale is None else _of_scores(scale),
         unpaired=found.unpaired,
@@ -102,7 +102,7 @@ def as_csv(scores: Distances) -> str:
 
 
 def _scored(
-    metric: Metric, pairs: Sequence[ImagePair], device: torch.device, resize: int | None
+    metric: ImageMetric, pairs: Sequence[ImagePair], device: torch.device, resize: int | None
 ) -> Iterator[dict[int, float | InputError]]:
     """Distances, or why there is none, batch by batch; each batch holds rows of `pairs`."""
     by_size, unreadable = _by_size(pairs, resize, metric.minimum_size)
@@ -149,7 +149,7 @@ def _by_size(
 
 
 def _batch_scores(
-    metric: Metric,
+    metric: ImageMetric,
     rows: Sequence[int],
     decoding: Sequence[tuple[Future[Rgb], Future[Rgb]]],
     *,

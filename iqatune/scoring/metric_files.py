@@ -78,23 +78,25 @@ def file_distances(
         "parameters_sha256": metric.backbone_sha256,
         "resize": metric.short_side,
     }
-    similarity = metric.similarity
+    # a protocol has room for one backbone: of a fusion it says that of the member with most weight
+    main = max(metric.components, key=lambda component: component.share)
+    similarity = main.similarity
     return FileDistances(
         distances=kept_scores(table, path.stem, settings, measure, cache=cache, progress=progress),
         protocol=Protocol(
             **table.described(),
             resize=metric.short_side,
             interpolation=INTERPOLATION if metric.short_side else None,
-            pooling=metric.backbone.pooling,
+            pooling=main.backbone.pooling,
             structure=similarity.structure,
             precision="fp32",
             c1=similarity.c1,
             c2=similarity.c2,
             dataset_sha256=table_sha256(table, cache, progress),
-            backbone_weights=metric.backbone.weights,
+            backbone_weights=main.backbone.weights,
             backbone_sha256=metric.backbone_sha256,
         ),
-        backbone=metric.backbone.name,
+        backbone=metric.backbone_name,
         origin=metric.origin,
         tuned_on=metric.tuned_on,
     )

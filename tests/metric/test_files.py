@@ -104,6 +104,7 @@ def test_what_is_saved_scores_as_before(
 
     loaded = Metric.load(path)
 
+    assert isinstance(loaded, Metric)
     assert (loaded.short_side, loaded.origin, loaded.similarity.structure) == (128, "a test", "covariance")
     assert loaded.backbone_sha256 == metric.backbone_sha256
     assert loaded.backbone.weights == "random"
@@ -294,7 +295,7 @@ def test_a_machine_that_scores_otherwise_is_found(
 def test_a_backbone_from_an_export_knows_its_parameters(metric: Metric, tmp_path: Path) -> None:
     path = tmp_path / "metric.safetensors"
     save_metric(metric, path, include_backbone=True)
-    assert Metric.load(path).backbone.parameters_sha256 == metric.backbone.parameters_sha256
+    assert Metric.load(path).backbones[0].parameters_sha256 == metric.backbone.parameters_sha256
 
 
 def test_the_precision_of_the_search_is_told(record: dict[str, Any], tmp_path: Path) -> None:
