@@ -1,13 +1,16 @@
 """Decoding and the protocol's resize."""
 
+import io
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tifffile import imwrite
 
 from iqatune.errors import InputError
@@ -280,3 +283,78 @@ def test_damage_is_one_line_or_a_picture(suffix: str, tmp_path: Path, capfd: pyt
             with suppress(InputError):  # which is one line
                 read(tmp_path / "y")
     assert not capfd.readouterr().err
+
+
+PILLOW_SAVES = {
+    "rgb.png": "RGB",
+    "grey.png": "L",
+    "text.png": "RGB",
+    "rgb.bmp": "RGB",
+    "grey.bmp": "L",
+    "bits.bmp": "1",
+}
+"""Files with the mode that their pictures have."""
+
+
+def _of_pillow_alone(content: bytes) -> np.ndarray | None:
+    """What Pillow makes of a PNG or BMP; None where it refuses."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "BMP")) as image:
+            return np.array(image.convert("RGB"))
+    except Exception:  # noqa: BLE001 - it raises whatever comes to it for damaged files
+        return None
+
+
+def _stored(name: str, size: tuple[int, int]) -> bytes:
+    picture = np.random.default_rng(size).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    text = PngInfo()
+    text.add_text("Software", "a camera")
+    options = {"pnginfo": text} if name == "txt.png" else {}
+    stored = io.BytesIO()
+    Image.fromarray(picture).convert(PILLOW_SAVES[name]).save(stored, name.partition(".")[2].upper(), **options)
+    return stored.getvalue()
+
+
+@pytest.mark.parametrize("name", PILLOW_SAVES)
+@given(width=st.integers(1, 13), height=st.integers(1, 13))
+@settings(max_examples=25, deadline=None)
+def test_the_quick_decoders_give_pillows_bits(
+    tmp_path_factory: pytest.TempPathFactory, name: str, width: int, height: int
+) -> None:
+    path = tmp_path_factory.mktemp("images") / name
+    path.write_bytes(_stored(name, (width, height)))
+    np.testing.assert_array_equal(read_rgb(path), _of_pillow_alone(path.read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["rgb.png", "grey.png", "rgb.bmp"])
+def test_the_quick_decoders_take_no_damaged_file_that_pillow_refuses(name: str, tmp_path: Path) -> None:
+    """Nor do they come to another picture, or end the process, whatever bit of the file is wrong."""
+    random = np.random.default_rng(0)
+    whole = _stored(name, (9, 7))
+    path = tmp_path / name
+    for damaged in _damaged(whole, random):
+        path.write_bytes(damaged)
+        expected = _of_pillow_alone(damaged)
+        try:
+            found = read_rgb(path)
+        except InputError:
+            found = None
+        if found is not None and expected is not None:
+            np.testing.assert_array_equal(found, expected)
+        assert found is None or expected is not None, f"taken: {damaged!r}"
+
+
+def _damaged(whole: bytes, random: np.random.Generator) -> Iterator[bytes]:
+    """Every bit of the header turned, some of the others, and the file cut off."""
+    places = [*range(8 * min(60, len(whole))), *random.integers(0, 8 * len(whole), 200).tolist()]
+    for place in places:
+        turned = bytearray(whole)
+        turned[place // 8] ^= 1 << place % 8
+        yield bytes(turned)
+    yield from (whole[:length] for length in random.integers(0, len(whole), 40).tolist())
+
+
+def test_the_quick_decoders_give_pillows_bits_on_real_images(test_data: Path) -> None:
+    images = sorted((test_data / "live_r2").rglob("*.png"))
+    for path in images[:: len(images) // 10]:
+        np.testing.assert_array_equal(read_rgb(path), _of_pillow_alone(path.read_bytes()))

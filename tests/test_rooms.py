@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "iqatune"
 
 RULE = """
-    errors < version, progress, escape, images < registry < runtime < records < datasets, backbones < metric, evaluation
-    < statistics < search, scoring < tuning, report, bench, doctor < api < testing < cli
+    errors < version, progress, escape, images < registry, transforms < runtime < records < datasets, backbones
+    < metric, evaluation < statistics < search, scoring < tuning, report, bench, doctor < api < testing < cli
 """
 STEP = {room.strip(): number for number, step in enumerate(RULE.split("<")) for room in step.split(",") if room.strip()}
 """A room (a folder, or a module beside them) imports only what stands to its left; those of one step do not meet."""

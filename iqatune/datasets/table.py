@@ -38,6 +38,10 @@ class Pair:
     """What other metrics say of the pair, a number for each of the table's columns; empty without a features file."""
     split: str = ""
     """What the column of `split_column` says of it; empty without one."""
+    reference_transform: str = ""
+    """How the reference is changed before it is seen (`iqatune.transforms`); empty where it is seen as it is."""
+    distorted_transform: str = ""
+    """How the distorted image is changed before it is seen; empty where it is seen as it is."""
 
 
 @dataclass(frozen=True)

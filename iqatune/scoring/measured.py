@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
-from iqatune.images import Rgb, read_rgb
+from iqatune.images import Rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.statistics.cache import Cache, ReferenceGroup
 from iqatune.statistics.digests import check_unchanged
+from iqatune.transforms import read_transformed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +62,8 @@ def read_pair(pair: Pair, resize: int | None) -> tuple[Rgb, Rgb]:
     Raises:
         InputError: naming an image that cannot be read, or whose size is another.
     """
-    reference, distorted = (read_rgb(path, resize) for path in (pair.reference, pair.distorted))
+    reference = read_transformed(pair.reference, pair.reference_transform, resize)
+    distorted = read_transformed(pair.distorted, pair.distorted_transform, resize)
     if reference.shape != distorted.shape:
         sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (distorted, reference)]
         raise InputError(

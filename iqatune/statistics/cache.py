@@ -40,7 +40,8 @@ class ReferenceGroup:
     Attributes:
         rows: the pairs' places in the table.
         distorted: an image for each of the rows.
-        digests: SHA-256 of the image files, the reference's first.
+        transforms: how the images are changed before they are seen (`iqatune.transforms`), the reference's first.
+        names: what the store knows the images by, the reference's first (see `image_name`).
         shelf: where the store keeps what is computed of them.
         stamps: of the image files, taken before they were hashed.
         damaged: files of the shelf that may have held them.
@@ -49,7 +50,8 @@ class ReferenceGroup:
     rows: tuple[int, ...]
     reference: Path
     distorted: tuple[Path, ...]
-    digests: tuple[str, ...]
+    transforms: tuple[str, ...]
+    names: tuple[str, ...]
     shelf: Shelf
     stamps: Mapping[Path, Stamp]
     damaged: tuple[Path, ...] = ()
@@ -57,7 +59,7 @@ class ReferenceGroup:
     @property
     def place(self) -> Place:
         """The file for all of them."""
-        return self.shelf.place(self.digests[0], self.digests[1:])
+        return self.shelf.place(self.names[0], self.names[1:])
 
     def only(self, members: Sequence[int]) -> "ReferenceGroup":
         """Some of its pairs, by their numbers in it."""
@@ -66,7 +68,8 @@ class ReferenceGroup:
             self,
             rows=tuple(self.rows[member] for member in members),
             distorted=distorted,
-            digests=(self.digests[0], *(self.digests[1 + member] for member in members)),
+            transforms=(self.transforms[0], *(self.transforms[1 + member] for member in members)),
+            names=(self.names[0], *(self.names[1 + member] for member in members)),
             stamps={image: self.stamps[image] for image in (self.reference, *distorted)},
         )
 
@@ -226,6 +229,11 @@ def image_stamps(table: PairTable) -> dict[Path, Stamp]:
     return stamps_of(path for pair in table.pairs for path in (pair.reference, pair.distorted))
 
 
+def image_name(digest: str, transform: str) -> str:
+    """What the store, and a protocol's hash, know an image by: SHA-256 of its file, and how it is changed."""
+    return f"{digest} {transform}" if transform else digest
+
+
 def read_missing(lookup: Lookup) -> Lookup:
     """Read the pairs that were missing, such as after others have computed them; the rows are filled in place."""
     missing: list[ReferenceGroup] = []
@@ -234,7 +242,7 @@ def read_missing(lookup: Lookup) -> Lookup:
     for group in lookup.missing:
         folder = group.shelf.folder
         reader = readers[folder] = readers.get(folder) or Reader(group.shelf)
-        found = reader.read(group.digests[0], group.digests[1:])
+        found = reader.read(group.names[0], group.names[1:])
         rows = np.array(group.rows)
         lookup.values[rows[found.there]] = found.values[found.there]
         absent = np.flatnonzero(~found.there).tolist()
@@ -247,20 +255,24 @@ def read_missing(lookup: Lookup) -> Lookup:
 def _groups(
     table: PairTable, shelf: Shelf, digests: Mapping[Path, str], stamps: Mapping[Path, Stamp]
 ) -> tuple[ReferenceGroup, ...]:
-    rows_of: dict[Path, list[int]] = {}
+    rows_of: dict[tuple[Path, str], list[int]] = {}
     for row, pair in enumerate(table.pairs):
-        rows_of.setdefault(pair.reference, []).append(row)
+        rows_of.setdefault((pair.reference, pair.reference_transform), []).append(row)
     groups = []
-    for reference, rows in rows_of.items():
-        distorted = tuple(table.pairs[row].distorted for row in rows)
+    for (reference, transform), rows in rows_of.items():
+        pairs = [table.pairs[row] for row in rows]
+        distorted = tuple(pair.distorted for pair in pairs)
+        transforms = (transform, *(pair.distorted_transform for pair in pairs))
+        files = (reference, *distorted)
         groups.append(
             ReferenceGroup(
                 rows=tuple(rows),
                 reference=reference,
                 distorted=distorted,
-                digests=(digests[reference], *(digests[image] for image in distorted)),
+                transforms=transforms,
+                names=tuple(image_name(digests[file], how) for file, how in zip(files, transforms, strict=True)),
                 shelf=shelf,
-                stamps={image: stamps[image] for image in (reference, *distorted)},
+                stamps={image: stamps[image] for image in files},
             )
         )
     return tuple(groups)

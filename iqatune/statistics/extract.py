@@ -22,13 +22,14 @@ from torch import Tensor
 from iqatune.backbones.devices import is_slow, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.errors import InputError
-from iqatune.images import Rgb, read_rgb
+from iqatune.images import Rgb
 from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
 from iqatune.statistics.cache import Lookup, ReferenceGroup
 from iqatune.statistics.digests import check_unchanged
 from iqatune.statistics.kernels import Kernels, kernels_of
 from iqatune.statistics.store import Moments
+from iqatune.transforms import read_transformed
 
 PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -166,13 +167,13 @@ def decoded(groups: Sequence[ReferenceGroup], resize: int | None, device: torch.
     """
     by_turns = device.type == "cpu"
     pool = ThreadPoolExecutor(torch.get_num_threads() if by_turns else None, thread_name_prefix="decode")
-    wanted = ((group, row, path) for group in groups for row, path in _files(group))
+    wanted = ((group, *image) for group in groups for image in _images(group))
     queue: deque[tuple[ReferenceGroup, int | None, Future[Rgb]]] = deque()
     try:
         while True:
             if not (by_turns and queue):
-                for group, row, path in islice(wanted, AHEAD[device.type] - len(queue)):
-                    queue.append((group, row, pool.submit(read_rgb, path, resize)))
+                for group, row, path, transform in islice(wanted, AHEAD[device.type] - len(queue)):
+                    queue.append((group, row, pool.submit(read_transformed, path, transform, resize)))
                 if by_turns:
                     wait([future for *_, future in queue])
             if not queue:
@@ -183,9 +184,10 @@ def decoded(groups: Sequence[ReferenceGroup], resize: int | None, device: torch.
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _files(group: ReferenceGroup) -> Iterator[tuple[int | None, Path]]:
-    yield None, group.reference
-    yield from enumerate(group.distorted)
+def _images(group: ReferenceGroup) -> Iterator[tuple[int | None, Path, str]]:
+    """Row, file and transform of each image."""
+    yield None, group.reference, group.transforms[0]
+    yield from zip(range(len(group.rows)), group.distorted, group.transforms[1:], strict=True)
 
 
 def batch_size(backbone: Backbone, device: torch.device, pixels: Rgb) -> int:

@@ -134,7 +134,7 @@ def _selected(cache: Cache, selection: Selection) -> list[_File]:
         file
         for file in files
         if (selection.backbone is None or (file.kind == "statistics" and file.name == selection.backbone))
-        and (selection.references is None or (file.images and file.images[0] in selection.references))
+        and (selection.references is None or (file.images and file.images[0].partition(" ")[0] in selection.references))
     ]
 
 

@@ -27,7 +27,7 @@ from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, Protocol
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
-from iqatune.statistics.cache import Cache, settings_of
+from iqatune.statistics.cache import Cache, image_name, settings_of
 from iqatune.statistics.columns import file_sha256
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
@@ -173,10 +173,22 @@ def prepare(
     started = time.perf_counter()
     refuse_features(data)
     table = table or load_table(data, cache, progress)
+    prepared = prepare_pairs(table, backbone, similarity=similarity, cache=cache, progress=progress)
+    return replace(prepared, seconds=time.perf_counter() - started)
+
+
+def prepare_pairs(
+    table: PairTable, backbone: BackboneOptions, *, similarity: Similarity = DISTS, cache: Cache, progress: Progress
+) -> Prepared:
+    """As `prepare`, of pairs that are loaded already, or made of images by transforms (`iqatune.transforms`).
+
+    Raises:
+        InputError: for everything that is wrong with the images or the parameters.
+    """
+    started = time.perf_counter()
     if table.sets:
         parts = [
-            prepare(each, backbone, similarity=similarity, cache=cache, progress=progress, table=its_table)
-            for each, its_table in zip(data.sets, table.sets, strict=True)
+            prepare_pairs(each, backbone, similarity=similarity, cache=cache, progress=progress) for each in table.sets
         ]
         return _joined(table, parts, time.perf_counter() - started)
     found = _every_view(table, backbone, cache, progress)
@@ -455,6 +467,12 @@ def _protocol(
 
 def _dataset_sha256(table: PairTable, digests: dict[Path, str]) -> str:
     """Hash of the pairs as they are scored: image contents and human scores, in order."""
-    images = [(digests[pair.reference], digests[pair.distorted]) for pair in table.pairs]
+    images = [
+        (
+            image_name(digests[pair.reference], pair.reference_transform),
+            image_name(digests[pair.distorted], pair.distorted_transform),
+        )
+        for pair in table.pairs
+    ]
     scores = np.array([pair.score for pair in table.pairs]).tolist()
     return _sha256_of([table.label_sha256, images, scores])

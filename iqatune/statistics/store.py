@@ -11,7 +11,7 @@ files behind; a checksum is tested on reading.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -101,7 +101,7 @@ class Shelf:
     name: str
 
     def place(self, reference: str, distorted: Sequence[str]) -> Place:
-        """Where the values of one reference and some distorted images (SHA-256 of their files) are kept."""
+        """Where the values of one reference and some distorted images are kept, given by the names of `image_name`."""
         images = _as_text([reference, *distorted])
         return Place(self.folder / _file_name(reference, images), f"{self.settings} {images}", self.name)
 
@@ -198,13 +198,13 @@ class Reader:
             files.append(shelf.folder / name)
 
     def read(self, reference: str, distorted: Sequence[str]) -> Found:
-        """What is there of one reference and distorted images, all given by SHA-256 of their files."""
+        """What is there of one reference and distorted images, all given by the names of `image_name`."""
         found = Found(
             values=np.empty((len(distorted), *self._shelf.shape), dtype=self._shelf.dtype),
             there=np.zeros(len(distorted), dtype=bool),
             damaged={},
         )
-        self._read_from(self._of_reference.get(reference[:_DIGITS], []), reference, distorted, found)
+        self._read_from(self._of_reference.get(_start(reference), []), reference, distorted, found)
         if not found.there.all():
             files, damaged = self._older_heads
             self._read_from(files.get(reference, []), reference, distorted, found)
@@ -216,7 +216,7 @@ class Reader:
             if found.there.all():
                 return
             try:
-                holds, values = _read(path, self._shelf, reference)
+                holds, values = _read(path, self._shelf, reference, set(distorted))
             except DamagedFile as error:
                 found.damaged[path] = str(error)
                 continue
@@ -249,18 +249,26 @@ def _names(folder: Path) -> list[str]:
     return []
 
 
+def _start(reference: str) -> str:
+    """How the files of a reference begin; one that is changed before it is seen has files of its own."""
+    digest, changed, _ = reference.partition(" ")
+    return (_hash(reference) if changed else digest)[:_DIGITS]
+
+
 def _file_name(reference: str, images: str) -> str:
-    return f"{reference[:_DIGITS]}-{_hash(images)[:_DIGITS]}{SUFFIX}"
+    return f"{_start(reference)}-{_hash(images)[:_DIGITS]}{SUFFIX}"
 
 
-def _read(path: Path, shelf: Shelf, reference: str) -> tuple[list[str], Values]:
-    """The distorted images of a file, and (n, ...) their values."""
+def _read(path: Path, shelf: Shelf, reference: str, wanted: Set[str]) -> tuple[list[str], Values]:
+    """The distorted images of a file, and (n, ...) their values; nothing of a file that holds none of those wanted."""
     with _opened(path) as file:
         metadata = file.metadata() or {}
         images = _images(path, metadata, shelf.settings)
+        if images[0] != reference:
+            raise DamagedFile(f"{path}: {NOT_ITS_OWN}")
+        if wanted.isdisjoint(images[1:]):
+            return [], np.empty((0, *shelf.shape), dtype=shelf.dtype)
         values: Values = file.get_tensor(shelf.name)
-    if images[0] != reference:
-        raise DamagedFile(f"{path}: {NOT_ITS_OWN}")
     if values.shape != (len(images) - 1, *shelf.shape) or values.dtype != shelf.dtype:
         raise DamagedFile(f"{path}: {NOT_WHOLE}")
     if _checksum(metadata["key"], values) != metadata.get("sha256"):

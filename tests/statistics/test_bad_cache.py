@@ -265,14 +265,14 @@ def test_an_image_changed_while_it_is_being_read_is_refused(
 
     changed = tried.cache.parent / "images" / "r1-2.bmp"
     room = extract if verb == "extract" else measured
-    read_rgb = room.read_rgb
+    read_transformed = room.read_transformed
 
-    def changing(path: Path, resize: int | None) -> Any:
+    def changing(path: Path, transform: str, resize: int | None) -> Any:
         if path == changed:
             path.write_bytes(path.read_bytes())
-        return read_rgb(path, resize)
+        return read_transformed(path, transform, resize)
 
-    monkeypatch.setattr(room, "read_rgb", changing)
+    monkeypatch.setattr(room, "read_transformed", changing)
     cache = tmp_path / "new"
     if verb == "extract":
         command: tuple[object, ...] = ("extract", *tried.options, *BACKBONE)

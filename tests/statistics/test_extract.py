@@ -29,6 +29,7 @@ from iqatune.statistics import fused_cpu
 from iqatune.statistics.cache import Cache, ReferenceGroup, settings_of
 from iqatune.statistics.distances import distances
 from iqatune.statistics.extract import Statistics, extract
+from iqatune.transforms import read_transformed
 
 MakeTable = Callable[..., PairTable]
 
@@ -394,16 +395,16 @@ def test_memory_does_not_grow_with_the_pairs(
     most = 0
     numbers = itertools.count(1)  # images are read by several threads
 
-    def counted(path: Path, resize: int | None) -> np.ndarray:
+    def counted(path: Path, transform: str, resize: int | None) -> np.ndarray:
         nonlocal most
-        image = read_rgb(path, resize)
+        image = read_transformed(path, transform, resize)
         number = next(numbers)
         alive.add(number)
         weakref.finalize(image, alive.discard, number)
         most = max(most, len(alive))
         return image
 
-    monkeypatch.setattr(extraction, "read_rgb", counted)
+    monkeypatch.setattr(extraction, "read_transformed", counted)
     _extract(make_table(references=4, distorted=30), backbone, tmp_path / "cache")
     assert next(numbers) == 4 * 31 + 1
     assert 0 < most <= extraction.AHEAD["cpu"] + 2 * extraction.BATCH

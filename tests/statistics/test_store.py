@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iqatune.images import read_rgb
 from iqatune.statistics.store import Reader, Shelf, read_head, shelf_of_scores, write_group
+from iqatune.transforms import read_transformed
 
 REFERENCES = ("a" * 64, "b" * 64)
 DISTORTED = tuple(f"{number:064x}" for number in range(9))
@@ -90,11 +90,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the images that extraction decodes."""
     names: list[str] = []
 
-    def counting(path: Path, resize: int | None) -> Any:
+    def counting(path: Path, transform: str, resize: int | None) -> Any:
         names.append(path.name)
-        return read_rgb(path, resize)
+        return read_transformed(path, transform, resize)
 
-    monkeypatch.setattr("iqatune.statistics.extract.read_rgb", counting)
+    monkeypatch.setattr("iqatune.statistics.extract.read_transformed", counting)
     return names
 
 
