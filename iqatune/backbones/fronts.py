@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -40,8 +40,8 @@ def shrunk(images: Tensor, short_side: int) -> Tensor:
 
 def _taken(side: int | torch.SymInt, new: int | torch.SymInt, like: Tensor) -> Tensor:
     """(new, side) what each new pixel takes of each of the old ones along a side: a triangle as wide as two of it."""
-    scale = side / new
+    scale: Any = side / new  # in a traced program a symbol, which a tensor takes for a number
     old_centres, new_centres = (torch.arange(count, device=like.device) + 0.5 for count in (side, new))
-    away = (old_centres[None] - new_centres[:, None] * scale) / scale
+    away: Tensor = (old_centres[None] - new_centres[:, None] * scale) / scale
     triangle = (1 - away.abs()).clamp(min=0)
     return (triangle / triangle.sum(dim=1, keepdim=True)).to(like.dtype)

@@ -17,6 +17,7 @@ from iqatune.cli.options import (
     moved_weights_option,
     option,
     quiet_option,
+    unlabelled_option,
 )
 from iqatune.cli.progress import console_progress
 
@@ -39,6 +40,7 @@ Examples:
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
 @option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
 @moved_weights_option
+@unlabelled_option
 @option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
 @max_pixels_option
@@ -53,6 +55,7 @@ def command(
     pairs: str | None,
     features: str | None,
     backbone_weights: str | None,
+    unlabelled: str | None,
     device: str | None,
     cache_dir: Path | None,
     quiet: bool,
@@ -68,7 +71,7 @@ def command(
     from iqatune.tuning.replay import replay
 
     given = {"data_root": data_root, "pairs": pairs, "features": features}
-    given |= {"backbone_weights": backbone_weights, "device": device}
+    given |= {"backbone_weights": backbone_weights, "unlabelled": unlabelled, "device": device}
     where = {name: value for name, value in given.items() if value not in (None, ())}
     found = replay(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
     emit(found, form_of(as_json=as_json), table=print_replay)

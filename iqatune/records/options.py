@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -337,6 +337,20 @@ class BackboneOptions(Options):
         named = self.view if len(self.view) > 1 else (PLAIN, *self.view)
         return tuple(self._branch(view) for view in named)
 
+    def with_weights(self, given: str) -> Self:
+        """The same with the parameters where they are now.
+
+        Args:
+            given: a file of the backbone's, or NAME=FILE of each of several backbones with a comma between them.
+        """
+        views = [View.of(view) for view in self.view]
+        named = dict(part.partition("=")[::2] for part in given.split(","))
+        if not named.keys() <= {self.backbone, *(view.backbone for view in views)} or not all(named.values()):
+            return self.model_copy(update={"backbone_weights": given})
+        moved = [str(replace(view, weights=named.get(view.backbone or "", view.weights))) for view in views]
+        weights = named.get(self.backbone, self.backbone_weights)
+        return self.model_copy(update={"backbone_weights": weights, "view": tuple(moved)})
+
     def _branch(self, name: str) -> "Branch":
         plain = self.model_copy(update={"view": ()})
         if name == PLAIN:
@@ -411,6 +425,10 @@ class Run(DataOptions, BackboneOptions):
             return values
         rest = {name: value for name, value in values.items() if name != "space"}
         return rest if rest.get("features") is None else {**rest, "space": COLUMNS}
+
+    unlabelled: PathText | None = Field(
+        default=None, description="a folder of images without scores, for a searcher that makes use of them"
+    )
 
     @property
     def split(self) -> Split:

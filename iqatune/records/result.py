@@ -54,6 +54,15 @@ class SeenBy(Model):
     padding: Padding | None = None
 
 
+class Unlabelled(Model):
+    """Images without human scores that took part in a fit, each with damaged versions of it."""
+
+    images: Positive
+    pairs: Positive
+    damages: tuple[str, ...] = Field(description="what was done to every image, as jpeg:10")
+    sha256: Sha256 = Field(description="of the images' files and what was done to them")
+
+
 class Protocol(Model):
     """Everything that changes a number without changing the method."""
 
@@ -96,6 +105,7 @@ class Protocol(Model):
         description="two views of each image, whose stages `channels`, alpha and beta are of, one after the other; "
         "`backbone_sha256` is then over both, and what else is said of a backbone is of the first; else empty",
     )
+    unlabelled: Unlabelled | None = Field(default=None, description="null of a run that takes human scores alone")
 
     def as_made(self, now: "Protocol") -> "Protocol":
         """What is computed now, as a record of this protocol's release tells it: older ones tell no taps."""

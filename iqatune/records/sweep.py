@@ -25,6 +25,7 @@ class CellState(Model):
     objective: ObjectiveName = "srcc"
     stop: Stop | None = None
     split: Split = "references"
+    view: tuple[str, ...] = ()
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

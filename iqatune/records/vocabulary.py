@@ -48,6 +48,9 @@ RANDOM: Final = "random"
 FIT: Final = "fit"
 """The searcher that draws no samples."""
 
+MUTUAL: Final = "mutual"
+"""The same for two views."""
+
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""
 

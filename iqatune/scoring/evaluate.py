@@ -561,10 +561,8 @@ def _weights(file: Path, result: Result) -> Weights:
 
 def _backbone_options(result: Result, machine: Machine) -> BackboneOptions:
     backbone = as_recorded(result.run.backbone, result.protocol.taps, result.channels)
-    now: dict[str, str] = {"device": machine.device, "backbone": backbone}
-    if machine.backbone_weights is not None:
-        now["backbone_weights"] = machine.backbone_weights
-    return BackboneOptions.of(result.run).model_copy(update=now)
+    now = BackboneOptions.of(result.run).model_copy(update={"device": machine.device, "backbone": backbone})
+    return now if machine.backbone_weights is None else now.with_weights(machine.backbone_weights)
 
 
 def _check_backbone(file: Path, result: Result, prepared: Prepared) -> None:

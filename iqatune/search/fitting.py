@@ -121,8 +121,13 @@ class Fit:
 
     @property
     def uniform(self) -> Fitted:
-        """The uniform weights, where the path begins."""
+        """The uniform weights."""
         return Fitted(self._temperature * self._space.uniform, np.full(self._own, 0.5))
+
+    @property
+    def start(self) -> Fitted:
+        """Where the path begins."""
+        return self.uniform
 
     def solve(self, shrinkage: float, start: Fitted) -> Fitted:
         """The weights of least loss and shrinkage.

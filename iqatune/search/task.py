@@ -52,6 +52,9 @@ class Task:
         pictures: (N) of several sets the picture that each pair's reference shows; see `groups`.
         columns: (N, F) columns of a features file, as in the file; None through a backbone. The features are these,
             in directions and at scales found on the pairs that the search sees (see `split`).
+        views: the stages that each of two views has among the space's; none where there are no views.
+        unlabelled: (U, F) features of pairs without scores, a table for each of `tables`; none where there are none.
+            They are on no side of a split: nothing is known of them but the images.
     """
 
     searcher: str
@@ -68,6 +71,8 @@ class Task:
     set_weights: Mapping[str, float] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     columns: Floats | None = None
+    views: tuple[range, ...] = ()
+    unlabelled: tuple[Floats, ...] = ()
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -88,6 +93,8 @@ class Task:
             set_weights=run.weights,
             pictures=table.pictures,
             columns=prepared.columns,
+            views=prepared.views,
+            unlabelled=prepared.unlabelled_tables(space),
         )
 
     @property

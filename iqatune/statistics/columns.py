@@ -82,6 +82,7 @@ class PreparedColumns:
     computed: int = 0
     channels: tuple[int, ...] = ()
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    views: tuple[range, ...] = ()
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -95,6 +96,10 @@ class PreparedColumns:
     def tables(self, _space: ColumnSpace) -> tuple[Floats, ...]:
         """(N, F) columns, in their directions and at their scales on all pairs: one table."""
         return (self.scaling(self.columns),)
+
+    def unlabelled_tables(self, _space: ColumnSpace) -> tuple[Floats, ...]:
+        """None: images without scores have no columns either."""
+        return ()
 
     def uniform(self) -> Floats:
         """(N,) distances with equal shares for all columns."""

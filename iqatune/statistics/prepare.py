@@ -53,6 +53,7 @@ class Prepared:
         computed: pairs that passed the backbone now.
         set_protocols: of several data sets the protocol of each, by its name; empty for one.
         views: the stages that each of two views has among all; none where there are no views.
+        unlabelled: (U, 5, C) moments of pairs without scores; None where there are none.
     """
 
     table: PairTable
@@ -64,6 +65,7 @@ class Prepared:
     computed: int
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
     views: tuple[range, ...] = ()
+    unlabelled: Moments | None = None
 
     @property
     def similarity(self) -> Similarity:
@@ -80,8 +82,15 @@ class Prepared:
 
     def tables(self, space: BackboneSpace) -> tuple[Floats, ...]:
         """(N, F) features of the pairs in a space, a table for each way to compare that it offers; mostly one."""
+        return self._tables_of(self.moments, space)
+
+    def unlabelled_tables(self, space: BackboneSpace) -> tuple[Floats, ...]:
+        """(U, F) features of the pairs without scores, as of `tables`; none where there are no such pairs."""
+        return () if self.unlabelled is None else self._tables_of(self.unlabelled, space)
+
+    def _tables_of(self, moments: Moments, space: BackboneSpace) -> tuple[Floats, ...]:
         offered = space.similarities(self.similarity)
-        return tuple(measured.feature_table(self.moments, space, similarity) for similarity in offered)
+        return tuple(measured.feature_table(moments, space, similarity) for similarity in offered)
 
     def distances(self, weights: Weights, similarity: Similarity | None = None) -> Floats:
         """(N,) distances D of the pairs under given weights.

@@ -239,5 +239,6 @@ def _state(cell: Cell) -> CellState:
         objective=run.objective,
         stop=run.stop,
         split=run.split,
+        view=run.view,
         seed=run.seed,
     )

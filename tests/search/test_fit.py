@@ -16,7 +16,7 @@ from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.choice import best_trial, chosen
 from iqatune.search.fitting import Couples, Fit
-from iqatune.search.searchers.fit import _InnerFolds
+from iqatune.search.searchers.fit import DirectFit, _InnerFolds
 from iqatune.search.task import Task
 
 CHANNELS = (3, 4, 5)
@@ -258,7 +258,7 @@ def test_couples_of_a_set_count_as_much_as_the_set() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_inner_folds_of_several_sets_hold_out_pictures_of_each(seed: int) -> None:
     task = replace(joint(), seed=seed)
-    folds = _InnerFolds(task)
+    folds = _InnerFolds(task, DirectFit.fit_of)
     assert len(folds.tasks) == 5
     held_out = [set(left_out.groups) for _, left_out in folds.tasks]
     assert sorted(name for names in held_out for name in names) == sorted(set(task.groups))
