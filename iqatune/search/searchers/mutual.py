@@ -9,7 +9,7 @@ from iqatune.search.mutual_fitting import MutualFit
 from iqatune.search.searchers.base import Pairs
 from iqatune.search.searchers.fit import DirectFit
 
-MUS: Final = (0.0, 0.01, 0.1, 1.0, 10.0)
+MUS: Final = (0.0, 0.03, 0.3, 3.0)
 """How much the disagreement of the views counts: from not at all, which is the plain mean of two separate fits, to so
 much that both give hardly anything but what they agree on."""
 
