@@ -10,9 +10,10 @@ references are folds. Writes OUTPUT/mutual.json, mutual.md and mutual.svg. Run f
 
 import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,14 @@ from iqatune.search.task import Task
 from iqatune.statistics.prepare import Prepared
 from iqatune.statistics.unlabelled import with_unlabelled
 
-DRAWS = {5: 12, 10: 8, 20: 5}
+DRAWS = {"5": 6, "10": 4, "20": 3}
 """Draws of each number of references; more where they are fewer, as a draw then says less and costs less."""
 
-FOLDS, SEEDS = 5, 1
+FOLDS = 5
 """Of all references."""
+
+LIVE_FOLDS, LIVE_SEEDS = 4, 2
+"""Of LIVE's eight references."""
 
 MOBILENET = "timm:mobilenetv2_100"
 JOINT = "joint fit"
@@ -51,30 +55,26 @@ METHODS = ("view A", "view B", "plain mean", JOINT, "mutual", "mutual, unlabelle
 class Views:
     """Two views of a data set, together and each alone."""
 
-    name: str
     both: Prepared
     alone: tuple[Prepared, Prepared]
 
 
 def main() -> int:
     arguments = parse()
+    file = arguments.output / "mutual.json"
+    found: dict[str, Any] = json.loads(file.read_text())["studies"] if file.exists() else {}
     started = time.perf_counter()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     try:
-        tid = [
-            views_of(pair, {"dataset": "tid2013", "data_root": arguments.tid2013}, arguments)
-            for pair in pairs(arguments)
-        ]
-        labels = {"dataset": "csv", "pairs": f"{arguments.live}/labels.csv", "better": "lower"}
-        live = [views_of(pairs(arguments)[0], labels, arguments)]
+        for study in studies(arguments):
+            for _ in study.missing(found):
+                write_text(file, json.dumps({"draws": DRAWS, "folds": FOLDS, "studies": found}, indent=1) + "\n")
+                if time.perf_counter() - started > arguments.seconds:
+                    print("mutual: there is more; run it again to go on", file=sys.stderr)
+                    return 1
     except InputError as error:
         print(f"mutual: {error}", file=sys.stderr)
         return 2
-    extracted = time.perf_counter()
-    found = [*(study(views, "tid2013", DRAWS) for views in tid), *(study(views, "live", {}) for views in live)]
-    seconds = {"statistics": round(extracted - started, 1), "study": round(time.perf_counter() - extracted, 1)}
-    content = {"draws": DRAWS, "folds": FOLDS, "seconds": seconds, "studies": found}
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    write_text(arguments.output / "mutual.json", json.dumps(content, indent=1) + "\n")
     write_text(arguments.output / "mutual.md", table(found))
     draw(found, arguments.output / "mutual.svg")
     return 0
@@ -89,37 +89,96 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--squeezenet", required=True, help="ImageNet parameters")
     parser.add_argument("--mobilenet", required=True, help="ImageNet parameters of timm's mobilenetv2_100")
     parser.add_argument("--cache-dir", type=Path)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long; run again to go on")
     parser.add_argument("--output", type=Path, required=True)
     return parser.parse_args()
 
 
-def pairs(arguments: argparse.Namespace) -> list[tuple[str, tuple[str, ...]]]:
-    """The pairs of views, each with its name."""
-    return [
-        ("SqueezeNet x MobileNetV2", (f"backbone:{MOBILENET}={arguments.mobilenet}",)),
-        ("SqueezeNet x its resize:192", ("resize:192",)),
-        ("SqueezeNet stages 0-2 x 3-5", ("stages:0-2", "stages:3-5")),
-        ("SqueezeNet x its flip", ("flip",)),
-    ]
+@dataclass(frozen=True)
+class Study:
+    """Two views on one data set.
+
+    Attributes:
+        draws: how often so many references are drawn; "all" stands for folds.
+        unlabelled: a folder of images without scores, where they are to take part.
+    """
+
+    name: str
+    view: tuple[str, ...]
+    data: Mapping[str, str]
+    draws: Mapping[str, int]
+    unlabelled: Path | None
+    arguments: argparse.Namespace
+
+    def missing(self, found: dict[str, Any]) -> Iterator[None]:
+        """Fill in what is missing, draw by draw."""
+        mine = found.setdefault(self.name, {"seconds": 0.0, "rows": {count: [] for count in self.draws}})
+        if all(len(mine["rows"][count]) == times for count, times in self.draws.items()):
+            return
+        views = self.prepared()
+        first, second = (one.uniform() for one in views.alone)
+        mine["srcc_of_one_view_with_the_other_under_uniform_weights"] = srcc(first, second)
+        tasks = {
+            "view A": task_of("fit", views.alone[0]),
+            "view B": task_of("fit", views.alone[1]),
+            JOINT: task_of("fit", views.both),
+            "mutual": replace(task_of("mutual", views.both), unlabelled=()),
+        }
+        if self.unlabelled is not None:
+            tasks["mutual, unlabelled"] = task_of("mutual", views.both)
+        for count, times in self.draws.items():
+            for number in range(len(mine["rows"][count]), times):
+                started = time.process_time()
+                mine["rows"][count].append(scored(tasks, self.split(views.both.table.groups, count, number)))
+                mine["seconds"] = round(mine["seconds"] + time.process_time() - started, 1)
+                yield
+
+    def split(self, groups: Sequence[str], count: str, number: int) -> Split:
+        """The references that are tuned on, the same for every method and every pair of views; the others are scored.
+
+        Args:
+            number: of the draw, or of the fold.
+        """
+        if count == "all":
+            folds = FOLDS if self.data["dataset"] == "tid2013" else LIVE_FOLDS
+            seed, fold = divmod(number, folds)
+            return by_reference(groups, folds, seed)[fold]
+        names = sorted(set(groups))
+        tuned = np.isin(groups, np.random.default_rng((int(count), number)).choice(names, int(count), replace=False))
+        return Split(~tuned, tuned)
+
+    def prepared(self) -> Views:
+        """Both views' moments, and those of the images without scores."""
+        options = {"backbone": "squeezenet", "backbone_weights": self.arguments.squeezenet, "view": self.view}
+        asked: dict[str, Any] = {**self.data, **options}
+        both = iqatune.prepare(**asked, cache_dir=self.arguments.cache_dir, progress="none")
+        if self.unlabelled is not None:
+            both = with_unlabelled(
+                both,
+                self.unlabelled,
+                backbone=BackboneOptions.parsed(options),
+                similarity=Similarity(),
+                cache=open_cache(self.arguments.cache_dir),
+                progress=Progress(),
+            )
+        first, second = (one_view(both, stages) for stages in both.views)
+        return Views(both, (first, second))
 
 
-def views_of(pair: tuple[str, tuple[str, ...]], data: Mapping[str, str], arguments: argparse.Namespace) -> Views:
-    """Two views of a data set; those of TID2013 with the images without scores."""
-    name, view = pair
-    options = {"backbone": "squeezenet", "backbone_weights": arguments.squeezenet, "view": view}
-    asked: dict[str, Any] = {**data, **options}
-    both = iqatune.prepare(**asked, cache_dir=arguments.cache_dir, progress="none")
-    if data["dataset"] == "tid2013":
-        both = with_unlabelled(
-            both,
-            Path(arguments.live) / "refimgs",
-            backbone=BackboneOptions.parsed(options),
-            similarity=Similarity(),
-            cache=open_cache(arguments.cache_dir),
-            progress=Progress(),
-        )
-    first, second = (one_view(both, stages) for stages in both.views)
-    return Views(name, both, (first, second))
+def studies(arguments: argparse.Namespace) -> Iterator[Study]:
+    """What is measured."""
+    tid = {"dataset": "tid2013", "data_root": arguments.tid2013}
+    live = {"dataset": "csv", "pairs": f"{arguments.live}/labels.csv", "better": "lower"}
+    pictures = Path(arguments.live) / "refimgs"
+    draws = {**DRAWS, "all": FOLDS}
+    cnns = (f"backbone:{MOBILENET}={arguments.mobilenet}",)
+    halves = ("stages:0-2", "stages:3-5")
+    yield Study("SqueezeNet x MobileNetV2", cnns, tid, draws, pictures, arguments)
+    yield Study("SqueezeNet x resize:192", ("resize:192",), tid, draws, pictures, arguments)
+    yield Study("SqueezeNet stages 0-2 x 3-5", halves, tid, draws, None, arguments)
+    yield Study("SqueezeNet x flip", ("flip",), tid, {"10": 3}, None, arguments)
+    folds = {"all": LIVE_FOLDS * LIVE_SEEDS}
+    yield Study("LIVE, SqueezeNet x MobileNetV2", cnns, live, folds, None, arguments)
 
 
 def one_view(both: Prepared, stages: range) -> Prepared:
@@ -129,50 +188,15 @@ def one_view(both: Prepared, stages: range) -> Prepared:
     return replace(both, channels=channels, moments=both.moments[:, :, taken], views=(), unlabelled=None)
 
 
-def study(views: Views, dataset: str, draws: Mapping[int, int]) -> dict[str, object]:
-    """Held-out SRCC of every method for every number of references, draw by draw."""
-    tasks = {
-        "view A": task_of("fit", views.alone[0]),
-        "view B": task_of("fit", views.alone[1]),
-        JOINT: task_of("fit", views.both),
-        "mutual": replace(task_of("mutual", views.both), unlabelled=()),
-        "mutual, unlabelled": task_of("mutual", views.both),
-    }
-    if views.both.unlabelled is None:
-        del tasks["mutual, unlabelled"]
-    groups = views.both.table.groups
-    everything: Callable[[int], Sequence[Split]] = lambda seed: by_reference(groups, FOLDS, seed)  # noqa: E731
-    figures: dict[str, dict[str, list[float]]] = {}
-    mus: dict[str, list[str]] = {}
-    for count, splits in (
-        *((str(count), [drawn(groups, count, draw) for draw in range(times)]) for count, times in draws.items()),
-        ("all", [split for seed in range(SEEDS if draws else 3) for split in everything(seed)]),
-    ):
-        started = time.perf_counter()
-        rows = [scored(tasks, split) for split in splits]
-        figures[count] = {method: [row[0][method] for row in rows] for method in rows[0][0]}
-        mus[count] = [row[1] for row in rows]
-        print(f"{dataset}, {views.name}, {count}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    d = [one.uniform() for one in views.alone]
-    alike = {"srcc_of_both_views_under_uniform_weights": srcc(d[0], d[1])}
-    return {"dataset": dataset, "views": views.name, **alike, "srcc": figures, "mu": mus}
-
-
 def task_of(searcher: str, prepared: Prepared) -> Task:
     run = Run(dataset="tid2013", backbone="squeezenet", searcher=searcher, view=("flip",) if prepared.views else ())
     return Task.of(run, prepared)
 
 
-def drawn(groups: Sequence[str], count: int, draw: int) -> Split:
-    """Some references to tune on, the same for every method; the others are held out."""
-    names = sorted(set(groups))
-    tuned = np.isin(groups, np.random.default_rng((count, draw)).choice(names, count, replace=False))
-    return Split(~tuned, tuned)
-
-
-def scored(tasks: Mapping[str, Task], split: Split) -> tuple[dict[str, float], str]:
+def scored(tasks: Mapping[str, Task], split: Split) -> dict[str, Any]:
     """Held-out SRCC of every method tuned on one side of a split, and the mu that `mutual` chose."""
-    found, distances, mu = {}, {}, ""
+    found: dict[str, Any] = {}
+    distances: dict[str, tuple[Floats, Floats]] = {}
     for method, task in tasks.items():
         tuned, left_out = task.split(split)
         searcher, trials = tuned.run()
@@ -180,72 +204,71 @@ def scored(tasks: Mapping[str, Task], split: Split) -> tuple[dict[str, float], s
         if best is None:
             raise InputError(f"{method}: no weights")
         found[method] = left_out.srcc(best.parameters)
-        mu = searcher.details.get("mu", "uniform") if method == "mutual" else mu
-        both = (distances_of(part.space, part.tables, best.parameters) for part in (tuned, left_out))
-        distances[method] = tuple(both)
-    mean: Floats = sum(of[1] / of[0].std() for of in (distances["view A"], distances["view B"]))
-    found["plain mean"] = srcc(left_out.quality, -mean)
-    uniform = tasks[JOINT].split(split)[1]
-    found["uniform"] = srcc(uniform.quality, -np.asarray(uniform.tables[0], dtype=np.float64) @ uniform.space.uniform)
-    return found, mu
+        if method.startswith("mutual"):
+            found[f"mu of {method}"] = searcher.details.get("mu", "uniform weights")
+        first, second = (distances_of(part.space, part.tables, best.parameters) for part in (tuned, left_out))
+        distances[method] = (first, second)
+    mean: Floats = np.zeros(int(split.held_out.sum()))
+    for view in ("view A", "view B"):
+        of_tuned, of_left_out = distances[view]
+        mean = mean + of_left_out / of_tuned.std()
+    joint = tasks[JOINT].split(split)[1]
+    found["plain mean"] = srcc(joint.quality, -mean)
+    found["uniform"] = srcc(joint.quality, -joint.tables[0] @ joint.space.uniform)
+    return found
 
 
-def error_of(values: Sequence[float]) -> float:
+def error_of(values: Floats) -> float:
     """Standard error of a mean over draws."""
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def rows_of(found: Mapping[str, object]) -> Iterator[tuple[str, dict[str, list[float]]]]:
-    yield from found["srcc"].items()  # type: ignore[attr-defined]
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+    """The figures of every method, draw by draw."""
+    return {name: np.array([row[name] for row in rows]) for name in ("uniform", *METHODS) if name in rows[0]}
 
 
-def table(studies: Sequence[Mapping[str, object]]) -> str:
+def table(found: Mapping[str, Any]) -> str:
     """Means and standard errors over the draws, and the paired difference from the joint fit."""
     lines = []
-    for each in studies:
-        lines += [f"## {each['views']}, {each['dataset']}", ""]
-        names = ["uniform", *(name for name in METHODS if name in next(rows_of(each))[1])]
-        lines += [f"| references | draws | {' | '.join(names)} |", "|" + "---|" * (len(names) + 2)]
-        for count, figures in rows_of(each):
-            cells = [f"{np.mean(figures[name]):.4f} ± {error_of(figures[name]):.4f}" for name in names]
-            lines.append(f"| {count} | {len(figures[JOINT])} | {' | '.join(cells)} |")
-        lines += ["", f"Less the {JOINT}, pair by pair:", ""]
+    for study, content in found.items():
+        by_count = {count: columns_of(rows) for count, rows in content["rows"].items()}
+        names = list(next(iter(by_count.values())))
         others = [name for name in names if name != JOINT]
-        lines += [f"| references | {' | '.join(others)} |", "|" + "---|" * (len(others) + 1)]
-        for count, figures in rows_of(each):
-            gains = [np.subtract(figures[name], figures[JOINT]).tolist() for name in others]
-            cells = [f"{np.mean(gain):+.4f} ± {error_of(gain):.4f}" for gain in gains]
+        lines += [f"## {study}", "", f"| references | draws | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+        for count, figures in by_count.items():
+            cells = [f"{values.mean():.4f} ± {error_of(values):.4f}" for values in figures.values()]
+            lines.append(f"| {count} | {len(figures[JOINT])} | {' | '.join(cells)} |")
+        lines += ["", f"Less the {JOINT}, draw by draw:", ""]
+        lines += [f"| references | {' | '.join(others)} |", "|---" * (len(others) + 1) + "|"]
+        for count, figures in by_count.items():
+            gains = [figures[name] - figures[JOINT] for name in others]
+            cells = [f"{gain.mean():+.4f} ± {error_of(gain):.4f}" for gain in gains]
             lines.append(f"| {count} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def draw(studies: Sequence[Mapping[str, object]], path: Path) -> None:
+def draw(found: Mapping[str, Any], path: Path) -> None:
     """The paired differences from the joint fit, by the number of references."""
-    shown = [each for each in studies if each["dataset"] == "tid2013"]
-    figure, panels = subplots(width=3.1 * len(shown), height=3.4, columns=len(shown))
-    for axes, each in zip(panels, shown, strict=True):
-        counts = [count for count, _ in rows_of(each)]
-        for place, method in enumerate(name for name in METHODS if name != JOINT):
-            gains = [np.subtract(figures[method], figures[JOINT]).tolist() for _, figures in rows_of(each)]
-            places = np.arange(len(counts)) + 0.08 * (place - 2)
-            axes.errorbar(
-                places,
-                [np.mean(gain) for gain in gains],
-                [error_of(gain) for gain in gains],
-                fmt="o-",
-                ms=3,
-                lw=1,
-                label=method,
-            )
-        axes.axhline(0, color="black", lw=0.8)
-        axes.set_xticks(range(len(counts)), counts)
-        axes.set_title(str(each["views"]), fontsize=9)
+    shown = {study: content["rows"] for study, content in found.items() if len(content["rows"]) > 1}
+    figure, panels = subplots(width=3.6 * len(shown), height=3.6, columns=len(shown))
+    for axes, (study, by_count) in zip(panels, shown.items(), strict=True):
+        figures = [columns_of(rows) for rows in by_count.values()]
+        others = [name for name in METHODS if name != JOINT and name in figures[0]]
+        for place, method in enumerate(others):
+            gains = [each[method] - each[JOINT] for each in figures]
+            means, errors = [gain.mean() for gain in gains], [error_of(gain) for gain in gains]
+            places = np.arange(len(gains)) + 0.08 * (place - 2)
+            axes.errorbar(places, means, errors, fmt="o-", markersize=3, linewidth=1, label=method)
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.set_xticks(range(len(by_count)), list(by_count))
+        axes.set_title(study, fontsize=9)
         axes.set_xlabel("references tuned on")
     panels[0].set_ylabel("held-out SRCC less the joint fit's")
-    panels[-1].legend(fontsize=7)
+    panels[0].legend(fontsize=7)
     with replacing(path) as part:
-        figure.savefig(part, format="svg")
+        figure.savefig(part, format="svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
