@@ -174,11 +174,11 @@ def studies(arguments: argparse.Namespace) -> Iterator[Study]:
     cnns = (f"backbone:{MOBILENET}={arguments.mobilenet}",)
     halves = ("stages:0-2", "stages:3-5")
     yield Study("SqueezeNet x MobileNetV2", cnns, tid, draws, pictures, arguments)
-    yield Study("SqueezeNet x resize:192", ("resize:192",), tid, draws, pictures, arguments)
-    yield Study("SqueezeNet stages 0-2 x 3-5", halves, tid, draws, None, arguments)
-    yield Study("SqueezeNet x flip", ("flip",), tid, {"10": 3}, None, arguments)
     folds = {"all": LIVE_FOLDS * LIVE_SEEDS}
     yield Study("LIVE, SqueezeNet x MobileNetV2", cnns, live, folds, None, arguments)
+    yield Study("SqueezeNet x flip", ("flip",), tid, {"10": 3}, None, arguments)
+    yield Study("SqueezeNet x resize:192", ("resize:192",), tid, draws, None, arguments)
+    yield Study("SqueezeNet stages 0-2 x 3-5", halves, tid, draws, None, arguments)
 
 
 def one_view(both: Prepared, stages: range) -> Prepared:
