@@ -48,6 +48,7 @@ LIVE_FOLDS, LIVE_SEEDS = 4, 2
 
 MOBILENET = "timm:mobilenetv2_100"
 JOINT = "joint fit"
+Rows = Sequence[Mapping[str, Any]]
 METHODS = ("view A", "view B", "plain mean", JOINT, "mutual", "mutual, unlabelled")
 
 
@@ -71,12 +72,12 @@ def main() -> int:
                 write_text(file, json.dumps({"draws": DRAWS, "folds": FOLDS, "studies": found}, indent=1) + "\n")
                 if time.perf_counter() - started > arguments.seconds:
                     print("mutual: there is more; run it again to go on", file=sys.stderr)
+                    told(found, arguments.output)
                     return 1
     except InputError as error:
         print(f"mutual: {error}", file=sys.stderr)
         return 2
-    write_text(arguments.output / "mutual.md", table(found))
-    draw(found, arguments.output / "mutual.svg")
+    told(found, arguments.output)
     return 0
 
 
@@ -223,16 +224,28 @@ def error_of(values: Floats) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+def told(found: Mapping[str, Any], output: Path) -> None:
+    """Write the table and the plot of what has been drawn twice at least."""
+    rows = {
+        study: {count: drawn for count, drawn in content["rows"].items() if len(drawn) > 1}
+        for study, content in found.items()
+    }
+    rows = {study: by_count for study, by_count in rows.items() if by_count}
+    if rows:
+        write_text(output / "mutual.md", table(rows))
+        draw({study: by_count for study, by_count in rows.items() if len(by_count) > 1}, output / "mutual.svg")
+
+
+def columns_of(rows: Rows) -> dict[str, Floats]:
     """The figures of every method, draw by draw."""
     return {name: np.array([row[name] for row in rows]) for name in ("uniform", *METHODS) if name in rows[0]}
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(found: Mapping[str, Mapping[str, Rows]]) -> str:
     """Means and standard errors over the draws, and the paired difference from the joint fit."""
     lines = []
-    for study, content in found.items():
-        by_count = {count: columns_of(rows) for count, rows in content["rows"].items()}
+    for study, rows in found.items():
+        by_count = {count: columns_of(drawn) for count, drawn in rows.items()}
         names = list(next(iter(by_count.values())))
         others = [name for name in names if name != JOINT]
         lines += [f"## {study}", "", f"| references | draws | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
@@ -249,9 +262,10 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(found: Mapping[str, Any], path: Path) -> None:
+def draw(shown: Mapping[str, Mapping[str, Rows]], path: Path) -> None:
     """The paired differences from the joint fit, by the number of references."""
-    shown = {study: content["rows"] for study, content in found.items() if len(content["rows"]) > 1}
+    if not shown:
+        return
     figure, panels = subplots(width=3.6 * len(shown), height=3.6, columns=len(shown))
     for axes, (study, by_count) in zip(panels, shown.items(), strict=True):
         figures = [columns_of(rows) for rows in by_count.values()]
