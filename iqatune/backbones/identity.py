@@ -14,15 +14,14 @@ from pydantic import TypeAdapter
 from iqatune.backbones.zoo import origin_of
 from iqatune.progress import Progress
 from iqatune.records.padding import Padding
+from iqatune.records.vocabulary import PRETRAINED as PRETRAINED
+from iqatune.records.vocabulary import RANDOM as RANDOM
 from iqatune.runtime.files import sha256_of_file
 from iqatune.runtime.kept import keep_memo, read_json
 from iqatune.version import __version__, package_version
 
 VERSION = 2
 """Raised whenever the same options would build another CNN: what was remembered before is then not found any more."""
-
-PRETRAINED = "pretrained"
-RANDOM = "random"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from iqatune.backbones import parameters
 from iqatune.backbones.cutting import first_maps, traced, with_last_channels
 from iqatune.backbones.devices import DEVICE_ERRORS
+from iqatune.backbones.fronts import front_of
 from iqatune.backbones.identity import PRETRAINED, RANDOM, Identity
 from iqatune.backbones.parameter_files import first_line
 from iqatune.backbones.pooling import replace_max_pooling
@@ -37,7 +38,7 @@ class Backbone(nn.Module):
     """A CNN up to its last tap, in eval mode, without gradients of its parameters.
 
     Attributes:
-        name: the backbone's name as given.
+        name: the backbone's name as given, with what images go through before the CNN, if anything.
         weights: where its parameters come from: "pretrained", "random" or a file's name.
         pooling: "native" or "l2".
         mean, std: what images in [0, 1] are normalised with, before stage 1 only.
@@ -65,6 +66,7 @@ class Backbone(nn.Module):
         self.found_in = cnn.found_in
         self.taps = cnn.taps
         self.padding = cnn.padding
+        self._front = front_of(name)
         self._resized = cnn.resized
         self._for_size: dict[tuple[int, int], nn.Module] = {}
         self.made_for = cnn.made_for
@@ -97,11 +99,14 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Every stage of `images` (B, 3, H, W) in [0, 1]: the images as they are, then the maps (B, C_i, H_i, W_i).
 
-        Where the CNN sees padded images its maps are cropped to what shows the image: H_i = ceil(H / stride).
+        Where the name says what images go through, all stages are of what comes of that, the image's too. Where the CNN
+        sees padded images its maps are cropped to what shows the image: H_i = ceil(H / stride).
 
         Raises:
             InputError: when the CNN cannot take images of this size.
         """
+        if self._front is not None:
+            images = self._front(images)
         height, width = images.shape[-2:]
         try:
             return [images, *self._maps(self._normalised(images))]
@@ -304,7 +309,8 @@ def build_backbone(name: str, weights: str = "pretrained", pooling: str = "auto"
 
     Args:
         name: one of `zoo.available()`, or timm:NAME; with @TAP,TAP after it for other taps than its own: modules of
-            torchvision's CNNs, numbers of timm's maps.
+            torchvision's CNNs, numbers of timm's maps; and at last with ~flip or ~resize:SIDE, which the images then go
+            through first.
         weights: "pretrained" (downloaded by torchvision or timm), "random" (initialised from `seed`) or the path of a
             state dict (.pt, .pth, .safetensors) under the library's own names; the classifier may be absent.
         pooling: "native", "l2" (DISTS's pooling in the place of every max pooling) or "auto" (the zoo's choice).

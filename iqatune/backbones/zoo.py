@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqatune.errors import InputError
+from iqatune.records.view import unfronted
 from iqatune.records.vocabulary import ResolvedPooling
 from iqatune.registry import Plugin, Registry
 from iqatune.runtime.files import sha256_of_file
@@ -167,14 +168,20 @@ def available() -> tuple[ListedBackbone, ...]:
 
 @dataclass(frozen=True)
 class Named:
-    """What a backbone's name says: the CNN, and the taps that are asked for; none for those of the zoo."""
+    """What a backbone's name says: the CNN, the taps that are asked for, and what its images go through before it.
+
+    Attributes:
+        taps: none for those of the zoo.
+        front: as of `records.view`; empty for nothing.
+    """
 
     cnn: str
     taps: tuple[str, ...] = ()
+    front: str = ""
 
 
 def parsed(name: str) -> Named:
-    """Tell a name as NAME@TAP,TAP apart.
+    """Tell a name as NAME@TAP,TAP~flip apart.
 
     What a folder or the hub calls a model may hold an @ of its own: there only numbers after the last one are taps.
 
@@ -182,17 +189,18 @@ def parsed(name: str) -> Named:
         InputError: for taps that are none, or given twice.
 
     >>> parsed("timm:vit_tiny_patch16_224@2,5")
-    Named(cnn='timm:vit_tiny_patch16_224', taps=('2', '5'))
+    Named(cnn='timm:vit_tiny_patch16_224', taps=('2', '5'), front='')
     """
+    name, front = unfronted(name)
     of_timm = name.startswith(TIMM)
     if name.startswith(tuple(TIMM + source for source in SOURCES)):
         cnn, at, rest = name.rpartition(TAPS)
         if not at or not _NUMBERS.fullmatch(rest):
-            return Named(name)
+            return Named(name, front=front)
     else:
         cnn, at, rest = name.partition(TAPS)
     if not at:
-        return Named(name)
+        return Named(name, front=front)
     taps = rest.split(",")
     if not all(taps):
         raise InputError(f"`backbone` {name}: a tap without a name; give them as {cnn}@A,B,C, or leave out the @")
@@ -206,7 +214,7 @@ def parsed(name: str) -> Named:
     doubled = next((tap for place, tap in enumerate(taps) if tap in taps[:place]), None)
     if doubled is not None:
         raise InputError(f"`backbone` {name}: tap {doubled} is given twice; keep one")
-    return Named(cnn, tuple(taps))
+    return Named(cnn, tuple(taps), front)
 
 
 def find(name: str) -> BackboneInfo:

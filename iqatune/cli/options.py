@@ -344,8 +344,14 @@ weights_option = option_of(
     help="The CNN's parameters: downloaded, seeded random ones, or a state dict (.pth, .safetensors).",
 )
 
+unlabelled_option = option(
+    "--unlabelled", metavar="DIR", help="Where the images without scores are now  [default: as in the search]."
+)
+
 moved_weights_option = option(
-    "--backbone-weights", metavar="FILE", help="Where the CNN's parameters are now  [default: as in the search]."
+    "--backbone-weights",
+    metavar="FILE|NAME=FILE,...",
+    help="Where the CNN's parameters are now, of views of two CNNs those of each  [default: as in the search].",
 )
 
 _baseline_options = (
@@ -400,6 +406,22 @@ _backbone_options = (
         callback=short_side,
         metavar="256|none",
         help="Short side of larger images.",
+    ),
+)
+
+_views_options = (
+    option_of(
+        Run,
+        "--view",
+        metavar="VIEW",
+        help="A second view of each image, whose stages count beside the backbone's own, or two with this one twice: "
+        "resize:SIDE, flip, backbone:NAME[=FILE] or stages:FIRST-LAST.",
+    ),
+    option_of(
+        Run,
+        "--unlabelled",
+        metavar="DIR",
+        help="For --searcher mutual: images without scores, which are damaged on the spot.",
     ),
 )
 
@@ -484,6 +506,7 @@ run_options = handed_over(
     ),
     option_of(Run, "--backbone", metavar=BACKBONE, show_default=False, help=f"{_BACKBONE}. Or give --features."),
     *_backbone_options[1:],
+    *_views_options,
     option_of(
         Run,
         "--searcher",
@@ -496,7 +519,7 @@ run_options = handed_over(
         type=Whole(),
         default=None,
         show_default=f"{SAMPLES}; {MOST_SAMPLES} with --stop auto",
-        help="Configurations to try; with --stop auto at most. fit has a number of its own.",
+        help="Configurations to try; with --stop auto at most. fit and mutual have a number of their own.",
     ),
     option_of(
         Run,

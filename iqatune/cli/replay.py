@@ -17,6 +17,7 @@ from iqatune.cli.options import (
     moved_weights_option,
     option,
     quiet_option,
+    unlabelled_option,
 )
 from iqatune.cli.progress import console_progress
 
@@ -40,6 +41,7 @@ Examples:
 @option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
 @option("--textures", metavar="DIR", help="Where the textures are now  [default: as in the search].")
 @moved_weights_option
+@unlabelled_option
 @option("--device", metavar=DEVICES, help="Where the CNN runs  [default: as in the search].")
 @cache_option
 @max_pixels_option
@@ -55,6 +57,7 @@ def command(
     features: str | None,
     textures: str | None,
     backbone_weights: str | None,
+    unlabelled: str | None,
     device: str | None,
     cache_dir: Path | None,
     quiet: bool,
@@ -72,7 +75,7 @@ def command(
     from iqatune.tuning.replay import replay
 
     given = {"data_root": data_root, "pairs": pairs, "features": features}
-    given |= {"textures": textures, "backbone_weights": backbone_weights, "device": device}
+    given |= {"textures": textures, "backbone_weights": backbone_weights, "unlabelled": unlabelled, "device": device}
     where = {name: value for name, value in given.items() if value not in (None, ())}
     proving = replay_fusion if is_fusion(file) else replay
     found = proving(file, where, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))

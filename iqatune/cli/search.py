@@ -27,6 +27,7 @@ Examples:
   iqatune search --dataset tid2013 --dataset live --data-root tid2013=~/data/tid2013 --data-root live=~/data/live \\
     --dataset-weight live=0.5 --backbone vgg19 --searcher bohb
   iqatune search --dataset csv --pairs scores.csv --better lower --backbone alexnet --searcher bayesopt --json
+  iqatune search --dataset tid2013 --backbone squeezenet --searcher mutual --view resize:192 --unlabelled ~/photographs
   iqatune search --features metrics.csv --better higher --feature-columns psnr,fsim,lpips --searcher bohb
 """
 

@@ -428,7 +428,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:
     """In what the protocols of metrics in one table differ from the first one's, where they are not meant to."""
-    expected = {"backbone_weights", "backbone_sha256", "columns", "split_seed"}
+    expected = {"backbone_weights", "backbone_sha256", "columns", "split_seed", "views", "unlabelled"}
     first = evaluation.results[0]
     lines = []
     for metric in evaluation.results[1:]:

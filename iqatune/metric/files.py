@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -16,11 +17,12 @@ from iqatune.backbones.parameter_files import load_saved
 from iqatune.backbones.zoo import as_recorded, find
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Weights, tuned_weights, used_stages
+from iqatune.metric.weights import Floats, Weights, tuned_weights, used_stages
 from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Golden, Header, MemberHeader
 from iqatune.records.fusion import is_fusion, open_fusion
 from iqatune.records.labels import search_note
+from iqatune.records.options import BackboneOptions
 from iqatune.records.result import Result, dataset_hashes, open_result
 from iqatune.records.scale import Scale
 
@@ -180,8 +182,8 @@ def _check_golden_size(path: Path, golden: Golden, backbone: Backbone) -> None:
         raise InputError(f"{path}: its golden images are too small for {backbone.name}; export it again")
 
 
-def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric:
-    """The tuned metric of a search's record.
+def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool = False) -> StoredMetric | StoredFusion:
+    """The tuned metric of a search's record; of two views through several backbones both, fused.
 
     Args:
         force: as of `read_metric`.
@@ -198,6 +200,9 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
         raise InputError(f"{path}: {error.line}") from error
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}") from error
+    origin = ", ".join(part for part in (_origin(result), opened.forced) if part is not None)
+    if result.protocol.views:
+        return _of_views(path, result, weights, backbone_weights=backbone_weights, origin=origin)
     run, protocol = result.run, result.protocol
     name = as_recorded(run.backbone, protocol.taps, result.channels)
     backbone = build_backbone(name, backbone_weights or run.backbone_weights, protocol.pooling)
@@ -208,7 +213,7 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
         weights=weights,
         similarity=Similarity.tuned(result),
         short_side=protocol.resize,
-        origin=", ".join(part for part in (_origin(result), opened.forced) if part is not None),
+        origin=origin,
         scales=result.scales,
         tuned_on=dataset_hashes(result),
     )
@@ -255,6 +260,55 @@ def read_fusion(path: Path, backbone_weights: str | None = None, *, force: bool 
             )
         ),
     )
+
+
+def _of_views(
+    path: Path, result: Result, weights: Weights, *, backbone_weights: str | None, origin: str
+) -> StoredMetric | StoredFusion:
+    """The metric of two views: of one backbone, whose stages they share out, or of one for each."""
+    options = BackboneOptions.of(result.run)
+    branches = (options if backbone_weights is None else options.with_weights(backbone_weights)).branches
+    views = result.protocol.views
+    if len(branches) != len(views):
+        raise InputError(f"{path}: damaged, it has {len(views)} views and says how to see {len(branches)}")
+    backbones: dict[BackboneOptions, Backbone] = {}
+    totals: dict[BackboneOptions, tuple[Floats, Floats]] = {}
+    start = 0
+    for branch, view in zip(branches, views, strict=True):
+        seen = branch.backbone
+        if seen not in backbones:
+            backbones[seen] = build_backbone(seen.backbone, seen.backbone_weights, view.pooling)
+            _check_backbone(path, backbones[seen], view.backbone_sha256, view.backbone_weights)
+            count = sum(backbones[seen].channels)
+            totals[seen] = (np.zeros(count), np.zeros(count))
+        channels = backbones[seen].channels
+        if not view.stages or view.stages[-1] >= len(channels):
+            raise InputError(f"{path}: damaged, {seen.backbone} has no stages {view.stages}")
+        first, last = (sum(channels[:stage]) for stage in (view.stages[0], view.stages[-1] + 1))
+        taken = slice(start, start + last - first)
+        for total, part in zip(totals[seen], (weights.alpha[taken], weights.beta[taken]), strict=True):
+            if len(part) != last - first:
+                raise InputError(f"{path}: damaged, its weights are of other channels than its views")
+            total[first:last] += part  # a stage that both views take has the weight of both
+        start = taken.stop
+    similarity, hashes = Similarity.tuned(result), dataset_hashes(result)
+    members = []
+    for place, (seen, (alpha, beta)) in enumerate(totals.items()):
+        share = float(alpha.sum() + beta.sum())
+        if share > 0:
+            metric = StoredMetric(
+                backbone=backbones[seen],
+                weights=Weights(backbones[seen].channels, alpha / share, beta / share),
+                similarity=similarity,
+                short_side=result.protocol.resize,
+                origin=origin,
+                scales=result.scales,
+                tuned_on=hashes,
+            )
+            members.append(StoredMember(name=f"view {place}: {seen.backbone}", metric=metric, weight=share))
+    if len(members) == 1:
+        return members[0].metric
+    return StoredFusion(members=tuple(members), origin=origin, scales=result.scales, tuned_on=hashes)
 
 
 def read_dists(path: Path, backbone_weights: str = PRETRAINED) -> StoredMetric:

@@ -13,7 +13,7 @@ constant that it offers, and one more parameter, which chooses among them: a sam
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,8 @@ from iqatune.metric.priors import CUBE, Prior
 from iqatune.metric.similarity import Similarity
 from iqatune.metric.weights import Floats, Weights, spread, uniform_weights
 from iqatune.records.vocabulary import COLUMNS
+
+Places = NDArray[np.intp]
 
 MAX_TILTED_PARAMETERS = 40
 """Above this many numbers, 50 samples are too few for a model-based searcher to be one."""
@@ -99,6 +101,22 @@ class Space(ABC):
         return np.concatenate((self.prior.numbers(shares), own))
 
 
+@dataclass(frozen=True)
+class Part:
+    """The numbers of a space that are of some of its stages, as a space of their own.
+
+    Attributes:
+        shares: (M',) places of its shares among all M.
+        own: (P' - M',) places of its numbers of the space's own among all of them.
+        features: (F',) columns of its features.
+    """
+
+    space: "BackboneSpace"
+    shares: Places
+    own: Places
+    features: Places
+
+
 class ColumnSpace(Space):
     """One number a column of a features file: its share of D.
 
@@ -145,6 +163,10 @@ class BackboneSpace(Space):
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         """(N, C) losses 1 - l and 1 - s to the (N, F) features that the score is linear in."""
 
+    @abstractmethod
+    def part(self, stages: range) -> Part:
+        """The space over some of the stages."""
+
     def similarities(self, protocol: Similarity) -> tuple[Similarity, ...]:
         """How l and s compare in each table of features: as the protocol says, unless the space tunes that too."""
         return (protocol,)
@@ -172,6 +194,10 @@ class StageSpace(BackboneSpace):
         means = [np.add.reduceat(values, starts, axis=1) / counts for values in (l_losses, s_losses)]
         return np.concatenate(means, axis=1)
 
+    def part(self, stages: range) -> Part:
+        shares = _of_both(np.array(stages), len(self.channels))
+        return Part(StageSpace(_some(self.channels, stages), self.prior), shares, _NONE, shares)
+
     def weights(self, parameters: Floats) -> Weights:
         alpha, beta = np.split(self.coefficients(parameters), 2)
         return Weights(self.channels, spread(alpha, self.channels), spread(beta, self.channels))
@@ -193,6 +219,10 @@ class ChannelSpace(BackboneSpace):
 
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return np.concatenate((l_losses, s_losses), axis=1)
+
+    def part(self, stages: range) -> Part:
+        shares = _of_both(_channels_of(self.channels, stages), sum(self.channels))
+        return Part(ChannelSpace(_some(self.channels, stages), self.prior), shares, _NONE, shares)
 
     def weights(self, parameters: Floats) -> Weights:
         alpha, beta = np.split(self.coefficients(parameters), 2)
@@ -225,6 +255,13 @@ class TiltedStageSpace(BackboneSpace):
 
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return np.concatenate((l_losses, s_losses), axis=1)
+
+    def part(self, stages: range) -> Part:
+        places, count = np.array(stages), len(self.channels)
+        channels = _channels_of(self.channels, stages)
+        tilts = np.concatenate([places + k * count for k in range(len(self.descriptors))])
+        space = TiltedStageSpace(_some(self.channels, stages), self.descriptors[:, channels], self.prior)
+        return Part(space, _of_both(places, count), tilts, _of_both(channels, sum(self.channels)))
 
     def spread(self, shares: Floats, own: Floats) -> Floats:
         counts, inside = np.asarray(self.channels), self._inside(own)
@@ -289,6 +326,10 @@ class ConstantSpace(BackboneSpace):
     def features(self, l_losses: Floats, s_losses: Floats) -> Floats:
         return self.inner.features(l_losses, s_losses)
 
+    def part(self, stages: range) -> Part:
+        """Of the other space: the constant is of all stages alike."""
+        return self.inner.part(stages)
+
     def coefficients(self, parameters: Floats) -> Floats:
         return self.inner.coefficients(parameters[..., :-1])
 
@@ -303,6 +344,24 @@ class ConstantSpace(BackboneSpace):
 
     def weights(self, parameters: Floats) -> Weights:
         return self.inner.weights(parameters[:-1])
+
+
+_NONE: Final = np.empty(0, dtype=np.intp)
+
+
+def _some(channels: Sequence[int], stages: range) -> tuple[int, ...]:
+    return tuple(channels[stages.start : stages.stop])
+
+
+def _channels_of(channels: Sequence[int], stages: range) -> Places:
+    """Places of the channels of some stages among all."""
+    starts = np.cumsum((0, *channels))
+    return np.arange(starts[stages.start], starts[stages.stop])
+
+
+def _of_both(places: Places, count: int) -> Places:
+    """Places of alpha's, and then of beta's, where each has `count`."""
+    return np.concatenate((places, places + count))
 
 
 def tilts_of(name: str) -> int:

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from iqatune.records.options import JOINED, DataOptions
 from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Result
+from iqatune.records.view import without_file
 from iqatune.records.vocabulary import ObjectiveName, Split, Stop
 
 HELD_OUT: Final[dict[Split, str]] = {
@@ -45,12 +46,14 @@ class Tuned(Protocol):
     @property
     def backbone(self) -> str: ...
     @property
+    def view(self) -> tuple[str, ...]: ...
+    @property
     def features(self) -> str | None: ...
 
 
 def source_label(tuned: Tuned) -> str:
-    """The backbone; where a features file is in its place that file's name."""
-    return tuned.backbone if tuned.features is None else Path(tuned.features).name
+    """The backbone, and the views of it; where a features file is in its place that file's name."""
+    return _seen_through(tuned, "") if tuned.features is None else Path(tuned.features).name
 
 
 def backbone_label(result: Result) -> str:
@@ -58,7 +61,13 @@ def backbone_label(result: Result) -> str:
     if result.run.features is not None:
         return FEATURES
     weights = result.protocol.backbone_weights
-    return result.run.backbone if weights == "pretrained" else f"{result.run.backbone} ({Path(weights).stem})"
+    return _seen_through(result.run, "" if weights == "pretrained" else f" ({Path(weights).stem})")
+
+
+def _seen_through(tuned: Tuned, weights: str) -> str:
+    """As squeezenet, or squeezenet [resize:192 x flip]."""
+    views = f" [{' x '.join(map(without_file, tuned.view))}]" if tuned.view else ""
+    return f"{tuned.backbone}{weights}{views}"
 
 
 class Searched(Protocol):

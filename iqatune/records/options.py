@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -10,10 +11,14 @@ from iqatune.errors import InputError, did_you_mean
 from iqatune.records.base import Model, PathText
 from iqatune.records.documents import what_is_wrong
 from iqatune.records.prior import DEFAULT_PRIOR, canonical
+from iqatune.records.view import MOST, PLAIN, View, fronted
+from iqatune.records.view import canonical as canonical_view
 from iqatune.records.vocabulary import (
     C1,
     C2,
     COLUMNS,
+    PRETRAINED,
+    RANDOM,
     TEXTURES,
     Better,
     Engine,
@@ -298,6 +303,20 @@ def _weight(value: Any) -> float:
     return weight
 
 
+def _views(value: Any) -> Any:
+    """One view is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _two(views: tuple[str, ...]) -> tuple[str, ...]:
+    """A metric has two branches, which are not the same."""
+    if len(views) > MOST:
+        raise ValueError(f"a metric has {MOST} views; leave {views[-1]} out")
+    if len(set(views)) < len(views):
+        raise ValueError(f"given twice; name another view, or {views[0]} alone for it beside the backbone as it is")
+    return views
+
+
 class BackboneOptions(Options):
     """Which features: the backbone's options as given."""
 
@@ -307,6 +326,60 @@ class BackboneOptions(Options):
     resize: Annotated[int, Field(ge=1)] | None = 256
     precision: Precision = "fp32"
     device: str = "auto"
+    view: Annotated[
+        tuple[Annotated[str, AfterValidator(canonical_view)], ...], BeforeValidator(_views), AfterValidator(_two)
+    ] = Field(default=(), description="two ways to see each image; of a single one the other is the backbone as it is")
+
+    @property
+    def branches(self) -> "tuple[Branch, ...]":
+        """What the views come to, two of them; none where there are no views."""
+        if not self.view:
+            return ()
+        named = self.view if len(self.view) > 1 else (PLAIN, *self.view)
+        return tuple(self._branch(view) for view in named)
+
+    def with_weights(self, given: str) -> Self:
+        """The same with the parameters where they are now.
+
+        Args:
+            given: a file of the backbone's, or NAME=FILE of each of several backbones with a comma between them.
+        """
+        views = [View.of(view) for view in self.view]
+        named = dict(part.partition("=")[::2] for part in given.split(","))
+        if not named.keys() <= {self.backbone, *(view.backbone for view in views)} or not all(named.values()):
+            return self.model_copy(update={"backbone_weights": given})
+        moved = [str(replace(view, weights=named.get(view.backbone or "", view.weights))) for view in views]
+        weights = named.get(self.backbone, self.backbone_weights)
+        return self.model_copy(update={"backbone_weights": weights, "view": tuple(moved)})
+
+    def _branch(self, name: str) -> "Branch":
+        plain = self.model_copy(update={"view": ()})
+        if name == PLAIN:
+            return Branch(name, plain)
+        view = View.of(name)
+        if view.front is not None:
+            return Branch(name, plain.model_copy(update={"backbone": fronted(plain.backbone, view.front)}))
+        if view.backbone is None:
+            return Branch(name, plain, view.stages)
+        # a file is of the run's own backbone
+        others = plain.backbone_weights if plain.backbone_weights in (PRETRAINED, RANDOM) else PRETRAINED
+        weights = {"backbone": view.backbone, "backbone_weights": view.weights or others}
+        return Branch(name, plain.model_copy(update=weights))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of two ways to see an image.
+
+    Attributes:
+        view: as given; "plain" for the one beside the only view.
+        backbone: what sees it.
+        stages: the first and the last that are taken; None for all.
+    """
+
+    view: str
+    backbone: BackboneOptions
+    stages: tuple[int, int] | None = None
 
 
 def _numbers(value: Any) -> Any:
@@ -395,6 +468,10 @@ class Run(DataOptions, BackboneOptions):
             return values
         rest = {name: value for name, value in values.items() if name != "space"}
         return rest if rest.get("features") is None else {**rest, "space": COLUMNS}
+
+    unlabelled: PathText | None = Field(
+        default=None, description="a folder of images without scores, for a searcher that makes use of them"
+    )
 
     @property
     def split(self) -> Split:

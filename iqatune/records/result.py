@@ -42,6 +42,28 @@ _OWN_NAME = re.compile(r"result(-\d+)?\.json")
 """Names under which a record lies beside its trials; under another one it was put there by its user."""
 
 
+class SeenBy(Model):
+    """One of two views of a metric: which stages of which backbone it takes."""
+
+    view: str = Field(description='as asked for; "plain": the backbone as it is, beside the only view')
+    backbone: str = Field(description="its name, after ~ what images go through before it: flip, resize:SIDE")
+    stages: tuple[Count, ...] = Field(description="those that are taken, 0 being the image")
+    pooling: ResolvedPooling
+    backbone_weights: str
+    backbone_sha256: Sha256
+    taps: tuple[str, ...] = ()
+    padding: Padding | None = None
+
+
+class Unlabelled(Model):
+    """Images without human scores that took part in a fit, each with damaged versions of it."""
+
+    images: Positive
+    pairs: Positive
+    damages: tuple[str, ...] = Field(description="what was done to every image, as jpeg:10")
+    sha256: Sha256 = Field(description="of the images' files and what was done to them")
+
+
 class Protocol(Model):
     """Everything that changes a number without changing the method."""
 
@@ -65,7 +87,7 @@ class Protocol(Model):
     dataset_sha256: Sha256
     backbone_weights: str
     backbone_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
-        description="empty for a baseline and for a features file, which have no backbone"
+        description="empty for a baseline and for a features file, which have no backbone; of views see there"
     )
     columns: tuple[str, ...] = Field(
         default=(), description="of a features file: those taken; what is said of images and of a CNN then says nothing"
@@ -79,6 +101,12 @@ class Protocol(Model):
     padding: Padding | None = Field(
         default=None, description="what the backbone has images padded to; null of one that takes them as they are"
     )
+    views: tuple[SeenBy, ...] = Field(
+        default=(),
+        description="two views of each image, whose stages `channels`, alpha and beta are of, one after the other; "
+        "`backbone_sha256` is then over both, and what else is said of a backbone is of the first; else empty",
+    )
+    unlabelled: Unlabelled | None = Field(default=None, description="null of a run that takes human scores alone")
 
     textures: Textures | None = Field(
         default=None, description="whose crops were looked at, where `--textures` was given; else null"

@@ -12,6 +12,7 @@ from iqatune.records.options import Run
 from iqatune.records.result import Result, read_result, write_result
 from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialLog, read_trials
+from iqatune.records.view import without_file
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.locks import Hold, locked
 
@@ -49,6 +50,10 @@ class RunFolder:
         others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
         others += [f"costs={_digest(map(repr, run.stage_costs))}"] if run.stage_costs else []
         others += [*_textures(run), *_split(run)]
+        if run.view:
+            others.append("view=" + _of_columns([without_file(view).replace(":", "_") for view in run.view]))
+        if run.unlabelled is not None:
+            others.append(f"unlabelled={_file_name(Path(run.unlabelled).name)}")
         if run.feature_columns:
             others = [_of_columns(run.feature_columns), *others]
         searcher = run.searcher.replace(":", "_")

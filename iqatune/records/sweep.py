@@ -28,6 +28,7 @@ class CellState(Model):
     penalty: float = 0.0
     last_stage: int | None = None
     texture_weight: float = 0.0
+    view: tuple[str, ...] = ()
     seed: int
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
     error: str | None = None

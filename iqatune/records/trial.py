@@ -16,11 +16,13 @@ class Inner:
         shrinkage: towards the uniform weights; None for these themselves.
         mean: of the run's objective on references left out, over the folds; NaN where undefined.
         error: corrected standard error of the mean's gain over the uniform weights; NaN where undefined.
+        mu: of `mutual`, how much the disagreement of its two views counts; None elsewhere.
     """
 
     shrinkage: float | None
     mean: float
     error: float
+    mu: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from iqatune.errors import InputError
 from iqatune.records.base import Coefficient, Count, Deviation, Model, Number, Seconds, Sha256, Share
@@ -44,6 +44,17 @@ class InnerLine(Model):
     error: Deviation | None = Field(
         description="corrected standard error of the mean's gain over the uniform weights; null where undefined"
     )
+    mu: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="of `mutual`: how much the disagreement of its views counts; absent elsewhere"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A line of `fit` is as it always was."""
+        content: dict[str, Any] = write(self)
+        if self.mu is None:
+            content.pop("mu", None)
+        return content
 
 
 class TrialLine(Model):
@@ -206,11 +217,11 @@ def _line(trial: Trial, names: Sequence[str], chain: str) -> tuple[bytes, str]:
 
 
 def _inner_line(inner: Inner) -> InnerLine:
-    return InnerLine(shrinkage=inner.shrinkage, mean=_defined(inner.mean), error=_defined(inner.error))
+    return InnerLine(shrinkage=inner.shrinkage, mean=_defined(inner.mean), error=_defined(inner.error), mu=inner.mu)
 
 
 def _inner(line: InnerLine) -> Inner:
-    return Inner(shrinkage=line.shrinkage, mean=_or_nan(line.mean), error=_or_nan(line.error))
+    return Inner(shrinkage=line.shrinkage, mean=_or_nan(line.mean), error=_or_nan(line.error), mu=line.mu)
 
 
 def _defined(figure: float | None) -> float | None:

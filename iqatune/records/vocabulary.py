@@ -44,8 +44,15 @@ distortions."""
 Stop = Literal["auto"]
 """What ends a search before its last sample: the rule of `search.stopping`."""
 
+PRETRAINED: Final = "pretrained"
+RANDOM: Final = "random"
+"""Parameters of a backbone that are in no file: published ones, and such that a seed gives."""
+
 FIT: Final = "fit"
 """The searcher that draws no samples."""
+
+MUTUAL: Final = "mutual"
+"""The same for two views."""
 
 Grouping = Literal["distortion", "reference", "level"]
 """What pairs are grouped by where figures are given group by group."""

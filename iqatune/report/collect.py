@@ -18,7 +18,7 @@ from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_r
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
 from iqatune.records.trials import read_trials
-from iqatune.records.vocabulary import FIT, ObjectiveName, Split, Stop
+from iqatune.records.vocabulary import FIT, MUTUAL, ObjectiveName, Split, Stop
 
 Document = TypeVar("Document", bound=Model)
 Key = TypeVar("Key")
@@ -106,7 +106,7 @@ class Setting:
     @property
     def effort(self) -> str:
         """How many samples there were to be, in words; a fit has none."""
-        return "no samples" if self.searcher == FIT else f"{self.samples} samples"
+        return "no samples" if self.searcher in (FIT, MUTUAL) else f"{self.samples} samples"
 
 
 @dataclass(frozen=True)
@@ -313,8 +313,7 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
 
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
-    fields = result.protocol.model_dump(exclude={"split_seed", "textures"})
-    fields["textures"] = result.protocol.textures
+    fields = {name: value for name, value in result.protocol if name != "split_seed"}
     if run.datasets:  # whose weights make another objective
         fields["weights"] = tuple(run.weights.items())
     return Setting(

@@ -726,10 +726,8 @@ def _weights(file: Path, result: Result) -> Weights:
 def backbone_options(result: Result, machine: Machine) -> BackboneOptions:
     """A record's options of its backbone, with where its parameters are now and where it runs."""
     backbone = as_recorded(result.run.backbone, result.protocol.taps, result.channels)
-    now: dict[str, str] = {"device": machine.device, "backbone": backbone}
-    if machine.backbone_weights is not None:
-        now["backbone_weights"] = machine.backbone_weights
-    return BackboneOptions.of(result.run).model_copy(update=now)
+    now = BackboneOptions.of(result.run).model_copy(update={"device": machine.device, "backbone": backbone})
+    return now if machine.backbone_weights is None else now.with_weights(machine.backbone_weights)
 
 
 def _check_backbone(file: Path, result: Result, prepared: Prepared) -> None:

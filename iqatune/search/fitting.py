@@ -8,6 +8,7 @@ from the uniform ones. L-BFGS-B minimises both (Byrd, Lu, Nocedal and Zhu 1995, 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -131,8 +132,13 @@ class Fit:
 
     @property
     def uniform(self) -> Fitted:
-        """The uniform weights, where the path begins."""
+        """The uniform weights."""
         return Fitted(self._temperature * self._space.uniform, np.full(self._own, 0.5))
+
+    @property
+    def start(self) -> Fitted:
+        """Where the path begins."""
+        return self.uniform
 
     def solve(self, shrinkage: float, start: Fitted) -> Fitted:
         """The weights of least loss and shrinkage.
@@ -141,7 +147,7 @@ class Fit:
             shrinkage: how much the distance from the uniform weights counts, 0 or more.
             start: such as the solution at another shrinkage.
         """
-        found = self._least(shrinkage, start, np.zeros(len(self._root)), ITERATIONS)
+        found = self._least(shrinkage, start, None, ITERATIONS)
         # where no weights tell better from worse, none are better than the uniform ones
         return found if found.shares.any() else self.uniform
 
@@ -154,56 +160,70 @@ class Fit:
         """
         return self._least(0.0, self.uniform, self._temperature * self._root * penalty, iterations).shares
 
-    def _least(self, shrinkage: float, start: Fitted, costs: Floats, iterations: int) -> Fitted:
-        from scipy.optimize import minimize
-
-        count = len(self._root)
-        unknowns = np.concatenate((start.shares / (self._temperature * self._root), start.own * self._tilt))
-        bounds = [(0.0, None)] * count + [(0.0, self._tilt)] * self._own
-        options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
-        found = minimize(
-            self._value, unknowns, args=(shrinkage, costs), jac=True, method="L-BFGS-B", bounds=bounds, options=options
-        ).x
-        return Fitted(self._temperature * self._root * found[:count], found[count:] / self._tilt)
+    def _least(self, shrinkage: float, start: Fitted, costs: Floats | None, iterations: int) -> Fitted:
+        value = partial(self.value, shrinkage=shrinkage, costs=costs)
+        return self.fitted(minimised(value, self.unknowns(start), self.bounds, iterations))
 
     @property
-    def _own(self) -> int:
-        return len(self._space.own)
+    def bounds(self) -> list[tuple[float, float | None]]:
+        """Of every unknown."""
+        return [(0.0, None)] * len(self._root) + [(0.0, self._tilt)] * self._own
+
+    def unknowns(self, stand: Fitted) -> Floats:
+        """(P,) unknowns, scaled, from where a fit stands."""
+        return np.concatenate((stand.shares / (self._temperature * self._root), stand.own * self._tilt))
+
+    def fitted(self, unknowns: Floats) -> Fitted:
+        """Where the fit stands with these unknowns."""
+        relative, own = np.split(unknowns, [len(self._root)])
+        return Fitted(self._temperature * self._root * relative, own / self._tilt)
 
     def slopes(self, at: Fitted) -> Floats:
         """(M,) by how much the loss alone falls where a share grows by a unit."""
-        count = len(self._root)
-        unknowns = np.concatenate((at.shares / (self._temperature * self._root), at.own * self._tilt))
-        _, gradient = self._value(unknowns, 0.0, np.zeros(count))
-        found: Floats = -gradient[:count] / (self._temperature * self._root)
+        _, gradient = self.value(self.unknowns(at), 0.0)
+        found: Floats = -gradient[: len(self._root)] / (self._temperature * self._root)
         return found
 
-    def _value(self, unknowns: Floats, shrinkage: float, costs: Floats) -> tuple[float, Floats]:
-        """Loss, shrinkage and penalty, and their derivatives; `costs` are of the unknowns that stand for shares."""
+    def value(self, unknowns: Floats, shrinkage: float, costs: Floats | None = None) -> tuple[float, Floats]:
+        """Loss, shrinkage and penalties, and their derivatives.
+
+        Args:
+            costs: (M,) what a unit of each unknown that stands for a share adds; None for nothing.
+        """
         from scipy.special import expit
 
         count, weight = len(self._root), self._couples.weight
         relative, own = unknowns[:count], unknowns[count:] / self._tilt
-        shares = self._temperature * self._root * relative
-        coefficients = self._space.spread(shares, own)
+        coefficients = self.coefficients(unknowns)
         apart = self._apart(coefficients)
-        by_coefficient = self._back(-weight * expit(-apart))
-        added = 0.0
+        loss, by_coefficient = weight @ np.logaddexp(0, -apart), self._back(-weight * expit(-apart))
         if self._penalty is not None:
             added, by_penalty = self._penalty(coefficients)
-            by_coefficient = by_coefficient + by_penalty
-        by_share, by_own = self._space.pull_back(shares, own, by_coefficient)
+            loss, by_coefficient = loss + added, by_coefficient + by_penalty
+        by_loss = self.by_unknowns(unknowns, by_coefficient)
+        if costs is not None:
+            loss += costs @ relative
+            by_loss[:count] += costs
         far, far_by_relative = _chi_squared(relative, self._root)
         tilted = 2 * own - 1
-        loss = weight @ np.logaddexp(0, -apart) + added + costs @ relative
         value = loss + shrinkage * (far + (self._tilt / 2) ** 2 * (tilted @ tilted))
-        gradient = np.concatenate(
-            (
-                self._temperature * self._root * by_share + costs + shrinkage * far_by_relative,
-                by_own / self._tilt + shrinkage * self._tilt * tilted,
-            )
-        )
-        return float(value), gradient
+        by_shrinkage = np.concatenate((far_by_relative, self._tilt * tilted))
+        return float(value), by_loss + shrinkage * by_shrinkage
+
+    def coefficients(self, unknowns: Floats) -> Floats:
+        """(F,) coefficients of the features, not negative; their sum is the loss's temperature."""
+        stand = self.fitted(unknowns)
+        return self._space.spread(stand.shares, stand.own)
+
+    def by_unknowns(self, unknowns: Floats, by_coefficient: Floats) -> Floats:
+        """(F,) derivatives by `coefficients` to (P,) by the unknowns."""
+        stand = self.fitted(unknowns)
+        by_share, by_own = self._space.pull_back(stand.shares, stand.own, by_coefficient)
+        return np.concatenate((self._temperature * self._root * by_share, by_own / self._tilt))
+
+    @property
+    def _own(self) -> int:
+        return len(self._space.own)
 
     def _apart(self, coefficients: Floats) -> Floats:
         """(M,) by how much D of the worse pair of each couple is the larger."""
@@ -223,6 +243,25 @@ class Fit:
         )
         back: Floats = (by_row.astype(self._table.dtype) @ self._table).astype(np.float64)
         return back
+
+
+def minimised(
+    value: Callable[[Floats], tuple[float, Floats]],
+    start: Floats,
+    bounds: Sequence[tuple[float, float | None]],
+    iterations: int = ITERATIONS,
+) -> Floats:
+    """The unknowns of the least value, by L-BFGS-B.
+
+    Args:
+        value: with its derivatives.
+        iterations: at most.
+    """
+    from scipy.optimize import minimize
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 20, "ftol": TOLERANCE, "gtol": 0.0}
+    found: Floats = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return found
 
 
 def _chi_squared(relative: Floats, root: Floats) -> tuple[float, Floats]:

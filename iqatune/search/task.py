@@ -60,6 +60,9 @@ class Task:
         textures: (M, F) features of textures' crop pairs, one table for each way to compare; none without textures.
             They have no scores, so that a split leaves them to both sides.
         texture_weight: of the texture tolerance in what is maximised.
+        views: the stages that each of two views has among the space's; none where there are no views.
+        unlabelled: (U, F) features of pairs without scores, a table for each of `tables`; none where there are none.
+            They are on no side of a split: nothing is known of them but the images.
     """
 
     searcher: str
@@ -80,6 +83,8 @@ class Task:
     directions: Floats | None = None
     textures: tuple[Floats, ...] = ()
     texture_weight: float = 0.0
+    views: tuple[range, ...] = ()
+    unlabelled: tuple[Floats, ...] = ()
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -103,6 +108,8 @@ class Task:
             sparsity=Sparsity(run.penalty, run.stage_costs, run.last_stage),
             textures=() if prepared.textures is None else prepared.textures.tables(space),
             texture_weight=run.texture_weight,
+            views=prepared.views,
+            unlabelled=prepared.unlabelled_tables(space),
         )
 
     @property

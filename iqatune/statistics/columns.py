@@ -90,6 +90,7 @@ class PreparedColumns:
     computed: int = 0
     channels: tuple[int, ...] = ()
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    views: tuple[range, ...] = ()
     directions: Floats | None = None
 
     @property
@@ -109,6 +110,10 @@ class PreparedColumns:
     def tables(self, _space: ColumnSpace) -> tuple[Floats, ...]:
         """(N, F) columns, in their directions and at their scales on all pairs: one table."""
         return (self.scaling(self.columns),)
+
+    def unlabelled_tables(self, _space: ColumnSpace) -> tuple[Floats, ...]:
+        """None: images without scores have no columns either."""
+        return ()
 
     def uniform(self) -> Floats:
         """(N,) distances with equal shares for all columns."""

@@ -33,6 +33,7 @@ from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
 from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
 from iqatune.statistics.store import Moments
+from iqatune.statistics.views import Seen, channels_of, sha256_of, side_by_side, stages_of
 
 NO_DEVICE = "none: all statistics were in the cache"
 """What a record says where no CNN ran."""
@@ -52,6 +53,8 @@ class Prepared:
         computed: pairs that passed the backbone now.
         set_protocols: of several data sets the protocol of each, by its name; empty for one.
         textures: the crop pairs of textures, whose scores say nothing; None where none were asked for.
+        views: the stages that each of two views has among all; none where there are no views.
+        unlabelled: (U, 5, C) moments of pairs without scores; None where there are none.
     """
 
     table: PairTable
@@ -63,6 +66,8 @@ class Prepared:
     computed: int
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
     textures: "Prepared | None" = None
+    views: tuple[range, ...] = ()
+    unlabelled: Moments | None = None
 
     @property
     def similarity(self) -> Similarity:
@@ -79,8 +84,15 @@ class Prepared:
 
     def tables(self, space: BackboneSpace) -> tuple[Floats, ...]:
         """(N, F) features of the pairs in a space, a table for each way to compare that it offers; mostly one."""
+        return self._tables_of(self.moments, space)
+
+    def unlabelled_tables(self, space: BackboneSpace) -> tuple[Floats, ...]:
+        """(U, F) features of the pairs without scores, as of `tables`; none where there are no such pairs."""
+        return () if self.unlabelled is None else self._tables_of(self.unlabelled, space)
+
+    def _tables_of(self, moments: Moments, space: BackboneSpace) -> tuple[Floats, ...]:
         offered = space.similarities(self.similarity)
-        return tuple(measured.feature_table(self.moments, space, similarity) for similarity in offered)
+        return tuple(measured.feature_table(moments, space, similarity) for similarity in offered)
 
     def distances(self, weights: Weights, similarity: Similarity | None = None) -> Floats:
         """(N,) distances D of the pairs under given weights.
@@ -190,15 +202,20 @@ def prepare_pairs(
             prepare_pairs(each, backbone, similarity=similarity, cache=cache, progress=progress) for each in table.sets
         ]
         return _joined(table, parts, time.perf_counter() - started)
-    found = _statistics(table, backbone, cache, progress)
+    found = _every_view(table, backbone, cache, progress)
+    first = found[0]
+    views = _seen(backbone, [each.identity for each in found])
+    protocol = _protocol(table, first.image_digests, first.identity, options=backbone, similarity=similarity)
+    devices = [each.device for each in found if each.device != NO_DEVICE]
     return Prepared(
         table=table,
-        channels=found.identity.channels,
-        moments=found.moments,
-        protocol=_protocol(table, found.image_digests, found.identity, options=backbone, similarity=similarity),
-        device=found.device,
+        channels=channels_of(views) if views else first.identity.channels,
+        moments=side_by_side(views, [each.moments for each in found]) if views else first.moments,
+        protocol=_with_views(protocol, views),
+        device=devices[0] if devices else NO_DEVICE,
         seconds=time.perf_counter() - started,
-        computed=found.computed,
+        computed=max(each.computed for each in found),
+        views=stages_of(views),
     )
 
 
@@ -216,14 +233,48 @@ def current_protocol(
             for each in table.sets
         ]
         return joined_protocol(table, parts)
+    identities = [_identity(each, cache, progress) for each in _every_backbone(backbone)]
+    digests = cache.image_digests(table, progress)
+    protocol = _protocol(table, digests, identities[0], options=backbone, similarity=similarity)
+    return _with_views(protocol, _seen(backbone, identities))
+
+
+def _identity(backbone: BackboneOptions, cache: Cache, progress: Progress) -> Identity:
     identity = cache.identity(backbone, progress)
     if identity is None:
         from iqatune.backbones.network import build_backbone
 
         identity = build_backbone(backbone.backbone, backbone.backbone_weights, backbone.pooling).identity
         cache.remember(identity, backbone, progress)
-    digests = cache.image_digests(table, progress)
-    return _protocol(table, digests, identity, options=backbone, similarity=similarity)
+    return identity
+
+
+def _every_backbone(options: BackboneOptions) -> list[BackboneOptions]:
+    """What sees the images: of views the backbone of each, else one."""
+    return [branch.backbone for branch in options.branches] or [options]
+
+
+def _every_view(table: PairTable, options: BackboneOptions, cache: Cache, progress: Progress) -> "list[_Found]":
+    """The moments through every backbone; views of one share its pass."""
+    found: dict[BackboneOptions, _Found] = {}
+    for each in _every_backbone(options):
+        if each not in found:
+            found[each] = _statistics(table, each, cache, progress)
+    return [found[each] for each in _every_backbone(options)]
+
+
+def _seen(options: BackboneOptions, identities: Sequence[Identity]) -> tuple[Seen, ...]:
+    """The views that are asked for, each through its backbone; none where none are."""
+    branches = options.branches
+    return tuple(map(Seen.of, branches, identities)) if branches else ()
+
+
+def _with_views(protocol: Protocol, views: Sequence[Seen]) -> Protocol:
+    if not views:
+        return protocol
+    return protocol.model_copy(
+        update={"views": tuple(view.record for view in views), "backbone_sha256": sha256_of(views)}
+    )
 
 
 def refuse_features(data: DataOptions) -> None:
@@ -298,6 +349,7 @@ def _joined(table: PairTable, parts: Sequence[Prepared], seconds: float) -> Prep
         seconds=seconds,
         computed=sum(part.computed for part in parts),
         set_protocols=protocols,
+        views=parts[0].views,
     )
 
 

@@ -55,7 +55,9 @@ def fill_cache(
     """
     tables = table.sets or (table,)
     by_place: dict[tuple[str, int | None], list[BackboneOptions]] = defaultdict(list)
-    for options in dict.fromkeys(backbones):
+    # what two views of an image pass are backbones as others are
+    seen = [each for options in backbones for each in ([view.backbone for view in options.branches] or [options])]
+    for options in dict.fromkeys(seen):
         by_place[options.device, options.resize].append(options)
     computed: dict[BackboneOptions, int] = defaultdict(int)
     for together in by_place.values():

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypedDict
 
 from iqatune.datasets.table import PairTable
 from iqatune.metric.similarity import Similarity
@@ -15,8 +16,9 @@ from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, BestColumn
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.columns import columns_protocol, prepare_columns, usable_columns
-from iqatune.statistics.prepare import current_protocol, load_table, prepare
+from iqatune.statistics.prepare import current_protocol, load_table, prepare, table_sha256
 from iqatune.statistics.textures import protocol_with_textures, textures_of, with_textures
+from iqatune.statistics.unlabelled import unlabelled_pairs, unlabelled_record, with_unlabelled
 
 
 class PreparedPairs(Protocol):
@@ -64,6 +66,13 @@ class PreparedPairs(Protocol):
     def tables(self, space: Any) -> tuple[Floats, ...]:
         """(N, F) features in one of its own spaces, a table for each way to compare that it offers."""
 
+    @property
+    def views(self) -> tuple[range, ...]:
+        """The stages that each of two views has among all; none where there are no views."""
+
+    def unlabelled_tables(self, space: Any) -> tuple[Floats, ...]:
+        """(U, F) features of the pairs without scores, as of `tables`; none where there are no such pairs."""
+
     def uniform(self) -> Floats:
         """(N,) distances under the untuned weights."""
 
@@ -77,6 +86,13 @@ class PreparedPairs(Protocol):
         """(N,) distances under recorded weights; a ValueError where they are none."""
 
 
+class _Where(TypedDict):
+    backbone: BackboneOptions
+    similarity: Similarity
+    cache: Cache
+    progress: Progress
+
+
 @dataclass(frozen=True)
 class Source:
     """Options of one or several runs that work on the same statistics.
@@ -86,18 +102,20 @@ class Source:
         backbone: None for a features file.
         similarity: how l and s compare.
         textures: a folder of them, or `scikit-image`; None for none.
+        unlabelled: a folder of images without scores; None for none.
     """
 
     data: DataOptions
     backbone: BackboneOptions | None
     similarity: Similarity
     textures: str | None = None
+    unlabelled: str | None = None
 
     @classmethod
     def of(cls, run: Run) -> "Source":
         """What a run asks for."""
         backbone = BackboneOptions.of(run) if run.features is None else None
-        return cls(DataOptions.of(run), backbone, Similarity.of(run), run.textures)
+        return cls(DataOptions.of(run), backbone, Similarity.of(run), run.textures, run.unlabelled)
 
     def prepare(self, cache: Cache, progress: Progress, table: PairTable | None = None) -> PreparedPairs:
         """The statistics, or the columns.
@@ -110,20 +128,28 @@ class Source:
         """
         if self.backbone is None:
             return prepare_columns(table or load_table(self.data, cache, progress), progress)
+        where: _Where = {
+            "backbone": self.backbone,
+            "similarity": self.similarity,
+            "cache": cache,
+            "progress": progress,
+        }
         # what is wrong with textures is refused before the pairs pass the backbone
         textures = None if self.textures is None else textures_of(self.textures, progress)
-        prepared = prepare(
-            self.data, self.backbone, similarity=self.similarity, cache=cache, progress=progress, table=table
-        )
-        if textures is None:
-            return prepared
-        return with_textures(
-            prepared, textures, self.backbone, similarity=self.similarity, cache=cache, progress=progress
-        )
+        prepared = prepare(self.data, **where, table=table)
+        if textures is not None:
+            prepared = with_textures(prepared, textures, **where)
+        return prepared if self.unlabelled is None else with_unlabelled(prepared, Path(self.unlabelled), **where)
 
     def protocol(self, table: PairTable, cache: Cache, progress: Progress) -> records.Protocol:
         """The protocol that `prepare` would come to, without any statistics."""
         if self.backbone is None:
             return columns_protocol(table, usable_columns(table))
         protocol = current_protocol(table, self.backbone, similarity=self.similarity, cache=cache, progress=progress)
-        return protocol if self.textures is None else protocol_with_textures(protocol, self.textures, cache, progress)
+        if self.textures is not None:
+            protocol = protocol_with_textures(protocol, self.textures, cache, progress)
+        if self.unlabelled is None:
+            return protocol
+        pairs = unlabelled_pairs(Path(self.unlabelled))
+        record = unlabelled_record(pairs, table_sha256(pairs, cache, progress))
+        return protocol.model_copy(update={"unlabelled": record})

@@ -26,6 +26,22 @@ def checked_run(run: Run) -> Run:
             f"`stop` {run.stop}: {searcher.name} draws no samples, and its path ends by itself; leave it out"
         )
     _check_sparse(run, fits=searcher.fits)
+    if searcher.wants_views and not run.view:
+        raise InputError(
+            f"`searcher` {searcher.name}: fits two views of each image; name one or two with `view`, as resize:192"
+        )
+    if searcher.wants_views and run.texture_weight:
+        raise InputError(
+            f"`texture_weight` {run.texture_weight:g}: {searcher.name} has no texture term; take `searcher` fit"
+        )
+    if searcher.wants_views and (run.penalty or run.last_stage is not None):
+        name = "penalty" if run.penalty else "last_stage"
+        raise InputError(f"`{name}`: {searcher.name} leaves no stages out; take `searcher` fit, or a view of stages")
+    if run.unlabelled is not None and not searcher.wants_views:
+        raise InputError(
+            f"`unlabelled` {run.unlabelled}: {searcher.name} makes no use of images without scores; leave it out, or "
+            "take `searcher` mutual"
+        )
     if run.features is None:
         _check_backbone(run)
     else:
@@ -77,12 +93,23 @@ def _check_backbone(run: Run) -> None:
         raise InputError("`backbone`: needed; name one, or give `features` FILE.csv in its place")
     find_backbone(run.backbone)
     tilts_of(run.space)
+    seen = [(branch.backbone, branch.stages) for branch in run.branches]
+    if len(set(seen)) < len(seen):
+        raise InputError(f"`view` {run.view[-1]}: sees what the other one sees; name another")
+    for branch in run.branches:
+        channels = find_backbone(branch.backbone.backbone).channels
+        if branch.stages and channels and branch.stages[1] > len(channels):
+            raise InputError(
+                f"`view` {branch.view}: {run.backbone} has the stages 0 to {len(channels)}; give some of them"
+            )
 
 
 def _check_features(run: Run) -> None:
     """Refuse beside a features file what is of a backbone."""
     if run.backbone:
         raise InputError(f"`features` {run.features}: in the place of a backbone; leave out it or `backbone`")
+    if run.view:
+        raise InputError(f"`view` {run.view[0]}: of images, and `features` has none; leave it out")
     if run.space != COLUMNS:
         raise InputError(f"`space` {run.space}: of a backbone; `features` has the space columns alone, leave it out")
     if run.textures is not None:

@@ -115,7 +115,7 @@ def _changed(name: str, recorded: object, now: object) -> Changed:
 
 
 def _protocol(fusion: Fusion, prepared: PreparedFusion) -> Iterator[Changed]:
-    excluded = NOT_RECOMPUTED - {"split_seed"}
+    excluded = {name: what for name, what in NOT_RECOMPUTED.items() if name != "split_seed"}
     then, now = (protocol.model_dump(exclude=excluded) for protocol in (fusion.protocol, prepared.prepared.protocol))
     for name, value in then.items():
         if value != now[name]:

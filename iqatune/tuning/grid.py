@@ -28,6 +28,8 @@ APART = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 REQUIRED = ("dataset", "backbone", "searcher")
 LISTS = ("exclude", "feature_columns", "stage_costs")
 """Options whose one value is itself a list."""
+VIEW = "view"
+"""The option of which each value in a list may be a list: one view, or the two of a run."""
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     name: read
     for name, field in Run.model_fields.items()
@@ -130,12 +132,12 @@ def _entry(source: str, option: str, value: Any) -> dict[str, Any]:
 
 
 def _value(source: str, option: str, value: Any) -> Any:
-    if option in LISTS:
+    if option in (*LISTS, VIEW) and value != "none":
         return tuple(value) if isinstance(value, list) else (value,)
     if not isinstance(value, str):
         return value
     if value == "none":
-        return None
+        return () if option == VIEW else None
     try:
         return NUMBERS[option](value) if option in NUMBERS else expand_home(value)
     except ValueError as error:

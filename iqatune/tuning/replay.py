@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -39,7 +39,12 @@ OLDER_OPTIMISM = (
     "which compare with no optimism of today"
 )
 
-NOT_RECOMPUTED: Any = {"split_seed": True, "backbone_weights": True, "textures": {"source"}}
+NOT_RECOMPUTED: Final[dict[str, Any]] = {
+    "split_seed": True,
+    "backbone_weights": True,
+    "textures": {"source"},
+    "views": {"__all__": {"backbone_weights"}},
+}
 """Of the protocol: the folds are read from the record, and a CNN's parameters, or textures, may lie under another
 name."""
 
@@ -53,7 +58,7 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
 
     Args:
         where: options of the run that say where things are now: data_root, pairs (of several data sets NAME=PATH each),
-            features, textures, backbone_weights, device.
+            features, textures, backbone_weights (see `BackboneOptions.with_weights`), unlabelled, device.
 
     Raises:
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
@@ -101,8 +106,9 @@ def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
         for name in ("data_root", "pairs")
         if where.get(name)
     }
-    others = {name: value for name, value in where.items() if name not in ("data_root", "pairs")}
-    return run.moved(**paths).model_copy(update=others)
+    others = {name: where[name] for name in where if name not in ("data_root", "pairs", "backbone_weights")}
+    moved = run.moved(**paths).model_copy(update=others)
+    return moved.with_weights(str(where["backbone_weights"])) if where.get("backbone_weights") else moved
 
 
 def figures(result: Result) -> dict[str, float]:

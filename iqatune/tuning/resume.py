@@ -8,9 +8,19 @@ from iqatune.progress import Progress
 from iqatune.records.options import Run
 from iqatune.records.result import Protocol, Result
 from iqatune.records.run_folder import RunFolder
+from iqatune.records.view import without_file
 from iqatune.search.searchers.registry import find
 
-INCIDENTAL = {"data_root", "pairs", "features", "backbone_weights", "device", "address", "textures"}
+INCIDENTAL = {
+    "data_root",
+    "pairs",
+    "features",
+    "backbone_weights",
+    "device",
+    "address",
+    "textures",
+    "unlabelled",
+}
 """Options that decide how a run is computed and not what it finds, so a change of them continues the same run; what
 files hold is in the protocol, by their hashes."""
 
@@ -53,8 +63,12 @@ def differences(earlier: Result, run: Run, protocol: Protocol) -> tuple[str, ...
     incidental: dict[str, Any] = dict.fromkeys(INCIDENTAL, True)
     # those of each of several data sets as well
     incidental["datasets"] = {"__all__": {"data_root", "pairs"}}
+    options = [
+        {**each.model_dump(exclude=incidental), "view": [without_file(view) for view in each.view]}
+        for each in (earlier.run, run)
+    ]
     pairs = (
-        (earlier.run.model_dump(exclude=incidental), run.model_dump(exclude=incidental)),
+        (options[0], options[1]),
         (
             earlier.protocol.model_dump(exclude=NOT_COMPARED),
             earlier.protocol.as_made(protocol).model_dump(exclude=NOT_COMPARED),

@@ -175,8 +175,8 @@ def _draft(
 def _plugins(run: Run) -> dict[str, str]:
     """Versions of the packages that add what a run uses."""
     data = [DATASETS.plugin(each.dataset) for each in DataOptions.of(run).sets]
-    backbone = plugin_of(run.backbone) if run.backbone else None
-    used = (*data, backbone, SEARCHERS.plugin(run.searcher))
+    names = [branch.backbone.backbone for branch in run.branches] or [run.backbone] if run.backbone else []
+    used = (*data, *map(plugin_of, names), SEARCHERS.plugin(run.searcher))
     return {plugin.distribution: plugin.version for plugin in used if plugin is not None}
 
 

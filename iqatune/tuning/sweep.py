@@ -256,5 +256,6 @@ def _state(cell: Cell) -> CellState:
         penalty=run.penalty,
         last_stage=run.last_stage,
         texture_weight=run.texture_weight,
+        view=run.view,
         seed=run.seed,
     )

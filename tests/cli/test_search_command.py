@@ -437,7 +437,7 @@ def test_list(kind: str, iqatune: Callable[..., Any]) -> None:
     expected = {
         "datasets": {"tid2013", "kadid10k", "live", "csiq", "pipal", "cid22", "tid2008", "csv", "demo"},
         "backbones": {"vgg16", "vgg19", "alexnet", "squeezenet", "resnet50", "resnet101", "xception", "timm:NAME"},
-        "searchers": {*SEARCHERS, "fit", "nevergrad:NAME", "optuna:NAME"},
+        "searchers": {*SEARCHERS, "fit", "mutual", "nevergrad:NAME", "optuna:NAME"},
     }
     assert names == expected[kind]
     table = iqatune("list", kind)

@@ -1,6 +1,7 @@
 """The direct fit, against arithmetic of its own kind and on planted and real scores."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.choice import best_trial, chosen
 from iqatune.search.fitting import Couples, Fit
-from iqatune.search.searchers.fit import _InnerFolds
+from iqatune.search.searchers.fit import DirectFit, _InnerFolds
 from iqatune.search.task import Task
 
 CHANNELS = (3, 4, 5)
@@ -55,11 +56,8 @@ def test_derivatives_are_those_of_differences(space: Space) -> None:
     unknowns = np.concatenate((rng.uniform(0.1, 2, len(space.uniform)), rng.uniform(0.2, 1.5, len(space.own))))
     costs = rng.uniform(0, 0.1, len(space.uniform))
     for shrinkage in (0.0, 0.3):
-        off = check_grad(
-            lambda x, s=shrinkage: fit._value(x, s, costs)[0],
-            lambda x, s=shrinkage: fit._value(x, s, costs)[1],
-            unknowns,
-        )
+        value = partial(fit.value, shrinkage=shrinkage, costs=costs)
+        off = check_grad(lambda x, value=value: value(x)[0], lambda x, value=value: value(x)[1], unknowns)
         assert off < 2e-5
 
 
@@ -263,7 +261,7 @@ def test_couples_of_a_set_count_as_much_as_the_set() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_inner_folds_of_several_sets_hold_out_pictures_of_each(seed: int) -> None:
     task = replace(joint(), seed=seed)
-    folds = _InnerFolds(task)
+    folds = _InnerFolds(task, DirectFit.fit_of)
     assert len(folds.tasks) == 5
     held_out = [set(left_out.groups) for _, left_out in folds.tasks]
     assert sorted(name for names in held_out for name in names) == sorted(set(task.groups))

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from iqatune.evaluation.gain import gain_of
 from iqatune.records.trial import Inner
+from iqatune.records.vocabulary import FIT
 from iqatune.report import figures
-from iqatune.report.collect import FoundRun, SettingRuns
+from iqatune.report.collect import FoundRun, Setting, SettingRuns
 from iqatune.report.context import Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, slug, spread, word
 from iqatune.report.protocol import card
@@ -63,7 +64,7 @@ def _choices(context: Context, fitted: Sequence[SettingRuns]) -> Table:
             (
                 word(setting.dataset),
                 word(setting.backbone),
-                word(setting.space),
+                word(_fitted_in(setting)),
                 number(len(group.runs), 0),
                 word(_listed(taken, UNIFORM)),
                 word(_listed(constants, "-")),
@@ -172,8 +173,8 @@ def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
     places: dict[tuple[str, str], dict[str, tuple[Inner, ...]]] = defaultdict(dict)
     for group in fitted:
         setting = group.setting
-        name = setting.space if setting.maximised == "srcc" else f"{setting.space}, {setting.maximised}"
-        places[setting.dataset, setting.backbone][name] = _of_one_table(group.middle)
+        name = _fitted_in(setting) + ("" if setting.maximised == "srcc" else f", {setting.maximised}")
+        places[setting.dataset, setting.backbone] |= _by_mu(name, _of_one_table(group.middle))
     return [
         Figure(
             f"fits-{slug(dataset)}-{slug(backbone)}",
@@ -182,6 +183,19 @@ def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
         )
         for (dataset, backbone), rows in places.items()
     ]
+
+
+def _fitted_in(setting: Setting) -> str:
+    """The space, and the searcher where it is another than the usual one."""
+    return setting.space if setting.searcher == FIT else f"{setting.space}, {setting.searcher}"
+
+
+def _by_mu(name: str, path: Sequence[Inner]) -> dict[str, tuple[Inner, ...]]:
+    """The path of each strength by itself, from the uniform weights on."""
+    mus = dict.fromkeys(one.mu for one in path if one.mu is not None)
+    if not mus:
+        return {name: tuple(path)}
+    return {f"{name} {mu:g}": tuple(one for one in path if one.shrinkage is None or one.mu == mu) for mu in mus}
 
 
 def _of_one_table(run: FoundRun) -> tuple[Inner, ...]:

@@ -67,6 +67,14 @@ class Pairs(Protocol):
         """Of each of several data sets, by its name."""
 
     @property
+    def views(self) -> tuple[range, ...]:
+        """The stages that each of two views has among the space's; none where there are no views."""
+
+    @property
+    def unlabelled(self) -> tuple[Floats, ...]:
+        """(U, F) features of pairs without scores, a table for each of `tables`; none where there are no such pairs."""
+
+    @property
     def seed(self) -> int:
         """Of all that is drawn."""
 
@@ -147,6 +155,8 @@ class Searcher(ABC):
     """Whether its first samples may depend on how many there will be, so that no finished search goes on to more."""
     fits: ClassVar[bool] = False
     """Whether it fits its configurations to the pairs, which the problem then holds, and says what to choose by."""
+    wants_views: ClassVar[bool] = False
+    """Whether it needs two views of each image, and makes use of images without scores."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

@@ -1,8 +1,8 @@
 """fit: no samples, but a convex fit whose strength of shrinkage folds inside the pairs decide."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import FIT
 from iqatune.runtime.threads import ThreadPools
 from iqatune.search.choice import chosen
-from iqatune.search.fitting import Fit, Fitted
+from iqatune.search.fitting import Couples, Fit, Fitted
 from iqatune.search.searchers.base import Pairs, Problem, Proposal, Searcher, SearchExhausted
 from iqatune.search.supports import couples_of, stages_in_words, supported
 
@@ -38,11 +38,13 @@ class _Candidate:
 
     Attributes:
         shrinkage: None for the uniform weights.
+        mu: as of `Inner`.
         table: which table of features.
         figures: of each inner fold's held-out references.
     """
 
     shrinkage: float | None
+    mu: float | None
     table: int
     figures: tuple[float, ...]
 
@@ -50,6 +52,21 @@ class _Candidate:
     def mean(self) -> float:
         """What is to be expected on references left out; NaN where a fold has no figure."""
         return float(np.mean(self.figures)) if self.figures else float("nan")
+
+
+class AnyFit(Protocol):
+    """A fit of a space's numbers to some pairs, as `Fit` has it."""
+
+    @property
+    def start(self) -> Fitted:
+        """Where the path begins."""
+
+    def solve(self, shrinkage: float, start: Fitted) -> Fitted:
+        """The weights of least loss and shrinkage, from where a fit stands."""
+
+
+FitOf = Callable[[Pairs, int, Couples, float | None], AnyFit]
+"""The fit to some pairs through one of their tables of features, at one mu."""
 
 
 class DirectFit(Searcher):
@@ -68,6 +85,8 @@ class DirectFit(Searcher):
     drives = "scipy L-BFGS-B"
     needs_no_results = True
     fits = True
+    mus: ClassVar[tuple[float | None, ...]] = (None,)
+    """How much the disagreement of two views may count; None where there are none."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -88,7 +107,7 @@ class DirectFit(Searcher):
     def most_samples(cls, problem: Problem) -> int:
         tables = 1 if problem.task is None else len(problem.task.tables)
         looked = tables // 2 + 2 if tables > 1 else 0
-        return tables + looked + len(SHRINKAGES)
+        return tables + looked + len(cls.mus) * len(SHRINKAGES)
 
     @classmethod
     def expected_seconds(cls, problem: Problem) -> float | None:
@@ -97,9 +116,18 @@ class DirectFit(Searcher):
             return None
         pairs, features = task.tables[0].shape
         constants = 3 if len(task.tables) > 1 else 1
-        steps = 150 * (INNER_FOLDS + 1) * constants
+        steps = 150 * (INNER_FOLDS + 1) * (constants + len(cls.mus) - 1)
         seconds = steps * (6e-4 + 7e-10 * pairs * features)
         return seconds if seconds > QUICK else None
+
+    @staticmethod
+    def fit_of(task: Pairs, table: int, couples: Couples, mu: float | None) -> AnyFit:
+        """The fit to some pairs through one of their tables of features.
+
+        Args:
+            mu: one of `mus`.
+        """
+        return Fit(task.space, task.tables[table], couples, penalty=task.texture_penalty(table))
 
     def _path(self) -> Iterator[Proposal]:
         task = self.problem.task
@@ -110,13 +138,18 @@ class DirectFit(Searcher):
             if task.sparsity.asked:
                 task = supported(task)
                 self.details["weighted_stages"] = stages_in_words(task.space)
-            candidates = _candidates(task)
+            candidates = _candidates(task, self.fit_of, self.mus)
             uniform = max((one for one in candidates if one.shrinkage is None), key=_rank)
             self.details["inner_folds"] = str(len(uniform.figures))
-            found = _fitted(task, candidates)
-        path = [Inner(shrinkage=one.shrinkage, mean=one.mean, error=_error_of_gain(one, uniform)) for one in candidates]
-        shrinkage = path[chosen(path)].shrinkage
-        self.details["shrinkage"] = "to the uniform weights" if shrinkage is None else f"{shrinkage:g}"
+            found = _fitted(task, candidates, self.fit_of)
+        path = [
+            Inner(shrinkage=one.shrinkage, mean=one.mean, error=_error_of_gain(one, uniform), mu=one.mu)
+            for one in candidates
+        ]
+        best = path[chosen(path)]
+        self.details["shrinkage"] = "to the uniform weights" if best.shrinkage is None else f"{best.shrinkage:g}"
+        if best.mu is not None:
+            self.details["mu"] = f"{best.mu:g}"
         for sample, (candidate, fitted, inner) in enumerate(zip(candidates, found, path, strict=True)):
             yield Proposal(
                 f"{sample:05d}",
@@ -128,9 +161,9 @@ class DirectFit(Searcher):
             )
 
 
-def _candidates(task: Pairs) -> list[_Candidate]:
-    """What inner folds say of the uniform weights, of every constant at one shrinkage, and of the path at the best."""
-    folds = _InnerFolds(task)
+def _candidates(task: Pairs, fit_of: FitOf, mus: Sequence[float | None]) -> list[_Candidate]:
+    """What inner folds say of the uniform weights, of every constant at one shrinkage, and of the paths at the best."""
+    folds = _InnerFolds(task, fit_of)
     tables = range(len(task.tables))
     found = [folds.uniform(table) for table in tables]
     if not folds.tasks:
@@ -138,12 +171,12 @@ def _candidates(task: Pairs) -> list[_Candidate]:
     best = 0
     if len(tables) > 1:
         # decades first, then the half decades beside the best: the figure changes slowly with the constant
-        looked = {table: folds.at(LOOK, table) for table in tables[::2]}
+        looked = {table: folds.at(LOOK, table, mus[0]) for table in tables[::2]}
         best = max(looked, key=lambda table: _rank(looked[table]))
-        looked |= {table: folds.at(LOOK, table) for table in (best - 1, best + 1) if table in tables}
+        looked |= {table: folds.at(LOOK, table, mus[0]) for table in (best - 1, best + 1) if table in tables}
         best = max(looked, key=lambda table: _rank(looked[table]))
         found += [looked[table] for table in sorted(looked) if table != best]
-    return found + folds.path(best)
+    return found + [candidate for mu in mus for candidate in folds.path(best, mu)]
 
 
 class _InnerFolds:
@@ -155,7 +188,8 @@ class _InnerFolds:
         tasks: for every fold what is fitted and what is left out; none where there are too few references.
     """
 
-    def __init__(self, task: Pairs) -> None:
+    def __init__(self, task: Pairs, fit_of: FitOf) -> None:
+        self._fit_of = fit_of
         self._space = task.space
         count = possible_folds(task.groups, INNER_FOLDS, task.seed, task.set_ids)
         folds = by_reference(task.groups, count, task.seed, task.set_ids) if count else ()
@@ -165,30 +199,29 @@ class _InnerFolds:
     def uniform(self, table: int) -> _Candidate:
         """The uniform weights, which nothing is fitted for."""
         even = Fitted(self._space.uniform, np.full(len(self._space.own), 0.5))
-        return _Candidate(None, table, self._figures([even] * len(self.tasks), table))
+        return _Candidate(None, None, table, self._figures([even] * len(self.tasks), table))
 
-    def at(self, shrinkage: float, table: int) -> _Candidate:
+    def at(self, shrinkage: float, table: int, mu: float | None) -> _Candidate:
         """One shrinkage, from the uniform weights."""
-        return _Candidate(
-            shrinkage, table, self._figures([fit.solve(shrinkage, fit.uniform) for fit in self._fits(table)], table)
-        )
+        stands = [fit.solve(shrinkage, fit.start) for fit in self._fits(table, mu)]
+        return _Candidate(shrinkage, mu, table, self._figures(stands, table))
 
-    def path(self, table: int) -> list[_Candidate]:
+    def path(self, table: int, mu: float | None) -> list[_Candidate]:
         """The shrinkages, each from the solution of the one before, until more freedom helps no longer."""
-        fits = self._fits(table)
-        stands = [fit.uniform for fit in fits]
+        fits = self._fits(table, mu)
+        stands = [fit.start for fit in fits]
         found: list[_Candidate] = []
         for shrinkage in SHRINKAGES:
             stands = [fit.solve(shrinkage, stand) for fit, stand in zip(fits, stands, strict=True)]
-            found.append(_Candidate(shrinkage, table, self._figures(stands, table)))
+            found.append(_Candidate(shrinkage, mu, table, self._figures(stands, table)))
             best = max(range(len(found)), key=lambda place: _rank(found[place]))
             if len(found) - 1 - best >= PATIENCE:
                 break
         return found
 
-    def _fits(self, table: int) -> list[Fit]:
+    def _fits(self, table: int, mu: float | None) -> list[AnyFit]:
         return [
-            Fit(tuned.space, tuned.tables[table], couples, penalty=tuned.texture_penalty(table))
+            self._fit_of(tuned, table, couples, mu)
             for (tuned, _), couples in zip(self.tasks, self._couples, strict=True)
         ]
 
@@ -199,21 +232,22 @@ class _InnerFolds:
         )
 
 
-def _fitted(task: Pairs, candidates: Sequence[_Candidate]) -> list[Fitted]:
-    """Every candidate, fitted to all pairs: along the path each from the solution before."""
+def _fitted(task: Pairs, candidates: Sequence[_Candidate], fit_of: FitOf) -> list[Fitted]:
+    """Every candidate, fitted to all pairs: along a path each from the solution before."""
     couples = couples_of(task)
-    fits = {
-        table: Fit(task.space, task.tables[table], couples, penalty=task.texture_penalty(table))
-        for table in {one.table for one in candidates}
-    }
     found: list[Fitted] = []
-    stands: dict[int, Fitted] = {}
+    fits: dict[tuple[int, float | None], AnyFit] = {}
+    stands: dict[tuple[int, float | None], Fitted] = {}
     for candidate in candidates:
-        fit = fits[candidate.table]
-        start = stands.get(candidate.table, fit.uniform)
-        stand = fit.uniform if candidate.shrinkage is None else fit.solve(candidate.shrinkage, start)
-        found.append(stand)
-        stands[candidate.table] = stand
+        if candidate.shrinkage is None:
+            found.append(Fit(task.space, task.tables[candidate.table], couples).uniform)
+            continue
+        key = (candidate.table, candidate.mu)
+        if key not in fits:
+            fits[key] = fit_of(task, candidate.table, couples, candidate.mu)
+            stands[key] = fits[key].start
+        stands[key] = fits[key].solve(candidate.shrinkage, stands[key])
+        found.append(stands[key])
     return found
 
 

@@ -61,6 +61,11 @@ _BUILTINS = {
         "a convex fit to couples of pairs, shrunk to the uniform weights as far as inner folds say",
         "scipy L-BFGS-B",
     ),
+    "mutual": (
+        f"{_ROOM}.mutual:Mutual",
+        "the fit of two views that learn from each other, as far as inner folds say",
+        "scipy L-BFGS-B",
+    ),
 }
 
 
