@@ -93,7 +93,7 @@ class _Where(TypedDict):
     progress: Progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """Options of one or several runs that work on the same statistics.
 
@@ -115,7 +115,13 @@ class Source:
     def of(cls, run: Run) -> "Source":
         """What a run asks for."""
         backbone = BackboneOptions.of(run) if run.features is None else None
-        return cls(DataOptions.of(run), backbone, Similarity.of(run), run.textures, run.unlabelled)
+        return cls(
+            data=DataOptions.of(run),
+            backbone=backbone,
+            similarity=Similarity.of(run),
+            textures=run.textures,
+            unlabelled=run.unlabelled,
+        )
 
     def prepare(self, cache: Cache, progress: Progress, table: PairTable | None = None) -> PreparedPairs:
         """The statistics, or the columns.
