@@ -243,13 +243,13 @@ class FrontPoint:
 
 @_style()
 def front(rows: Mapping[str, Sequence[FrontPoint]], *, x_name: str, y_name: str) -> "Figure":
-    """A line through each row's points in their order, a single point a star, over a logarithmic axis."""
+    """A line through each row's points in their order, a single one without a label a star; x is logarithmic."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, axes = _subplot(width=6.4, height=4.0)
     for place, (row, points) in enumerate(rows.items()):
         x, y = [point.x for point in points], [point.y for point in points]
-        single = len(points) == 1
+        single = len(points) == 1 and not points[0].label
         marker = "*" if single else MARKERS[place % len(MARKERS)]
         style = "none" if single else STYLES[place % len(STYLES)]
         bars = [0.0 if point.reach is None else point.reach for point in points]

@@ -155,7 +155,7 @@ def _append(points: list[FrontPoint], point: FrontPoint) -> None:
     """One more point; where a larger weight finds the same weights it shares the point of the one before."""
     last = points[-1] if points else None
     if last is not None and (last.x, last.y) == (point.x, point.y):
-        points[-1] = replace(last, label=f"{last.label}, {point.label}")
+        points[-1] = replace(last, label=f"{last.label.split(' to ')[0]} to {point.label}")
     else:
         points.append(point)
 
