@@ -180,9 +180,9 @@ def line_panels(panels: Mapping[str, Panel], *, y_name: str) -> "Figure":
             axes.set_ylim(min(0.0, *finite) - 0.05, max(1.0, *finite) + 0.05)
         axes.grid(linewidth=0.4)
     figure.supylabel(y_name, fontsize=9)
-    first = next(iter(panels.values()))
-    lines = every[0].get_lines()
-    figure.legend(lines, list(map(_label, first.lines)), frameon=False, ncols=2, fontsize=8, loc="outside upper left")
+    defined = {row for panel in panels.values() for row, values in panel.lines.items() if np.isfinite(values).any()}
+    names = [_label(row if row in defined else f"{row}: undefined") for row in next(iter(panels.values())).lines]
+    figure.legend(every[0].get_lines(), names, frameon=False, ncols=2, fontsize=8, loc="outside upper left")
     return figure
 
 
