@@ -298,7 +298,7 @@ def run(options: Options, progress: Progress) -> None:
         "samples.png": picture_of_rows({name: arm.samples for name, arm in arms.items()}),
     }
     write_together(options.output, contents)
-    click.echo(contents["table.md"])
+    click.echo(contents["table.md"], nl=False)
 
 
 def prepare(options: Options) -> tuple[dict[str, Arm], ImageMetric]:
