@@ -32,7 +32,7 @@ def searcher_outcome(name: str) -> Outcome:
     try:
         kind = find(name)
         if kind.fits:
-            return _fit_outcome(name, started)
+            return _fit_outcome(name, started, of_views=kind.wants_views)
         budgets = BUDGETS if kind.wants_budgets else (1.0,)
         names = tuple(f"p{place}" for place in range(PARAMETERS))
         searcher = make_searcher(name, Problem(names, SAMPLES, seed=0, budgets=budgets))
@@ -47,19 +47,24 @@ def searcher_outcome(name: str) -> Outcome:
     return "samples", "ok", f"{SAMPLES} samples in {time.perf_counter() - started:.1f} s, loading included"
 
 
-def _fit_outcome(name: str, started: float) -> Outcome:
-    """The same of a searcher that fits: whether it orders pairs that one of their features orders."""
+def _fit_outcome(name: str, started: float, *, of_views: bool) -> Outcome:
+    """The same of a searcher that fits: whether it orders pairs that one of their features orders, in every view."""
     rng = np.random.default_rng(0)
     features = rng.uniform(size=(PAIRS, PARAMETERS))
+    stages = PARAMETERS // 2
+    views = (range(stages // 2), range(stages // 2, stages)) if of_views else ()
+    for view in views:
+        features[:, view.start] = features[:, 0]
     references = tuple(f"reference {pair % REFERENCES}" for pair in range(PAIRS))
     task = Task(
         searcher=name,
         samples=SAMPLES,
         seed=0,
-        space=StageSpace((3,) * (PARAMETERS // 2)),
+        space=StageSpace((3,) * stages),
         tables=(features,),
         quality=-features[:, 0],
         reference_ids=references,
+        views=views,
     )
     best = best_trial(task.run()[1])
     if best is None or best.srcc < NEARLY_ALL:

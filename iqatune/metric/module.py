@@ -152,6 +152,9 @@ class Metric(ImageMetric):
             if not kept.all() and not (stage == used - 1 and self.backbone.kept_last is not None):
                 self.register_buffer(f"kept_{stage}", torch.tensor(np.flatnonzero(kept)), persistent=False)
 
+        # found once: a traced program knows no numpy
+        self._stages = [stage for stage in range(used) if len(self.get_buffer(f"alpha_{stage}"))]
+
     @property
     def components(self) -> tuple[Component, ...]:
         return (
@@ -316,11 +319,6 @@ class Metric(ImageMetric):
     def _parts(self, reference: Tensor, distorted: Tensor) -> tuple[list[int], Parts]:
         """The stages that are computed, and what they add to D: (B, stages) each."""
         return self._stages, self._losses([centre(maps) for maps in self._maps(reference)], self._maps(distorted))
-
-    @property
-    def _stages(self) -> list[int]:
-        """Those that have weight."""
-        return [stage for stage in range(used_stages(self.weights)) if len(self.get_buffer(f"alpha_{stage}"))]
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         """What has weight of the images' maps, stage by stage."""

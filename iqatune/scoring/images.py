@@ -5,6 +5,7 @@ import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +211,10 @@ class _Passing:
 
     def _refused(self, error: InputError) -> Iterator[Results]:
         """No distances of what was under way: a backbone refuses images of this size."""
+        for place, stream in enumerate(self._streams):
+            with suppress(InputError):  # of the same size, which is told below
+                for ended in stream.end():
+                    yield from self._arrived(place, *ended)
         refused = list(self._under_way)
         self._start()
         yield {row: error for group in refused for row in group.rows}

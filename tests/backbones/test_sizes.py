@@ -121,7 +121,7 @@ def test_verbs_refuse_the_size_in_a_line_and_score_goes_on(
     assert ran.code == 2
     pairs = json.loads(ran.out)["pairs"]
     assert [pair["distance"] is None for pair in pairs] == [False, True]
-    assert pairs[1]["error"].startswith(says)
+    assert pairs[1]["error"].startswith(f"{tmp_path}/ref0.png: {says}")
 
 
 def test_doctor_tries_the_sizes_of_the_data(
