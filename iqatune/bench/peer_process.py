@@ -15,7 +15,7 @@ from iqatune.backbones.devices import true_float32
 from iqatune.bench.peers import Compare, compare_with, installed, shared_state
 from iqatune.bench.timing import Work
 from iqatune.images import read_rgb
-from iqatune.runtime.memory import unprepared_memory
+from iqatune.runtime.memory import unprepared
 from iqatune.runtime.worker import WorkerPool, follow_parent
 
 FROM_FILES = " from files"
@@ -45,7 +45,7 @@ def peers_at_work(comparison: Comparison) -> Iterator[dict[str, Work]]:
         yield {}
         return
     with WorkerPool(1, first=follow_parent) as pool:
-        with unprepared_memory():
+        with unprepared():
             pool.submit(os.getpid).result()  # what starts the process, with the environment as it is now
         work: dict[str, Work] = {}
         for name in names:

@@ -21,6 +21,7 @@ from iqatune.cli.variables import warnings_of_unknown
 from iqatune.errors import InputError, did_you_mean
 from iqatune.runtime.memory import prepare_memory
 from iqatune.runtime.python_warnings import plain_warnings
+from iqatune.runtime.threads import prepare_threads
 from iqatune.version import __version__
 
 BAD_INPUT = 2
@@ -183,6 +184,7 @@ def script() -> None:
     """The console script."""
     _let_interrupt()
     prepare_memory()
+    prepare_threads()
     plain_warnings()
     if not prepare_streams():
         sys.exit(_fail("stdout: is closed; send it to a file, or to /dev/null", BAD_INPUT, debug=False))

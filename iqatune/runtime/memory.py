@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from iqatune.runtime.threads import SPINS
+
 _HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # by which torch is told to ask for them
 _MAPPED_BLOCKS = "MALLOC_MMAP_MAX_"  # glibc's: how many blocks may be mapped one by one
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # as in malloc.h
@@ -26,11 +28,11 @@ def prepare_memory() -> None:
 
 
 @contextmanager
-def unprepared_memory() -> Iterator[None]:
-    """Let processes that are started in here take memory as any program does."""
-    before = os.environ.pop(_HUGE_PAGES, None)  # what glibc was told stays in this process by itself
+def unprepared() -> Iterator[None]:
+    """Let processes that are started in here take memory, and wait, as any program does."""
+    # what glibc was told stays in this process by itself
+    before = {name: os.environ.pop(name) for name in (_HUGE_PAGES, SPINS) if name in os.environ}
     try:
         yield
     finally:
-        if before is not None:
-            os.environ[_HUGE_PAGES] = before
+        os.environ.update(before)

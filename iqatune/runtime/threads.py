@@ -2,12 +2,27 @@
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+SPINS = "GOMP_SPINCOUNT"
+"""The variable that says how often a waiting thread of OpenMP (libgomp, as torch has it on Linux) looks for work before
+it sleeps."""
+
+_FEW = "30000"
+"""A tenth of libgomp's own number: longer than the time between two layers of a CNN, and shorter than measuring
+moments, in which threads that wait would take a processor from those that work."""
 
 SEARCHER_THREADS = 1
 """Of BLAS, OpenMP and torch while a searcher runs: Gaussian processes come out otherwise on another number."""
+
+
+def prepare_threads() -> None:
+    """Have OpenMP's threads sleep soon while others work; before torch is imported, unless variables say otherwise."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(SPINS, _FEW)
 
 
 def processors() -> int:
@@ -28,6 +43,8 @@ class ThreadPools:
 
     def limit(self, threads: int) -> Any:
         """Run them on so many threads until the result's `restore_original_limits`, or to the end of a `with` block."""
+        from threadpoolctl import ThreadpoolController  # here: the command line imports this module at its start
+
         if self._controller is None or self._modules != len(sys.modules):
             self._controller, self._modules = ThreadpoolController(), len(sys.modules)
         return self._controller.limit(limits=threads)

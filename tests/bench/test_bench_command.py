@@ -76,17 +76,20 @@ def test_peers_run_in_a_process_without_what_iqatune_asks_torch_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torchmetrics")
-    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "1")
+    asked = {"THP_MEM_ALLOC_ENABLE": "1", "GOMP_SPINCOUNT": "30000"}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
     pairs = made_up_pairs(tmp_path, Setting(size=(80, 64), references=1, distorted=3)).pairs
     distorted = tuple(pair.distorted for pair in pairs)
     comparison = Comparison(
         backbone="alexnet", reference=pairs[0].reference, distorted=distorted, resize=None, batch=2, device="cpu"
     )
     with peers_at_work(comparison) as work:
-        assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
+        assert asked.items() <= os.environ.items()
         (child,) = multiprocessing.active_children()
         if Path(f"/proc/{child.pid}/environ").exists():
-            assert b"THP_MEM_ALLOC_ENABLE" not in Path(f"/proc/{child.pid}/environ").read_bytes()
+            there = Path(f"/proc/{child.pid}/environ").read_text()
+            assert not any(name in there for name in asked)
         assert {name: run() for name, run in work.items()} == {
             "torchmetrics LPIPS": 3,
             "torchmetrics LPIPS from files": 3,
@@ -180,7 +183,7 @@ def test_several_backbones_are_measured_in_one_pass_too(iqatune: Callable[..., A
         assert min(backbone.score_share_of_extraction, backbone.bmp_share_of_bare_forward) > 0
 
 
-@pytest.mark.parametrize(("share", "code"), [(0.95, 0), (0.69, 1)])
+@pytest.mark.parametrize(("share", "code"), [(0.95, 0), (0.49, 1)])
 def test_a_share_below_what_is_promised_is_exit_code_1(
     iqatune: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, code: int
 ) -> None:
@@ -192,8 +195,8 @@ def test_a_share_below_what_is_promised_is_exit_code_1(
     ran = iqatune("bench", "--check", "--device", "cpu", "--backbone", "alexnet", "--output", tmp_path, "--quiet")
     assert ran.code == code
     bench = Bench.model_validate_json((tmp_path / "bench.json").read_text())
-    assert [promise.kept for promise in bench.promises] == [True, share > 0.7, True, True]
-    assert ("Promised: share_of_bare_forward of alexnet 0.7 at least; it is 0.690." in ran.out) == bool(code)
+    assert [promise.kept for promise in bench.promises] == [True, share > 0.5, True, True]
+    assert ("Promised: share_of_bare_forward of alexnet 0.5 at least; it is 0.490." in ran.out) == bool(code)
 
 
 def test_a_check_of_less_than_a_whole_bench_is_refused(iqatune: Callable[..., Any]) -> None:
@@ -201,3 +204,13 @@ def test_a_check_of_less_than_a_whole_bench_is_refused(iqatune: Callable[..., An
         ran = iqatune("bench", "--check", *options)
         assert ran.code == 2
         assert ran.err.startswith("iqatune: --check: is of a whole bench")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "30000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
+)
+def test_threads_that_wait_sleep_soon_unless_variables_say_otherwise(given: dict[str, str], expected: str) -> None:
+    code = "import os; from iqatune.runtime.threads import *; prepare_threads(); print(os.environ.get(SPINS))"
+    others = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    ran = subprocess.run([sys.executable, "-c", code], env=others | given, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == expected
