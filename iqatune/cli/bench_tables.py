@@ -20,37 +20,29 @@ def print_bench(bench: Bench) -> None:
 
 
 def _print_backbones(bench: Bench) -> None:
-    columns = (
-        "backbone",
-        "extraction",
-        "of bare",
-        "from memory",
-        "of bare",
-        "from BMP",
-        "of bare",
-        "bare forward",
-        "score",
-        "of extraction",
-        "scoring",
-        "ms",
-        "MACs 10⁹",
-        "parameters 10⁶",
-        "MiB",
-    )
+    columns = ("backbone", "bare forward", "from memory", "of bare", "from PNG", "of bare", "from BMP", "of bare")
     title = f"image pairs a second, {bench.resized[0]}x{bench.resized[1]}, {bench.precision}, {bench.rounds} rounds"
-    print_table(title, columns, [_row(backbone) for backbone in bench.backbones])
+    print_table(title, columns, [_rates(backbone) for backbone in bench.backbones])
+    columns = ("backbone", "score", "of extraction", "scoring", "ms", "MACs 10⁹", "parameters 10⁶", "MiB")
+    print_table("scoring, and what an image costs", columns, [_costs(backbone) for backbone in bench.backbones])
 
 
-def _row(backbone: BackboneBench) -> tuple[str, ...]:
+def _rates(backbone: BackboneBench) -> tuple[str, ...]:
     return (
         backbone.name,
-        _rate(backbone.pairs_per_second),
-        f"{backbone.share_of_bare_forward:.0%}",
+        _rate(backbone.bare_forward_pairs_per_second),
         _rate(backbone.in_memory_pairs_per_second),
         f"{backbone.in_memory_share_of_bare_forward:.0%}",
+        _rate(backbone.pairs_per_second),
+        f"{backbone.share_of_bare_forward:.0%}",
         _rate(backbone.bmp_pairs_per_second),
         _share(backbone.bmp_share_of_bare_forward),
-        _rate(backbone.bare_forward_pairs_per_second),
+    )
+
+
+def _costs(backbone: BackboneBench) -> tuple[str, ...]:
+    return (
+        backbone.name,
         _rate(backbone.score_pairs_per_second),
         _share(backbone.score_share_of_extraction),
         _rate(backbone.scoring_pairs_per_second),
