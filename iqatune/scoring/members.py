@@ -53,7 +53,7 @@ def members_of(options: FuseOptions) -> tuple[Member, ...]:
     named = _named(found)
     if len(named) < 2:
         raise InputError(
-            f"`members`: {len(named) or 'none'} to fuse; name at least two: {FILES}, or columns of `features` FILE.csv"
+            f"{len(named) or 'no'} metric to fuse; name at least two: {FILES}, or columns of `features` FILE.csv"
         )
     return named
 

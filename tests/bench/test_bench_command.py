@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -22,7 +22,15 @@ from iqatune.bench.peer_process import Comparison, peers_at_work
 from iqatune.bench.peers import PEERS, Peer, compare_with, shared_state
 from iqatune.bench.promises import AT_LEAST
 from iqatune.bench.timing import rates, ratio, spread
+from iqatune.cli.bench_tables import print_bench
 from iqatune.records.bench import Bench
+
+
+class Quick(NamedTuple):
+    """A quick bench: what it printed, and its record."""
+
+    printed: str
+    bench: Bench
 
 
 def test_rates_take_turns_and_leave_the_first_out() -> None:
@@ -136,14 +144,22 @@ def _alive(process: int) -> bool:
         return False
 
 
-def test_a_quick_bench(iqatune: Callable[..., Any], tmp_path: Path) -> None:
-    ran = iqatune("bench", "--quick", "--backbone", "alexnet", "--output", tmp_path / "bench", "--json", "--quiet")
-    assert ran.code == 0, ran.err
-    bench = Bench.model_validate_json((tmp_path / "bench" / "bench.json").read_text())
-    assert json.loads(ran.out) == json.loads(bench.model_dump_json(by_alias=True))
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Quick:
+    """A quick bench of two CNNs, as it is typed."""
+    output = tmp_path_factory.mktemp("bench") / "new"
+    command = [sys.executable, "-m", "iqatune", "bench", "--quick", "--backbone", "alexnet", "--backbone", "squeezenet"]
+    ran = subprocess.run([*command, "--output", output, "--json", "--quiet"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return Quick(ran.stdout, Bench.model_validate_json((output / "bench.json").read_text()))
+
+
+def test_a_quick_bench(quick: Quick) -> None:
+    bench = quick.bench
+    assert json.loads(quick.printed) == json.loads(bench.model_dump_json(by_alias=True))
     assert bench.quick
-    (backbone,) = bench.backbones
-    assert backbone.name == "alexnet"
+    backbone, other = bench.backbones
+    assert (backbone.name, other.name) == ("alexnet", "squeezenet")
     for rate in (backbone.pairs_per_second, backbone.bare_forward_pairs_per_second, *backbone.peers.values()):
         assert 0 < rate.low <= rate.median <= rate.high
     assert list(backbone.profile_milliseconds) == ["decode", "transfer", "forward", "moments", "write"]
@@ -166,32 +182,36 @@ def test_a_bench_of_what_is_not_there(iqatune: Callable[..., Any]) -> None:
     assert iqatune("bench", "--quick", "--device", "cuda:99").code == 2
 
 
-def test_several_backbones_are_measured_in_one_pass_too(iqatune: Callable[..., Any], tmp_path: Path) -> None:
-    shared = ("--backbone", "alexnet", "--backbone", "squeezenet", "--output", tmp_path)
-    ran = iqatune("bench", "--quick", *shared, "--quiet")
-    assert ran.code == 0, ran.err
-    bench = Bench.model_validate_json((tmp_path / "bench.json").read_text())
+def test_several_backbones_are_measured_in_one_pass_too(quick: Quick, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = quick.bench
     assert bench.together is not None
     assert bench.together.backbones == ("alexnet", "squeezenet")
     assert bench.together.pairs == 3
     assert bench.together.times_the_floor > 0
     assert bench.promises == ()
-    assert "2 backbones over 3 pairs in one pass" in ran.out
     for backbone in bench.backbones:
         assert backbone.score_share_of_extraction is not None
         assert backbone.bmp_share_of_bare_forward is not None
         assert min(backbone.score_share_of_extraction, backbone.bmp_share_of_bare_forward) > 0
+    print_bench(bench)
+    assert "2 backbones over 3 pairs in one pass" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("share", "code"), [(0.95, 0), (0.49, 1)])
 def test_a_share_below_what_is_promised_is_exit_code_1(
-    iqatune: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, code: int
+    quick: Quick,
+    iqatune: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    share: float,
+    code: int,
 ) -> None:
-    quick = iqatune("bench", "--quick", "--backbone", "alexnet", "--output", tmp_path, "--json", "--quiet")
-    backbone = Bench.model_validate_json(quick.out).backbones[0]
+    backbone, *_ = quick.bench.backbones
     figures = dict.fromkeys(AT_LEAST, 0.95) | {"share_of_bare_forward": share}
     # what a whole bench would have measured: a real one takes minutes
     monkeypatch.setattr("iqatune.bench.run.bench_backbone", lambda *_, **__: backbone.model_copy(update=figures))
+    monkeypatch.setattr("iqatune.bench.run.bench_objective", lambda *_, **__: quick.bench.objective[0])
     ran = iqatune("bench", "--check", "--device", "cpu", "--backbone", "alexnet", "--output", tmp_path, "--quiet")
     assert ran.code == code
     bench = Bench.model_validate_json((tmp_path / "bench.json").read_text())

@@ -335,8 +335,8 @@ def test_a_report_lists_fusions(
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ((), "--members: none to fuse; name at least two"),
-        (("A",), "--members: 1 to fuse; name at least two"),
+        ((), "no metric to fuse; name at least two"),
+        (("A",), "1 metric to fuse; name at least two"),
         (("A", "missing.json"), "missing.json: no such file; name a result.json"),
         (("A", "fsim"), "fsim: neither a file nor a column"),
         (("A", "B", "--backbone-weights", "vgg16=x.pth"), "--backbone-weights vgg16: no member's backbone"),
