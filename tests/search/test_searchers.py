@@ -240,6 +240,11 @@ def test_another_process_gives_the_same_samples(name: str) -> None:
     assert other.stderr == ""
 
 
+AS_ROUNDED = {"optuna:gp": 0.02}
+"""How far samples may be off where the fit of a model makes much of how a processor's BLAS rounds: .006 between two of
+OpenBLAS's kernels."""
+
+
 @pytest.mark.parametrize("name", [*NAMES, *MEMBERS, *SAMPLERS])
 def test_golden_samples(name: str) -> None:
     """The first samples of each searcher, as recorded with these versions of its library and of numpy and scipy."""
@@ -247,7 +252,7 @@ def test_golden_samples(name: str) -> None:
     installed = {package: package_version(package) for package in golden["versions"]}
     if installed != golden["versions"]:
         pytest.skip(f"recorded with {golden['versions']}, installed are {installed}")
-    np.testing.assert_allclose(first_samples(name), golden["samples"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(first_samples(name), golden["samples"], rtol=0, atol=AS_ROUNDED.get(name, 1e-9))
 
 
 PACKAGES = {
