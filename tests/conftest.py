@@ -25,6 +25,11 @@ from scipy.io import savemat
 # before anything imports Ray: it must neither read nor write a token in the home folder
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
+# before anything imports torch: tests side by side share the processors out among them
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(share, 1)))
+
 
 @contextmanager
 def _files_of_at_most(size: int) -> Iterator[None]:
