@@ -1,6 +1,7 @@
 """Decoding and the protocol's resize."""
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -296,12 +297,16 @@ PILLOW_SAVES = {
 """Files with the mode that their pictures have."""
 
 
+REFUSED = (OSError, SyntaxError, ValueError, OverflowError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for damaged files, and for headers that promise too much."""
+
+
 def _of_pillow_alone(content: bytes) -> np.ndarray | None:
     """What Pillow makes of a PNG or BMP; None where it refuses."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "BMP")) as image:
             return np.array(image.convert("RGB"))
-    except Exception:  # noqa: BLE001 - it raises whatever comes to it for damaged files
+    except REFUSED:
         return None
 
 

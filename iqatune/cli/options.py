@@ -493,17 +493,19 @@ textures_option = option_of(
     help="Tell the texture tolerance too, of the textures in a folder or of those that come with scikit-image.",
 )
 
+_dataset_weight_option = option(
+    "--dataset-weight",
+    multiple=True,
+    metavar="NAME=W",
+    help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
+)
+
 run_options = handed_over(
     Run,
     "run",
     _dataset_option,
     *_where_data_options,
-    option(
-        "--dataset-weight",
-        multiple=True,
-        metavar="NAME=W",
-        help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
-    ),
+    _dataset_weight_option,
     option_of(Run, "--backbone", metavar=BACKBONE, show_default=False, help=f"{_BACKBONE}. Or give --features."),
     *_backbone_options[1:],
     *_views_options,
@@ -626,12 +628,7 @@ def frontier_options(model: type[Options]) -> Decorator[Any]:
         "options",
         _dataset_option,
         *_where_data_options,
-        option(
-            "--dataset-weight",
-            multiple=True,
-            metavar="NAME=W",
-            help="Weight of one of several data sets in the objective, above 0  [default: 1 each].",
-        ),
+        _dataset_weight_option,
         *_backbone_options,
         option_of(
             model,

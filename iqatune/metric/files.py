@@ -17,7 +17,7 @@ from iqatune.backbones.parameter_files import load_saved
 from iqatune.backbones.zoo import as_recorded, find
 from iqatune.errors import InputError
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Floats, Weights, tuned_weights, used_stages
+from iqatune.metric.weights import Floats, Weights, tuned_weights, uniform_weights, used_stages
 from iqatune.records.documents import parse_json, validated
 from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Golden, Header, MemberHeader
 from iqatune.records.fusion import is_fusion, open_fusion
@@ -201,6 +201,25 @@ def read_tuned(path: Path, backbone_weights: str | None = None, *, force: bool =
     except ValueError as error:
         raise InputError(f"{path}: damaged, {error}") from error
     origin = ", ".join(part for part in (_origin(result), opened.forced) if part is not None)
+    return _of_record(path, result, weights, backbone_weights=backbone_weights, origin=origin)
+
+
+def untuned(path: Path, result: Result, backbone_weights: str | None = None) -> StoredMetric | StoredFusion:
+    """The metric of a record's backbone, or of both of its views, under the uniform weights.
+
+    Args:
+        path: of the record, for messages.
+
+    Raises:
+        InputError: when the backbone's parameters are others than the record's.
+    """
+    weights = uniform_weights(result.channels)
+    return _of_record(path, result, weights, backbone_weights=backbone_weights, origin="uniform weights")
+
+
+def _of_record(
+    path: Path, result: Result, weights: Weights, *, backbone_weights: str | None, origin: str
+) -> StoredMetric | StoredFusion:
     if result.protocol.views:
         return _of_views(path, result, weights, backbone_weights=backbone_weights, origin=origin)
     run, protocol = result.run, result.protocol

@@ -267,7 +267,7 @@ class Metric(ImageMetric):
         check_reduction(reduction)  # before a CNN is built
         path = Path(file)
         stored = read_metric(path, None if backbone_weights is None else str(backbone_weights), force=force)
-        metric = cls._fused(stored, reduction) if isinstance(stored, StoredFusion) else cls._from(stored, reduction)
+        metric = cls.of_stored(stored, reduction)
         if stored.golden is not None:
             check_golden(path, stored.golden, partial(metric, reduction="none"))
         return metric
@@ -288,6 +288,11 @@ class Metric(ImageMetric):
         """
         check_reduction(reduction)
         return cls._from(read_dists(Path(alpha_beta_file), str(backbone_weights)), reduction)
+
+    @classmethod
+    def of_stored(cls, stored: StoredMetric | StoredFusion, reduction: Reduction = "none") -> ImageMetric:
+        """The metric that a file says; see `iqatune.metric.files`."""
+        return cls._fused(stored, reduction) if isinstance(stored, StoredFusion) else cls._from(stored, reduction)
 
     @classmethod
     def _from(cls, stored: StoredMetric, reduction: Reduction) -> Self:

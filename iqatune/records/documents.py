@@ -123,3 +123,22 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def refuse_fault(path: Path, fault: str | None, otherwise: str) -> None:
+    """Refuse a file that is not what was written.
+
+    Args:
+        fault: in what; None where it is what was written.
+        otherwise: what can be done instead of restoring it, as "search anew".
+
+    Raises:
+        InputError: naming the file and its fault.
+    """
+    if fault is not None:
+        raise InputError(f"{path}: {fault}; restore the file or {otherwise}; `force` takes it as it is, and says so")
+
+
+def forced(path: Path, fault: str | None) -> str | None:
+    """What is to be said in all that is made of a file that was taken in spite of its fault; None without one."""
+    return None if fault is None else f"FORCED: {path.name}: {fault}"

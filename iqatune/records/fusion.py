@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from iqatune.errors import InputError
 from iqatune.records.base import Coefficient, Model, PathText, Sha256, Share
-from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, validated
+from iqatune.records.documents import Seal, broken_seal, forced, parse_json, refuse_fault, sealed, validated
 from iqatune.records.environment import Environment
 from iqatune.records.evaluation import TunedHere
 from iqatune.records.options import DataOptions, Run
@@ -204,16 +204,14 @@ class OpenedFusion:
         Raises:
             InputError: without `force`, when the file is not what was written.
         """
-        if self.fault is not None and not force:
-            raise InputError(
-                f"{self.path}: {self.fault}; restore the file or fuse anew; `force` takes it as it is, and says so"
-            )
+        if not force:
+            refuse_fault(self.path, self.fault, "fuse anew")
         return self.fusion
 
     @property
     def forced(self) -> str | None:
         """What is to be said in all that is made of a record that was taken in spite of its fault."""
-        return None if self.fault is None else f"FORCED: {self.path.name}: {self.fault}"
+        return forced(self.path, self.fault)
 
     def member_file(self, member: FusionMember) -> Path:
         """Where a member's file is: by its path from the record's folder."""

@@ -22,7 +22,7 @@ from iqatune.records.base import (
     Sha256,
     Share,
 )
-from iqatune.records.documents import Seal, broken_seal, parse_json, sealed, validated
+from iqatune.records.documents import Seal, broken_seal, forced, parse_json, refuse_fault, sealed, validated
 from iqatune.records.environment import Environment
 from iqatune.records.options import Run
 from iqatune.records.padding import Padding
@@ -455,16 +455,14 @@ class OpenedResult:
         Raises:
             InputError: without `force`, when the file is not what was written.
         """
-        if self.fault is not None and not force:
-            raise InputError(
-                f"{self.path}: {self.fault}; restore the file or search anew; `force` takes it as it is, and says so"
-            )
+        if not force:
+            refuse_fault(self.path, self.fault, "search anew")
         return self.result
 
     @property
     def forced(self) -> str | None:
         """What is to be said in all that is made of a record that was taken in spite of its fault."""
-        return None if self.fault is None else f"FORCED: {self.path.name}: {self.fault}"
+        return forced(self.path, self.fault)
 
 
 def dataset_hashes(result: Result) -> tuple[str, ...]:

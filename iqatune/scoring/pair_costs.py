@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from iqatune.backbones.zoo import as_recorded
 from iqatune.errors import InputError
 from iqatune.images import Rgb
-from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import uniform_weights
 from iqatune.records.robust import Cost
 from iqatune.scoring.asked import Asked
 from iqatune.scoring.baselines import comparison
@@ -18,7 +16,6 @@ from iqatune.scoring.measured import as_tensor, read_pair
 
 if TYPE_CHECKING:
     from iqatune.metric.base import ImageMetric
-    from iqatune.metric.module import Metric
 
 ROUNDS = 7
 """Of which the median is a pair's time."""
@@ -77,23 +74,14 @@ def _of_cnn(
     return spent, macs, parameters_of(module)
 
 
-def _uniform(metric: ScoredMetric, machine: Machine) -> "Metric":
-    """The untuned metric of a record's backbone."""
-    from iqatune.backbones.network import build_backbone
+def _uniform(metric: ScoredMetric, machine: Machine) -> "ImageMetric":
+    """The untuned metric of a record's backbone, or of both of its views."""
+    from iqatune.metric.files import untuned
     from iqatune.metric.module import Metric
 
-    result = metric.result
-    if result is None:
+    if metric.result is None:
         raise InputError(f"{metric.file}: of no record")
-    name = as_recorded(result.run.backbone, result.protocol.taps, result.channels)
-    source = machine.backbone_weights or result.run.backbone_weights
-    backbone = build_backbone(name, source, result.protocol.pooling)
-    return Metric(
-        backbone,
-        uniform_weights(backbone.channels),
-        similarity=Similarity.of(result.protocol),
-        short_side=result.protocol.resize,
-    )
+    return Metric.of_stored(untuned(Path(metric.file), metric.result, machine.backbone_weights))
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

@@ -199,3 +199,16 @@ def test_the_searcher_is_listed_and_a_report_tells_views_apart(search: Any, iqat
     text = Path("report/report.md").read_text()
     assert r"squeezenet (random) \[flip\]" in text
     assert r"squeezenet (random) \[resize:24\]" in text
+
+
+def test_the_uniform_weights_of_views_cost_what_both_views_cost(
+    search: Any, iqatune: Any, small_set: Any, small_cache: Path
+) -> None:
+    search("--searcher", "random", "--samples", 2, "--view", "flip", *RUNS)
+    (record,) = SQUEEZENET.rglob("result.json")
+    options = ("--kinds", "unseen", "--baseline", "uniform", "--cache-dir", small_cache, "--json", "--quiet")
+    ran = iqatune("robust", record, *small_set.options, *options)
+    assert ran.code == 0, ran.err
+    tuned, uniform = (metric["cost"] for metric in json.loads(ran.out)["metrics"])
+    # random weights leave nothing out
+    assert (uniform["macs"], uniform["parameters"]) == (tuned["macs"], tuned["parameters"])
