@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 
+from iqatune.backbones.zoo import find
 from iqatune.datasets.table import PairTable
 from iqatune.progress import Progress
 from iqatune.records.extraction import Extraction, Extractions
@@ -22,6 +23,8 @@ def extract_all(
     """
     started = time.perf_counter()
     refuse_features(data)
+    for options in backbones:
+        find(options.backbone)  # a name that is unknown is told before the parameters of the others are downloaded
     table = load_table(data, cache, progress)
     computed = fill_cache(table, backbones, cache=cache, progress=progress)
     found = []

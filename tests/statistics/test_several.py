@@ -131,6 +131,16 @@ def test_parameters_of_each(
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_an_unknown_backbone_is_told_before_parameters_are_downloaded(
+    iqatune: Callable[..., Any], small_set: Any, tmp_path: Path
+) -> None:
+    shared = ("--backbone", "vgg16", "--backbone", "vgg99", "--cache-dir", tmp_path)
+    ran = iqatune("extract", *small_set.options, *shared, "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--backbone vgg99" in ran.err
+    assert "download" not in ran.err.lower()
+
+
 def test_a_sweep_decodes_once_and_fails_only_where_something_is_wrong(
     iqatune: Callable[..., Any], small_set: Any, tmp_path: Path, opened: dict[str, list[str]]
 ) -> None:
