@@ -16,7 +16,8 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances, PairDistance
 from iqatune.records.evaluation import Evaluated, Evaluation
-from iqatune.records.labels import HELD_OUT, search_note, source_label
+from iqatune.records.labels import HELD_OUT, dataset_label, search_note, source_label
+from iqatune.records.names import with_short_files
 from iqatune.records.replay import Replay
 from iqatune.records.result import BestColumn, HeldOut, Protocol, Result, SetResult
 from iqatune.records.run_folder import RunFolder
@@ -60,7 +61,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         folds = figure(held_out.best_column_srcc_mean if held_out else None)
         rows.append((f"best column ({column.name})", figure(column.srcc), "-", "-", "-", folds))
     protocol = result.protocol
-    data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
+    data = f"{dataset_label(run)} ({protocol.pairs} pairs, {protocol.references} references)"
     title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
     print_table(title, columns, rows)
     if result.sets:
@@ -202,6 +203,7 @@ LONGEST_HEAD = 7
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Metrics side by side, each beside each, then their groups, the weakest first."""
+    evaluation, file_key = with_short_files(evaluation)
     rows = [
         (
             metric.file,
@@ -238,6 +240,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
         for head, metric in zip(heads, evaluation.results, strict=True):
             if head != metric.file:
                 print_line(f"{head}: {metric.file}")
+    for line in file_key:
+        print_line(line)
     if evaluation.simulated:
         print_line(SIMULATED)
 
