@@ -192,9 +192,15 @@ def _searched(work: _Work, progress: Progress) -> Result:
         seen = {trial.sample for trial in recorded}
         most = find_searcher(run.searcher).most_samples(task.problem())
         with progress.track(f"searching ({run.searcher})", most, "samples", done=len(seen)) as advance:
+            best_so_far = best_trial(recorded)
 
             def keep(trial: Trial) -> None:
+                nonlocal best_so_far
                 log.append(trial)
+                # a fit's inner folds choose among all of its few trials
+                rivals = log.trials if trial.inner is not None else [best_so_far, trial] if best_so_far else [trial]
+                best_so_far = best_trial(rivals)
+                progress.note(_standing(best_so_far, work.draft))
                 advance(int(trial.sample not in seen))
                 seen.add(trial.sample)
 
@@ -229,6 +235,13 @@ def _searched(work: _Work, progress: Progress) -> Result:
             }
         )
         return folder.write(complete)
+
+
+def _standing(best: Trial | None, draft: Result) -> str:
+    """The best figure so far beside the uniform weights', for who waits."""
+    name = "SRCC" if draft.baselines.uniform_value is None else str(draft.run.objective)
+    uniform = draft.baselines.uniform.srcc if draft.baselines.uniform_value is None else draft.baselines.uniform_value
+    return "" if best is None else f"best {name} {best.merit:.4f}, uniform weights {uniform:.4f}"
 
 
 def _run_engine(
