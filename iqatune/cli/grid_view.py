@@ -9,8 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from iqatune.cli.progress import console_progress
+from iqatune.cli.table import columns_of, layout, print_table, tables
 from iqatune.cli.tables import SIMULATED
-from iqatune.cli.terminal import add_rows, print_line, print_table, tell
+from iqatune.cli.terminal import print_line, tell
 from iqatune.errors import as_flags
 from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
@@ -40,7 +41,7 @@ def print_sweep(sweep: Sweep) -> None:
     """The grid's figures, and the cells that failed with their reasons."""
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
-    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
+    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, names=3, parted=True)
     print_line(NOTE)
     if any(cell.simulated for cell in sweep.cells):
         print_line(SIMULATED)
@@ -102,7 +103,6 @@ def _told(cell: CellState) -> str:
 def _live() -> Iterator[tuple[Progress, Show]]:
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     # the table that stays is the one that print_sweep prints
@@ -115,9 +115,8 @@ def _live() -> Iterator[tuple[Progress, Show]]:
 
         def show(sweep: Sweep) -> None:
             columns, rows = grid(sweep)
-            table = Table(*map(visible, columns))
-            add_rows(table, rows)
-            update(table=table)
+            found = layout(columns_of(columns, rows, names=3), console.width, parted=True)
+            update(table=Group(*tables(found)))
 
         yield _AboveTable(live.console.print, lambda line: update(doing=line)), show
 

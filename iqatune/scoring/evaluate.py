@@ -22,7 +22,7 @@ from iqatune.progress import Progress
 from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
 from iqatune.records.fusion import Fusion, OpenedFusion, is_fusion, open_fusion
-from iqatune.records.labels import source_label
+from iqatune.records.labels import dataset_label, source_label
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
     ColumnWeight,
@@ -572,7 +572,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 searcher=run.searcher if run and is_tuned else "",
                 space=run.space if run and is_tuned else "",
                 prior=run.prior if run and is_tuned else "",
-                tuned_on=run.dataset if run and is_tuned else "",
+                tuned_on=dataset_label(run) if run and is_tuned else "",
                 confidence=confidence(table.quality, metric.distances, table.reference_ids),
                 tied_with_best=is_tied,
                 protocol=metric.protocol,

@@ -193,10 +193,11 @@ def _searched(work: _Work, progress: Progress) -> Result:
         most = find_searcher(run.searcher).most_samples(task.problem())
         with progress.track(f"searching ({run.searcher})", most, "samples", done=len(seen)) as advance:
 
-            def keep(trial: Trial) -> None:
-                log.append(trial)
-                advance(int(trial.sample not in seen))
-                seen.add(trial.sample)
+            def keep(trials: Sequence[Trial]) -> None:
+                log.extend(trials)
+                new = {trial.sample for trial in trials} - seen
+                advance(len(new))
+                seen.update(new)
 
             try:
                 searcher, found = _run_engine(run, task, recorded, keep)
@@ -232,7 +233,7 @@ def _searched(work: _Work, progress: Progress) -> Result:
 
 
 def _run_engine(
-    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
+    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Sequence[Trial]], None]
 ) -> tuple[Searcher | Conduct, list[Trial]]:
     if run.engine == "local":
         return task.run(recorded, keep)
