@@ -93,7 +93,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, photographs: list[Path], two_sets: Any) -> Place:
+def place(tmp_path: Path, photographs: list[Path], two_sets: Any, user_cache: Path) -> Place:
     place = Place(tmp_path / "project", tmp_path / "home", tmp_path / "packages")
     for folder in (place.folder, place.home, place.packages):
         folder.mkdir()
@@ -104,6 +104,7 @@ def place(tmp_path: Path, photographs: list[Path], two_sets: Any) -> Place:
     (place.folder / "grid.yaml").write_text(blocks("yaml")[0])
     parameters = squeezenet(place.home / ".cache/torch/hub/checkpoints/squeezenet1_1-b8a52dc0.pth")
     shutil.copy(parameters, place.folder)  # as the page says, from a machine that has it
+    (place.home / ".cache/iqatune").symlink_to(user_cache / "iqatune")
     (place.home / "data").mkdir()
     (place.home / "data/tid2013").symlink_to(two_sets.tid2013)
     return place
