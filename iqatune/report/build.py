@@ -18,13 +18,14 @@ from iqatune.report.context import Context, is_of
 from iqatune.report.model import Figure, Report, Section, Table
 from iqatune.report.page import page
 from iqatune.report.protocol import usual
-from iqatune.report.sections.bars import bars
+from iqatune.report.sections.agreement import agreement_figures
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
 from iqatune.report.sections.frontiers import frontiers_section
 from iqatune.report.sections.fusions import fusions_section
 from iqatune.report.sections.human_scores import human_scores_section
+from iqatune.report.sections.samples import samples_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
@@ -132,6 +133,7 @@ def make_report(
         transfer_section(context),
         _drawings_section(context, with_images=with_images),
         stages_section(context),
+        *([samples] if (samples := samples_section(context)) is not None else []),
         human_scores_section(context, with_images=with_images),
         *([fusions] if (fusions := fusions_section(context)) is not None else []),
         *([frontiers] if (frontiers := frontiers_section(context)) is not None else []),
@@ -171,7 +173,7 @@ def _drawings_section(context: Context, *, with_images: bool) -> Section:
         text = ("Distorted versions side by side are missing: give --score, so that the pairs are read.",)
     galleries = tuple(gallery for _, gallery in made if gallery is not None)
     tables = tuple(table for table, _ in made)
-    return Section("Side by side", text, tables=tables, figures=bars(context), galleries=galleries)
+    return Section("Side by side", text, tables=tables, figures=agreement_figures(context), galleries=galleries)
 
 
 def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[ScoredSet, ...]:

@@ -18,15 +18,16 @@ from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Better, ChosenBy
 from iqatune.report.figures import (
     COLOUR_OF,
+    Progressed,
     Scatter,
     as_pdf,
     as_svg,
     curves,
     draw_scatter,
     draw_search,
+    look,
     scatter_by_distortion,
     scatter_figure,
-    scatter_panels,
 )
 
 
@@ -183,8 +184,9 @@ def test_names_are_drawn_as_they_are_written() -> None:
 
 
 def test_the_same_numbers_give_the_same_document() -> None:
-    rows = {"a": np.array([0.1, np.nan, 0.3]), "b": np.array([0.2, 0.2, 0.2])}
-    documents = [as_svg(curves(rows, x_name="samples", y_name="SRCC")) for _ in range(2)]
+    rows = {"random": np.array([[0.1, np.nan, 0.3]]), "bohb": np.array([[0.2, 0.2, 0.2]])}
+    looks = {row: look(row) for row in rows}
+    documents = [as_svg(curves({"": Progressed(rows=rows)}, looks, x_name="samples", y_name="SRCC")) for _ in range(2)]
     assert documents[0] == documents[1]
     assert "<svg" in documents[0]
     assert "<dc:date>" not in documents[0]
@@ -224,9 +226,9 @@ def test_a_panel_shows_its_distortion_as_the_whole_drawing_does_and_the_others_i
     scatter = of_planted(7)
     whole, parts = scatter_figure(scatter), scatter_by_distortion(scatter)
     panels = [axes for axes in parts.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == [f"distortion {place} (8)" for place in range(7)]
+    assert [axes.get_title().replace("\n", " ") for axes in panels] == [f"distortion {place} (8)" for place in range(7)]
     for axes in panels:
-        name = axes.get_title().removesuffix(" (8)")
+        name = axes.get_title().replace("\n", " ").removesuffix(" (8)")
         mine, drawn = line(axes, name), line(whole.axes[0], name)
         assert points(mine) == points(drawn)
         assert (mine.get_color(), mine.get_marker()) == (drawn.get_color(), drawn.get_marker())
@@ -237,25 +239,6 @@ def test_a_panel_shows_its_distortion_as_the_whole_drawing_does_and_the_others_i
         )
         assert axes.get_xlim() == panels[0].get_xlim()
         assert axes.get_ylim() == panels[0].get_ylim()
-
-
-@pytest.mark.parametrize("distortions", [1, 5, 24])
-def test_nothing_of_a_scatter_is_cut_off(distortions: int) -> None:
-    scatter = of_planted(distortions)
-    for figure in (
-        scatter_figure(scatter),
-        scatter_by_distortion(scatter),
-        scatter_panels({"a": scatter, "b": scatter}),
-    ):
-        figure.draw_without_rendering()
-        for axes in figure.axes:
-            if axes.get_visible():
-                box = axes.get_tightbbox()
-                assert box is not None
-                assert box.x0 >= -1
-                assert box.y0 >= -1
-                assert box.x1 <= figure.bbox.x1 + 1
-                assert box.y1 <= figure.bbox.y1 + 1
 
 
 def test_many_pairs_make_small_documents() -> None:

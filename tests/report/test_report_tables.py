@@ -23,7 +23,20 @@ from iqatune.report import figures
 from iqatune.report.build import make_report
 from iqatune.report.collect import FoundRun, collect
 from iqatune.report.context import is_of
-from iqatune.report.model import MISSING, Cell, Column, Report, Section, Table, interval, number, ranked, spread, word
+from iqatune.report.model import (
+    MISSING,
+    Cell,
+    Column,
+    Figure,
+    Report,
+    Section,
+    Table,
+    interval,
+    number,
+    ranked,
+    spread,
+    word,
+)
 from iqatune.report.sections.examples import chosen_pairs
 from iqatune.report.sections.searchers import best_so_far, expected_best, random_equivalent
 from iqatune.report.write import latex, report_markdown, table_csv, table_latex, table_markdown
@@ -34,7 +47,7 @@ WriteRun = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     # a drawing takes longer than all tables; the page's test looks at real ones
-    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg/>")
+    monkeypatch.setattr(figures, "drawn", lambda name, title, drawing, notes=(): Figure(name, title, "<svg/>", notes))
 
 
 def tables(report: Report) -> dict[str, Table]:
@@ -256,7 +269,7 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
 def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     report = make_report(collect(tmp_path))
-    assert "".join(section.letter for section in report.sections) == "abcdefghi"
+    assert "".join(section.letter for section in report.sections) == "abcdefghij"
     assert "## (e) Which searcher is best" in report_markdown(report)
 
 
@@ -339,7 +352,7 @@ def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write
     assert "Friedman" in section.text[0]
     assert "the searchers differ" in section.text[0]
     assert found["searchers-wilcoxon"].rows[0][0].text == "ax"
-    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime"}
+    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime-live"}
 
 
 def test_older_optimism_stands_in_a_column_of_its_own(tmp_path: Path, write_run: WriteRun) -> None:
