@@ -8,8 +8,10 @@ from iqatune.report.model import Figure
 from iqatune.report.protocol import deviations
 
 
-def bars(context: Context) -> tuple[Figure, Figure]:
-    """The best setting of each backbone on each data set."""
+def bars(context: Context) -> tuple[Figure, ...]:
+    """The best setting of each backbone on each data set; none where there is but one."""
+    if sum(len(best_per_backbone(context, dataset)) for dataset in context.found.datasets) < 2:
+        return ()
     return _bars(context, "SRCC"), _bars(context, "KRCC")
 
 
