@@ -11,8 +11,10 @@ from iqatune.report.model import Figure
 from iqatune.report.protocol import deviations
 
 
-def agreement_figures(context: Context) -> tuple[Figure, Figure]:
-    """The best setting of each backbone on each data set."""
+def agreement_figures(context: Context) -> tuple[Figure, ...]:
+    """The best setting of each backbone on each data set; none where there is but one."""
+    if sum(len(best_per_backbone(context, dataset)) for dataset in context.found.datasets) < 2:
+        return ()
     return _figure(context, "SRCC"), _figure(context, "KRCC")
 
 
