@@ -534,6 +534,7 @@ def test_a_small_report_has_nothing_empty(tmp_path: Path, write_run: WriteRun) -
     assert [section.title for section in report.sections] == [
         "Backbones and searchers",
         "The search by random",
+        "What the samples show",
         "Where the weight sits",
     ]
     for section in report.sections:
