@@ -19,7 +19,7 @@ class Counting(Objective):
 
     def __init__(self) -> None:
         rng = np.random.default_rng(2)
-        features = rng.normal(0.3, 0.05, (200, 46)).astype(np.float32)
+        features: np.ndarray = rng.normal(0.3, 0.05, (200, 46)).astype(np.float32)
         quality = -features @ rng.dirichlet(np.full(46, 0.2)) + rng.normal(0, 0.002, 200)
         super().__init__(SPACE, (features,), quality)
         self.together: list[int] = []
