@@ -60,7 +60,7 @@ def command(
     """Measure how fast this machine is: extraction, scoring and the objective, beside other packages.
 
     Everything is measured side by side in one run, in turns, with random parameters: medians of all rounds, and their
-    lowest and highest. The other packages are optional (pip install iqatune[bench]).
+    lowest and highest. Those of the other packages that are not installed are left out, and said.
     """
     if results is not None and not results.is_dir():
         raise InputError(f"--results {results}: no such folder; name the --output folder of searches")

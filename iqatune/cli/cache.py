@@ -17,7 +17,8 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
-from iqatune.cli.terminal import print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import print_line, print_path
 from iqatune.errors import UsageError
 from iqatune.records.cache import CacheContents, Holding
 from iqatune.records.options import DataOptions
@@ -62,7 +63,7 @@ def command(
 
     cache = open_cache(cache_dir)
     if action == "where" and not as_json:
-        print_line(str(cache.folder.absolute()))
+        print_path(cache.folder.absolute())
         return
     if data is None:
         refuse_without("--dataset", [name for name in DataOptions.model_fields if name != "dataset"])
@@ -90,8 +91,8 @@ def _print(found: CacheContents) -> None:
         return
     rows = [
         (
-            holding.kind,
             holding.name,
+            holding.kind,
             _settings(holding),
             "" if holding.pairs is None else str(holding.pairs),
             str(holding.files),
@@ -99,7 +100,8 @@ def _print(found: CacheContents) -> None:
         )
         for holding in found.holdings
     ]
-    print_table(f"{found.folder}: {said}", ("kind", "of", "settings", "pairs", "files", "size"), rows, left=3)
+    columns = ("of", "kind", "settings", "pairs", "files", "size")
+    print_table(f"{found.folder}: {said}", columns, rows, left=3, first=("size", "kind", "pairs", "files"))
 
 
 def _settings(holding: Holding) -> str:

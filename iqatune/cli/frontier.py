@@ -50,15 +50,17 @@ def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, q
 
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
     found = find_frontier(options, output, cache=cache, progress=progress)
-    emit(found, form_of(as_json=as_json), table=lambda document: _print(document, found.folder))
+    emit(found, form_of(as_json=as_json), table=lambda document: print_frontier(document, found.folder))
 
 
-def _print(frontier: Frontier, folder: Path) -> None:
-    from iqatune.cli.terminal import print_line, print_table
+def print_frontier(frontier: Frontier, folder: Path) -> None:
+    """Every point, the cheapest first, and which one is marked."""
+    from iqatune.cli.table import print_table
+    from iqatune.cli.terminal import print_line
 
     rows = [
         [
-            "* " * (point.name == frontier.chosen) + ("best " * (point.name == frontier.best)),
+            point.name + " *" * (point.name == frontier.chosen) + " best" * (point.name == frontier.best),
             f"{point.penalty:g}" if point.penalty else "-",
             ",".join(map(str, point.stages)),
             str(point.channels),
@@ -73,7 +75,7 @@ def _print(frontier: Frontier, folder: Path) -> None:
         for point in frontier.points
     ]
     columns = (
-        "",
+        "point",
         "penalty",
         "stages",
         "channels",
@@ -86,7 +88,10 @@ def _print(frontier: Frontier, folder: Path) -> None:
         "times as fast",
     )
     simulated = ", SIMULATED observers" if frontier.simulated else ""
-    print_table(f"{frontier.options.backbone} on {frontier.options.dataset}{simulated}", columns, rows)
+    title = f"{frontier.options.backbone} on {frontier.options.dataset}{simulated}"
+    print_table(
+        title, columns, rows, first=("held-out SRCC", "ms", "stages", "times as fast", "below the best", "95 %")
+    )
     print_line(
         f"* the cheapest point that loses no more than a standard error against the best. Uniform weights: held-out "
         f"{frontier.uniform_held_out_srcc:.4f}"

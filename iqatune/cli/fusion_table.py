@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from iqatune.cli.table import print_table
 from iqatune.cli.tables import SIMULATED
-from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.records.fusion import Fusion, FusionMember
 
 HOW = {"refitted": "tuned anew", "of its record": "its own folds", "as it is": "as it is"}
@@ -28,7 +29,8 @@ def print_fusion(fusion: Fusion, file: Path) -> None:
     ]
     pairs = f"{fusion.protocol.pairs} pairs, {fusion.protocol.references} references"
     columns = ("metric", "weight", "SRCC", "95% interval", "held-out SRCC", "held out how")
-    print_table(f"{options.dataset} ({pairs}), {len(fusion.members)} members", columns, rows)
+    important = ("SRCC", "held-out SRCC", "weight", "held out how")
+    print_table(f"{options.dataset} ({pairs}), {len(fusion.members)} members", columns, rows, first=important)
     nothing = [member.name for member in fusion.members if member.weight == 0]
     if nothing:
         print_line(f"Without weight: {', '.join(nothing)}.")

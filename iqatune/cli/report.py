@@ -19,7 +19,7 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
-from iqatune.cli.terminal import print_line
+from iqatune.cli.terminal import print_path
 from iqatune.records.options import DataOptions
 
 EPILOG = """\b
@@ -84,4 +84,4 @@ def command(
         others = asked(baselines, weights=baseline_weights, better=baseline_better)
         scoring = Scoring(data=data, every=every, baselines=others, images=images, machine=machine)
     page = write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force)
-    print_line(str(page))
+    print_path(page)

@@ -22,7 +22,7 @@ from iqatune.progress import Progress
 from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
 from iqatune.records.fusion import Fusion, OpenedFusion, is_fusion, open_fusion
-from iqatune.records.labels import source_label
+from iqatune.records.labels import dataset_label, source_label
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
     ColumnWeight,
@@ -572,7 +572,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 searcher=run.searcher if run and is_tuned else "",
                 space=run.space if run and is_tuned else "",
                 prior=run.prior if run and is_tuned else "",
-                tuned_on=run.dataset if run and is_tuned else "",
+                tuned_on=dataset_label(run) if run and is_tuned else "",
                 confidence=confidence(table.quality, metric.distances, table.reference_ids),
                 tied_with_best=is_tied,
                 protocol=metric.protocol,
@@ -633,14 +633,14 @@ def as_csv(*evaluations: Evaluation) -> str:
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
-            names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
-            names += [evaluation.dataset, str(evaluation.simulated).lower()]
+            names: list[object] = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space]
+            names += [metric.tuned_on, evaluation.dataset, evaluation.simulated]
             bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
             figures = [metric.srcc, metric.krcc, metric.plcc]
             forced = metric.forced or ""
             here = metric.tuned_here
             references = None if here is None else here.references
-            seen = ["" if here is None else str(here.pairs).lower(), "" if references is None else references]
+            seen = ["" if here is None else here.pairs, "" if references is None else references]
             beside = [getattr(metric, name) for name in FIGURES]
             found = metric.texture_tolerance
             beside += ["", "", ""] if found is None else [found.value, found.low, found.high]

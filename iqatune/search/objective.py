@@ -25,6 +25,9 @@ TOGETHER = 32
 """Configurations that a thread evaluates at once, at most: enough that the features are seldom read from memory, and
 that the thread seldom waits for the interpreter's lock."""
 
+VALUES = 1 << 20
+"""Distances that a thread works on at once, at most, whatever the number of pairs: 24 MB."""
+
 ROUNDING = 8
 """Distances closer than this many units of rounding of the largest may be out of order, and are computed again."""
 
@@ -60,6 +63,7 @@ class Objective:
         self._budgets = [
             tuple(_Ranking(_rows_of(table, subset), quality[subset]) for table in tables) for subset in rows
         ]
+        self._together = max(1, min(TOGETHER, VALUES // max(len(quality), 1)))
         self._idle: list[_Workspace] = []
         self._pools = ThreadPools()
 
@@ -77,20 +81,19 @@ class Objective:
         taken before: fresh pages for every step would cost more than the steps do.
         """
         rankings, chosen = self._budgets[-1], self.space.table(parameters)
-        coefficients = self.space.coefficients(parameters)
-        factors = coefficients.astype(rankings[0].features.dtype)
-
         threads = processors()
-        together = max(1, min(TOGETHER, -(-len(parameters) // threads)))
+        together = max(1, min(self._together, -(-len(parameters) // threads)))
         alike = [np.flatnonzero(chosen == table) for table in range(len(rankings))]
         parts = [rows[start : start + together] for rows in alike for start in range(0, len(rows), together)]
         found = np.empty(len(parameters))
 
         def correlate(rows: NDArray[np.intp]) -> None:
             ranking = rankings[chosen[rows[0]]]
+            coefficients = self.space.coefficients(parameters[rows])
+            factors = coefficients.astype(ranking.features.dtype)
             with self._workspace() as workspace:
-                distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(rows)])
-                found[rows] = ranking.correlations(coefficients[rows], distances, workspace)
+                distances = np.matmul(factors, ranking.features.T, out=workspace.distances[: len(rows)])
+                found[rows] = ranking.correlations(coefficients, distances, workspace)
 
         # a thread of BLAS for each of these; more of its own would spin where these want to work
         with self._pools.limit(1), ThreadPoolExecutor(threads) as pool:
@@ -102,7 +105,7 @@ class Objective:
         try:
             workspace = self._idle.pop()
         except IndexError:
-            workspace = self._budgets[-1][0].workspace(TOGETHER)
+            workspace = self._budgets[-1][0].workspace(self._together)
         try:
             yield workspace
         finally:

@@ -288,7 +288,7 @@ class Task:
         return replace(self, space=space)
 
     def run(
-        self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
+        self, recorded: Sequence[Trial] = (), keep: Callable[[Sequence[Trial]], None] = lambda trials: None
     ) -> tuple[Searcher, list[Trial]]:
         """Search in this process; see `iqatune.search.loop.search`."""
         searcher = self.make_searcher()

@@ -1,20 +1,23 @@
 """The cache folder: what every file in it is called, and what it holds of a table. No CNN and no torch is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from iqatune.backbones import identity as identities
 from iqatune.backbones.identity import Identity
 from iqatune.backbones.zoo import origin_of
 from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
 from iqatune.runtime.files import writing
 from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
+from iqatune.statistics.by_group import Block, MomentsByGroup, is_too_large
 from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
 from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.same_pictures import Remembered
@@ -96,13 +99,14 @@ class Lookup:
     """What the store holds of a table.
 
     Attributes:
-        values: (N, ...), as moments (N, 5, C) float32; the rows of the missing groups are not filled in.
+        values: (N, ...), as moments (N, 5, C) float32; the rows of the missing groups are not filled in. Moments that
+            are too large for memory stay in the store.
         missing: the pairs that the store does not hold, or holds damaged, by their references.
         damaged: what is wrong with each damaged file that may have held some of them.
         image_digests: SHA-256 of every image file of the table.
     """
 
-    values: Values
+    values: Values | MomentsByGroup
     missing: tuple[ReferenceGroup, ...]
     damaged: tuple[str, ...]
     image_digests: dict[Path, str]
@@ -120,6 +124,11 @@ class Lookup:
         """
         if self.missing:
             check_can_be_kept(self.missing[0].place.path)
+
+    def fill(self, rows: Sequence[int] | NDArray[np.intp], values: Values) -> None:
+        """Fill in rows, where they are not read from the store anyway."""
+        if not isinstance(self.values, MomentsByGroup):
+            self.values[np.asarray(rows)] = values
 
     def tell_damage(self, progress: Progress) -> None:
         """A line for each damaged file."""
@@ -215,8 +224,9 @@ class Cache:
     def _lookup(self, table: PairTable, shelf: Shelf, progress: Progress) -> Lookup:
         stamps = image_stamps(table)
         digests = self.digests(stamps, progress)
-        values = np.empty((len(table), *shelf.shape), dtype=shelf.dtype)
         groups = _groups(table, shelf, digests, stamps)
+        shape = (len(table), *shelf.shape)
+        values = _moments_of(groups, shelf) if is_too_large(shape) else np.empty(shape, dtype=shelf.dtype)
         return read_missing(Lookup(values=values, missing=groups, damaged=(), image_digests=digests))
 
 
@@ -243,13 +253,26 @@ def read_missing(lookup: Lookup) -> Lookup:
         folder = group.shelf.folder
         reader = readers[folder] = readers.get(folder) or Reader(group.shelf)
         found = reader.read(group.names[0], group.names[1:])
-        rows = np.array(group.rows)
-        lookup.values[rows[found.there]] = found.values[found.there]
+        lookup.fill(np.array(group.rows)[found.there], found.values[found.there])
         absent = np.flatnonzero(~found.there).tolist()
         if absent:
             damaged |= found.damaged
             missing.append(replace(group.only(absent), damaged=tuple(found.damaged)))
     return replace(lookup, missing=tuple(missing), damaged=tuple(damaged.values()))
+
+
+def _moments_of(groups: Sequence[ReferenceGroup], shelf: Shelf) -> MomentsByGroup:
+    """The moments of all groups, which are in the store when they are read."""
+
+    def read() -> Iterator[Block]:
+        reader = Reader(shelf)
+        for group in groups:
+            found = reader.read(group.names[0], group.names[1:])
+            if not found.there.all():
+                raise InputError(f"{group.place.path}: was removed or damaged meanwhile; run it again")
+            yield np.array(group.rows), found.values
+
+    return MomentsByGroup((sum(len(group.rows) for group in groups), shelf.shape[0], shelf.shape[1]), read)
 
 
 def _groups(

@@ -192,11 +192,19 @@ def _searched(work: _Work, progress: Progress) -> Result:
         seen = {trial.sample for trial in recorded}
         most = find_searcher(run.searcher).most_samples(task.problem())
         with progress.track(f"searching ({run.searcher})", most, "samples", done=len(seen)) as advance:
+            best_so_far = best_trial(recorded)
 
-            def keep(trial: Trial) -> None:
-                log.append(trial)
-                advance(int(trial.sample not in seen))
-                seen.add(trial.sample)
+            def keep(trials: Sequence[Trial]) -> None:
+                nonlocal best_so_far
+                log.extend(trials)
+                before = [] if best_so_far is None else [best_so_far]
+                # a fit's inner folds choose among all of its few trials
+                fitted = any(trial.inner is not None for trial in trials)
+                best_so_far = best_trial(log.trials if fitted else [*before, *trials])
+                progress.note(_standing(best_so_far, work.draft))
+                new = {trial.sample for trial in trials} - seen
+                advance(len(new))
+                seen.update(new)
 
             try:
                 searcher, found = _run_engine(run, task, recorded, keep)
@@ -231,8 +239,15 @@ def _searched(work: _Work, progress: Progress) -> Result:
         return folder.write(complete)
 
 
+def _standing(best: Trial | None, draft: Result) -> str:
+    """The best figure so far beside the uniform weights', for who waits."""
+    name = "SRCC" if draft.baselines.uniform_value is None else str(draft.run.objective)
+    uniform = draft.baselines.uniform.srcc if draft.baselines.uniform_value is None else draft.baselines.uniform_value
+    return "" if best is None else f"best {name} {best.merit:.4f}, uniform weights {uniform:.4f}"
+
+
 def _run_engine(
-    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
+    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Sequence[Trial]], None]
 ) -> tuple[Searcher | Conduct, list[Trial]]:
     if run.engine == "local":
         return task.run(recorded, keep)

@@ -113,7 +113,7 @@ def test_the_whole_way_of_a_record(
     assert [each["dataset"] for each in evaluations] == ["tid2013", "csv"]
     for each in evaluations:
         assert each["results"][0]["srcc"] == pytest.approx(record["sets"][each["dataset"]]["best"]["srcc"], abs=1e-9)
-        assert each["results"][0]["tuned_on"] == "tid2013+csv"
+        assert each["results"][0]["tuned_on"] == "tid2013+csv:labels"
     Path("runs/evaluations.json").write_text(scored.out)
     lines = iqatune("evaluate", FOLDER / "result.json", "--cache-dir", small_cache, "--format", "csv", "--quiet").out
     assert [line.split(",")[6] for line in lines.splitlines()] == ["dataset", "tid2013", "csv"]

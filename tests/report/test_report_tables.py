@@ -83,7 +83,7 @@ def test_other_backbone_parameters_are_another_row(tmp_path: Path, write_run: Wr
     write_run(folder="a", srcc=0.95)
     write_run(folder="b", srcc=0.93, backbone_weights="random", backbone_sha256="2" * 64)
     table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
-    assert cells(table, "vgg19", "tuned")["live SRCC"].value == 0.95
+    assert cells(table, "vgg19 (ImageNet)", "tuned")["live SRCC"].value == 0.95
     assert cells(table, "vgg19 (random)", "tuned")["live SRCC"].value == 0.93
 
 
@@ -207,7 +207,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
 def test_sets_of_pairs_in_other_folders_are_other_data_sets(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(folder="a", dataset="csv", pairs_file="/data/one/labels.csv", dataset_sha256="a" * 64)
     write_run(folder="b", dataset="csv", pairs_file="/data/two/labels.csv", dataset_sha256="b" * 64)
-    assert collect(tmp_path).datasets == ("csv:one", "csv:two")
+    assert collect(tmp_path).datasets == ("csv:one/labels", "csv:two/labels")
 
 
 def test_speed_comes_from_a_bench(tmp_path: Path, write_run: WriteRun) -> None:
@@ -236,12 +236,12 @@ def test_backbones_and_sets_of_one_name_are_told_apart(tmp_path: Path, write_run
         ("d", "/data/other/one.csv", "d" * 64),
     ):
         write_run(folder=place, dataset="csv", pairs_file=pairs, dataset_sha256=digest, seed=ord(place))
-    assert collect(tmp_path).datasets == ("csv:other", "csv:set/one", "csv:set/two")
+    assert collect(tmp_path).datasets == ("csv:other/one", "csv:set/one", "csv:two")
     for place, digest, srcc in (("e10", "1" * 64, 0.8), ("e20", "2" * 64, 0.7)):
         write_run(folder=place, backbone_weights="best.pth", backbone_sha256=digest, srcc=srcc)
     table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
-    assert cells(table, "vgg19 (best) 111111", "tuned")["live SRCC"].value == 0.8
-    assert cells(table, "vgg19 (best) 222222", "tuned")["live SRCC"].value == 0.7
+    assert cells(table, "vgg19 (file A)", "tuned")["live SRCC"].value == 0.8
+    assert cells(table, "vgg19 (file B)", "tuned")["live SRCC"].value == 0.7
 
 
 def test_a_seed_counts_once(tmp_path: Path, write_run: WriteRun) -> None:
