@@ -35,4 +35,6 @@ def assert_legible(figure: Figure, monkeypatch: pytest.MonkeyPatch) -> None:
     for text, box in texts:
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
         assert inside, f"{text!r} is cut off"
-    assert figure.get_figwidth() <= 7.2
+    width, height = figure.get_size_inches()
+    assert width <= 7.2
+    assert height <= 10.3

@@ -4,7 +4,7 @@ from iqatune.report.figures.best_so_far import Progressed, curves
 from iqatune.report.figures.fits import fit_paths
 from iqatune.report.figures.frontier import frontier_figure
 from iqatune.report.figures.fronts import FrontPoint, front
-from iqatune.report.figures.importance import importance_figure
+from iqatune.report.figures.importance import draw_importance, importance_figure
 from iqatune.report.figures.intervals import Dot, dots
 from iqatune.report.figures.looks import Look, look, looks_of
 from iqatune.report.figures.panels import Panel, line_panels
@@ -40,6 +40,7 @@ __all__ = [
     "curves",
     "dots",
     "draw_distortions",
+    "draw_importance",
     "draw_scatter",
     "draw_search",
     "drawn",

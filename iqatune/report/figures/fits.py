@@ -39,7 +39,14 @@ def fit_paths(rows: Mapping[str, Sequence[Inner]], looks: Mapping[str, Look]) ->
         handles.append(drawn)
         taken = chosen(path)
         axes.plot(
-            [x[taken]], [y[taken]], "*", color=shown.colour, markeredgecolor="white", markersize=14, linestyle="none"
+            [x[taken]],
+            [y[taken]],
+            "*",
+            color=shown.colour,
+            markerfacecolor="white",
+            markersize=14,
+            linestyle="none",
+            zorder=3,
         )
     axes.set_xticks(range(len(ticks)), thinned(ticks, points=72 * WIDTH - 50))
     axes.set_xlabel("shrinkage towards the uniform weights (star: chosen)")

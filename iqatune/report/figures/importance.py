@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from iqatune.report.figures.style import COLOURS, GREY, SMALL, styled, subplot
+from iqatune.report.figures.style import COLOURS, GREY, SMALL, WIDTH, styled
 from iqatune.report.figures.text import legend_of, wrapped
 from iqatune.search.importance import Importance
 
@@ -14,14 +14,26 @@ MOST = 20
 """Numbers that are drawn, the most important first."""
 
 
-@styled()
 def importance_figure(importance: Importance) -> "Figure":
-    """`draw_importance` as a figure, with its legend above."""
-    rows = min(len(importance.numbers), MOST)
-    figure, axes = subplot(height=0.7 + 0.24 * rows)
+    """`draw_importance` on a figure of its own."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    draw_importance(figure, importance)
+    return figure
+
+
+@styled()
+def draw_importance(figure: "Figure", importance: Importance) -> None:
+    """A dot for each number's share, with what resamples make of it, beside what a number that does nothing reaches.
+
+    Args:
+        figure: without axes; its size is set by the numbers.
+    """
+    figure.set_size_inches(WIDTH, 0.7 + 0.24 * min(len(importance.numbers), MOST))
+    axes = figure.add_subplot()
     _draw(axes, importance)
     legend_of(figure, axes, first=("mean of 8 resamples",))
-    return figure
 
 
 def _draw(axes: "Axes", importance: Importance) -> None:

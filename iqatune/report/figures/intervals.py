@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iqatune.report.figures.style import COLOURS, GREY, SMALL, WIDTH, styled
-from iqatune.report.figures.text import legend_of, titled, wrapped
+from iqatune.report.figures.text import legend_of, lines_for, titled, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NAMES = 110.0
+NAMES = 135.0
 """Points of the names at the left."""
 
 
@@ -38,7 +38,8 @@ def dots(panels: Mapping[str, Sequence[Dot]], *, x_name: str) -> "Figure":
     """A panel below the other on one scale, a row for each dot, and its value in figures at the right."""
     from matplotlib.figure import Figure
 
-    names = {title: [wrapped(dot.name, points=NAMES) for dot in rows] for title, rows in panels.items()}
+    lines = lines_for(sum(map(len, panels.values())))
+    names = {title: [wrapped(dot.name, points=NAMES, lines=lines) for dot in rows] for title, rows in panels.items()}
     heights = [
         sum((name.count("\n") + 1) * 1.2 * SMALL / 72 + 0.12 for name in of_panel) + 0.1 for of_panel in names.values()
     ]

@@ -54,7 +54,7 @@ LOOKS: Final = {
     "fit": Look(COLOURS[6], "X", "-"),
     "mutual": Look(MORE_COLOURS[0], "X", "--"),
     "optuna:tpe": Look(MORE_COLOURS[1], "o", ":"),
-    "optuna:gp": Look(MORE_COLOURS[2], "s", "-"),
+    "optuna:gp": Look(MORE_COLOURS[2], "P", "-"),
     "optuna:cmaes": Look(MORE_COLOURS[3], "^", "--"),
     "optuna:nsga2": Look(MORE_COLOURS[1], "D", "-."),
 }

@@ -8,7 +8,7 @@ import numpy as np
 from iqatune.metric.weights import Floats
 from iqatune.report.figures.looks import look
 from iqatune.report.figures.style import SMALL, styled, subplot
-from iqatune.report.figures.text import wrapped
+from iqatune.report.figures.text import lines_for, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def ranks(rows: Mapping[str, Floats]) -> "Figure":
     """The mean rank of each searcher with every single rank behind it, the best on top."""
     ordered = sorted(rows, key=lambda row: float(np.mean(rows[row])))
-    names = [wrapped(row, points=110.0, lines=2) for row in ordered]
-    figure, axes = subplot(height=0.8 + 0.36 * len(ordered))
+    lines = min(2, lines_for(len(ordered)))
+    names = [wrapped(row, points=120.0, lines=lines) for row in ordered]
+    figure, axes = subplot(height=0.8 + 0.1 * len(ordered) + 0.15 * lines * len(ordered))
     for place, row in enumerate(ordered):
         shown, values = look(row), rows[row]
         shift = np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.zeros(1)

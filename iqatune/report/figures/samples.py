@@ -8,7 +8,7 @@ import numpy as np
 
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ChosenBy
-from iqatune.report.figures.style import BEST, COLOURS, GREY, MARKERS, WIDTH, grid, styled
+from iqatune.report.figures.style import BEST, COLOURS, GREY, MARKERS, WIDTH, grid, page_height, styled
 from iqatune.report.figures.text import legend_of, titled
 from iqatune.search.choice import chosen
 
@@ -66,7 +66,11 @@ def history(panels: Mapping[str, Searched], *, objective: str = "SRCC") -> "Figu
     figure = Figure(layout="constrained")
     columns = min(2, len(panels))
     every = grid(
-        figure, len(panels), columns=columns, size=(WIDTH / columns, 3.3 if columns == 1 else 1.9), shared=True
+        figure,
+        len(panels),
+        columns=columns,
+        size=(WIDTH / columns, 3.3 if columns == 1 else page_height(len(panels), columns, 1.9)),
+        shared=True,
     )
     floor = _floor([trial.merit for panel in panels.values() for trial in _whole(panel.trials)])
     for axes, (title, panel) in zip(every, panels.items(), strict=True):

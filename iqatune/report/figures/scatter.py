@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from iqatune.evaluation.residuals import fitted_scores
 from iqatune.metric.weights import Floats
 from iqatune.records.vocabulary import Better
-from iqatune.report.figures.style import BEST, MARKERS, WIDE, WIDTH, colour, grid, styled, subplot
+from iqatune.report.figures.style import BEST, MARKERS, WIDE, WIDTH, colour, grid, page_height, styled, subplot
 from iqatune.report.figures.text import label, legend_of, titled, wrapped
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def scatter_panels(panels: Mapping[str, "Scatter"]) -> "Figure":
 
     figure = Figure(layout="constrained")
     columns = min(2, len(panels))
-    every = grid(figure, len(panels), columns=columns, size=(WIDTH / columns, 2.4))
+    every = grid(figure, len(panels), columns=columns, size=(WIDTH / columns, page_height(len(panels), columns, 2.4)))
     for axes, (title, scatter) in zip(every, panels.items(), strict=True):
         scatter.draw_all(axes, size=2.6)
         titled(axes, title, width=WIDTH / columns)
@@ -111,7 +111,9 @@ def draw_distortions(figure: "Figure", scatter: "Scatter", *, x_name: str = DIST
     names = scatter.names
     columns = min(len(names), 2 if len(names) <= 6 else 4)
     width = (WIDTH if columns <= 2 else WIDE) / columns
-    every = grid(figure, len(names), columns=columns, size=(width, max(1.5, 0.8 * width)), shared=True)
+    every = grid(
+        figure, len(names), columns=columns, size=(width, page_height(len(names), columns, 0.8 * width)), shared=True
+    )
     for place, (axes, name) in enumerate(zip(every, names, strict=True)):
         rows = scatter.kinds == name
         axes.plot(

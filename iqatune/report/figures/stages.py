@@ -7,12 +7,12 @@ import numpy as np
 
 from iqatune.metric.weights import Floats
 from iqatune.report.figures.style import SMALL, WIDTH, styled, subplot
-from iqatune.report.figures.text import width_of, wrapped
+from iqatune.report.figures.text import lines_for, width_of, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAMES = 100.0
+NAMES = 135.0
 """Points of the names at the left."""
 
 
@@ -22,9 +22,9 @@ def stage_shares(rows: Mapping[str, Floats]) -> "Figure":
     from matplotlib import colormaps
 
     stages = max(shares.shape[1] for shares in rows.values())
-    names = [wrapped(row, points=NAMES) for row in rows]
+    names = [wrapped(row, points=NAMES, lines=lines_for(len(rows))) for row in rows]
     most = max(name.count("\n") + 1 for name in names)
-    figure, axes = subplot(height=0.7 + max(0.38, 0.17 * most + 0.06) * len(rows))
+    figure, axes = subplot(height=0.7 + max(0.28, 0.17 * most + 0.06) * len(rows))
     # of a share that a letter has no room in, none is written
     least = (width_of("β9", size=8) + 4) / (72 * WIDTH - NAMES - 25)
     left = np.zeros(len(rows))

@@ -31,6 +31,9 @@ WIDTH: Final = 5.2
 WIDE: Final = 7.2
 """Inches of drawings with many panels: the text width of A4."""
 
+HIGH: Final = 9.6
+"""Inches that fit on a page of A4 with a caption; what is drawn of many records is made lower, so that none is cut."""
+
 LETTERS: Final = 10.0
 SMALL: Final = 9.0
 """Points of axis names, and of legends, ticks and labels in a drawing."""
@@ -110,6 +113,11 @@ def drawn(name: str, title: str, figure: "Figure", notes: tuple[str, ...] = ()) 
 def colour(place: int) -> str:
     """The colour of what stands at a place, where it is no searcher."""
     return COLOURS[place % len(COLOURS)]
+
+
+def page_height(panels: int, columns: int, height: float) -> float:
+    """The height in inches of each of so many panels: so many inches, or fewer where they would not fit on a page."""
+    return min(height, (HIGH - 0.8) / math.ceil(panels / columns))
 
 
 def subplot(*, width: float = WIDTH, height: float) -> "tuple[Figure, Axes]":

@@ -45,9 +45,14 @@ def wrapped(name: str, *, points: float, size: float = SMALL, lines: int = LINES
     A line ends after a blank; in a word that is longer than a line after a mark of punctuation, or else within.
     """
     found = _broken(label(name), points, size)
-    if len(found) > lines:
-        first, last = found[: lines - 1], _end(label(name), points, size)
-        found = [*first[:-1], _cut(first[-1] + ELLIPSIS, points, size), last] if first else [ELLIPSIS + last]
+    if len(found) > lines == 1:
+        half = (points - width_of(ELLIPSIS, size=size)) / 2
+        found = [
+            label(name)[: max(1, _fitting(label(name), half, size))].rstrip() + ELLIPSIS + _end(label(name), half, size)
+        ]
+    elif len(found) > lines:
+        first = found[: lines - 1]
+        found = [*first[:-1], _cut(first[-1] + ELLIPSIS, points, size), _end(label(name), points, size)]
     return "\n".join(found)
 
 
@@ -95,6 +100,11 @@ def thinned(labels: Sequence[str], *, points: float, size: float = SMALL) -> lis
     return [each if place % step == 0 else "" for place, each in enumerate(labels)]
 
 
+def lines_for(count: int) -> int:
+    """How many lines each of so many names may take, so that a drawing fits on a page."""
+    return LINES if count <= 12 else 2 if count <= 20 else 1
+
+
 def titled(axes: "Axes", title: str, *, width: float, size: float = SMALL) -> None:
     """A title above a panel of so many inches, of which numbers at its left take some, in as many lines as it needs."""
     axes.set_title(wrapped(title, points=72.0 * width - 60.0, size=size, lines=LINES + 1), fontsize=size)
@@ -106,7 +116,8 @@ def legend_above(figure: "Figure", handles: Sequence[Any], names: Sequence[str],
         return
     room = 72.0 * figure.get_figwidth() - 2 * size
     handle, between = 2.9 * size, 1.5 * size
-    texts = [wrapped(name, points=room - handle, size=size) for name in names]
+    lines = LINES if len(names) <= 8 else 1
+    texts = [wrapped(name, points=room - handle, size=size, lines=lines) for name in names]
     widest = max(width_of(line, size=size) for text in texts for line in text.split("\n")) + handle
     columns = max(1, min(len(texts), int((room + between) // (widest + between))))
     rows = -(-len(texts) // columns)

@@ -15,12 +15,14 @@ from iqatune.report.context import SIMULATED, Context
 from iqatune.report.figures import Look, Progressed, look
 from iqatune.report.model import Figure, slug
 
-MOST_PANELS = 12
-"""Cases of a data set that are drawn."""
+PANELS = 6
+"""Cases in a figure, which has to fit on a page."""
+MOST_FIGURES = 4
+"""Of a data set."""
 
 
 def anytime_figures(context: Context, groups: Sequence[SettingRuns]) -> list[Figure]:
-    """One for each data set, a panel for each case (backbone, space, prior, objective, samples, protocol).
+    """For each data set a panel for each case (backbone, space, prior, objective, samples, protocol).
 
     Data sets are never averaged, nor cases: a band is over seeds alone.
     """
@@ -30,13 +32,13 @@ def anytime_figures(context: Context, groups: Sequence[SettingRuns]) -> list[Fig
         if not any(trial.inner is not None for run in group.runs for trial in run.trials):
             words = (setting.backbone, f"{setting.space} space", setting.prior, setting.maximised, setting.effort)
             found[setting.dataset][*words, setting.protocol].append(group)
-    return [_anytime_figure(context, dataset, cases) for dataset, cases in found.items()]
+    return [figure for dataset, cases in found.items() for figure in _of_dataset(context, dataset, cases)]
 
 
-def _anytime_figure(
+def _of_dataset(
     context: Context, dataset: str, cases: Mapping[tuple[object, ...], Sequence[SettingRuns]]
-) -> Figure:
-    shown = dict(list(cases.items())[:MOST_PANELS])
+) -> list[Figure]:
+    shown = dict(list(cases.items())[: PANELS * MOST_FIGURES])
     # what all cases share is said once, in the caption
     columns = [[str(part) for part in column] for column in zip(*(key[:-1] for key in shown), strict=True)]
     shared = [column[0] for column in columns if len(set(column)) == 1]
@@ -46,19 +48,29 @@ def _anytime_figure(
     titles = [f"{title} ({titles[:place].count(title) + 1})" if titles.count(title) > 1 else title
               for place, title in enumerate(titles)]  # fmt: skip
     panels = {title: _progressed(of_case) for title, of_case in zip(titles, shown.values(), strict=True)}
-    looks = {row: look(row) for panel in panels.values() for row in panel.rows}
     left_out = f"{len(cases) - len(shown)} more cases are not drawn." if len(cases) > len(shown) else ""
-    return figures.drawn(
-        f"searchers-anytime-{slug(dataset)}",
-        ", ".join([dataset, *shared]) + ": best tuned SRCC so far, by samples",
-        figures.curves(panels, looks, x_name="samples", y_name="best SRCC so far"),
-        (
-            "On the pairs that are tuned on. Lines: mean over seeds. Bands: from the lowest to the highest seed. "
-            "What the first few samples reach may lie below a drawing.",
-            *([left_out] if left_out else []),
-            *((SIMULATED,) if context.found.simulated(dataset) else ()),
-        ),
+    notes = (
+        "On the pairs that are tuned on. Lines: mean over seeds. Bands: from the lowest to the highest seed. What the "
+        "first few samples reach may lie below a drawing.",
+        *([left_out] if left_out else []),
+        *((SIMULATED,) if context.found.simulated(dataset) else ()),
     )
+    title = ", ".join([dataset, *shared]) + ": best tuned SRCC so far, by samples"
+    rows = {row for panel in panels.values() for row in panel.rows}
+    return [
+        figures.drawn(
+            f"searchers-anytime-{slug(dataset)}" + (f"-{start // PANELS + 1}" if start else ""),
+            f"{title}{', continued' if start else ''}",
+            figures.curves(
+                {name: panels[name] for name in titles[start : start + PANELS]},
+                {row: look(row) for row in rows},
+                x_name="samples",
+                y_name="best SRCC so far",
+            ),
+            notes,
+        )
+        for start in range(0, len(titles), PANELS)
+    ]
 
 
 def _progressed(groups: Sequence[SettingRuns]) -> Progressed:
