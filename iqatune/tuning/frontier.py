@@ -71,7 +71,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         InputError: for bad input.
         KeyboardInterrupt: the points that were finished are kept.
     """
-    _check(options)
+    check_frontier(options)
     run = checked_run(options.run())
     folder = options.folder(output)
     check_writable(folder, option="output")
@@ -96,7 +96,12 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         return write_frontier(folder, _complete(draft, results, backbone, progress)), folder
 
 
-def _check(options: FrontierOptions) -> None:
+def check_frontier(options: FrontierOptions) -> None:
+    """Refuse what no frontier can be of.
+
+    Raises:
+        InputError: for a features file, and where nothing is held out.
+    """
     if options.features is not None:
         raise InputError(f"`features` {options.features}: cost nothing to compute; name a `backbone` in their place")
     if options.folds == 0:
