@@ -29,12 +29,12 @@ Examples:
 
 
 @click.command("bench", epilog=EPILOG)
-@option("--backbone", "backbones", multiple=True, help="CNN to measure; may be repeated  [default: all by name].")
+@option("--backbone", "backbones", multiple=True, help="CNN to measure; may be repeated  [default: all built-in ones].")
 @machine_options
-@option("--quick", is_flag=True, help="Small images, few rounds: shows that it runs, not how fast it is.")
-@option("--ray", "with_ray", is_flag=True, help="Measure Ray's Tuner at its defaults too (minutes).")
-@option("--check", is_flag=True, help="Exit code 1 when a share falls below what is promised (docs/speed.md).")
-@option("--results", type=click.Path(path_type=Path), help="Folder of searches: plot their SRCC against cost.")
+@option("--quick", is_flag=True, help="Small images and few rounds: shows that everything runs, not how fast.")
+@option("--ray", "with_ray", is_flag=True, help="Measure Ray's Tuner with its default settings too (minutes).")
+@option("--check", is_flag=True, help="Exit with 1 if a share is below the promised one (docs/speed.md).")
+@option("--results", type=click.Path(path_type=Path), help="Folder of searches whose SRCC is plotted against cost.")
 @option(
     "--output",
     type=click.Path(path_type=Path),
@@ -57,10 +57,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure how fast this machine is: extraction, scoring and the objective, beside other packages.
+    """Measure how fast this machine is: extraction, scoring and the objective, and other packages for comparison.
 
-    Everything is measured side by side in one run, in turns, with random parameters: medians of all rounds, and their
-    lowest and highest. Those of the other packages that are not installed are left out, and said.
+    Everything is measured in one run, in alternation, with random parameters. The figures are medians of all rounds,
+    with the lowest and highest. Packages that are not installed are left out, and a line says so.
     """
     if results is not None and not results.is_dir():
         raise InputError(f"--results {results}: no such folder; name the --output folder of searches")
