@@ -69,7 +69,7 @@ def command(
     from iqatune.cli.bench_tables import print_bench
 
     if check and (quick or precision != "fp32"):
-        raise InputError("--check: is of a whole bench in fp32 on a CPU; leave --quick and --precision out")
+        raise InputError("--check: needs a whole bench in fp32 on a CPU; leave --quick and --precision out")
     # a try-out takes the place of no measurement
     output = output or Path("results/bench/quick" if quick else "results/bench")
     progress = console_progress(quiet=quiet)
@@ -83,7 +83,7 @@ def command(
         progress=progress,
     )
     if results is not None and not plot_srcc_against_cost(bench, results, output / "srcc-against-cost.svg"):
-        progress.warn(f"--results {results}: holds no search with held-out figures of these backbones; no plot")
+        progress.warn(f"--results {results}: contains no search with held-out figures of these backbones; no plot")
 
     def table(document: Bench) -> None:
         print_bench(document)
@@ -91,6 +91,6 @@ def command(
 
     emit(bench, form_of(as_json=as_json), table=table)
     if check and not bench.promises:
-        raise InputError("--check: is of a whole bench in fp32 on a CPU; give --device cpu")
+        raise InputError("--check: needs a whole bench in fp32 on a CPU; give --device cpu")
     if check and not all(promise.kept for promise in bench.promises):
         click.get_current_context().exit(ANSWER_IS_NO)

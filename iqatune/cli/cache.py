@@ -36,7 +36,7 @@ Examples:
 
 @click.command("cache", epilog=EPILOG)
 @click.argument("action", type=click.Choice(get_args(Action)), default="show")
-@optional_data_options("What is kept of this data set's images alone.")
+@optional_data_options("Only what belongs to this data set's images.")
 @option("--backbone", help="Only what belongs to this CNN.")
 @option("--all", "everything", is_flag=True, help="With clear: everything in the cache.")
 @cache_option

@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _leave_stdout()
         return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug=debug)
     except MemoryError:
-        return _fail("there is not enough memory for this; free some, or give less at once", BAD_INPUT, debug=debug)
+        return _fail("not enough memory; free some, or do less at once", BAD_INPUT, debug=debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
         return _fail(line, DEFECT, debug=debug)

@@ -124,7 +124,7 @@ class Whole(click.ParamType[int]):
         try:
             number = whole_number(str(value))
         except ValueError:
-            self.fail(f"'{value}' is no whole number", param, ctx)
+            self.fail(f"'{value}' is not a whole number", param, ctx)
         if self._minimum is not None and number < self._minimum:
             self.fail(f"{number} is too small; give {self._minimum} or more", param, ctx)
         return number
@@ -211,7 +211,7 @@ def refuse_without(needed: str, names: Sequence[str]) -> None:
         if parameter.name in names and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise InputError(f"{', '.join(given)}: of no use without {needed}")
+        raise InputError(f"{', '.join(given)}: only possible with {needed}")
 
 
 def refuse_beside(other: str, name: str) -> None:

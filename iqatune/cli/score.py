@@ -98,7 +98,7 @@ def command(
         raise InputError("score: name REFERENCE and DISTORTED (two files or two folders), or --pairs FILE.csv")
 
     if scale_of is not None and scale != "score":
-        raise InputError(f"--scale-of {scale_of}: of no use without --scale score")
+        raise InputError(f"--scale-of {scale_of}: only possible with --scale score")
     if as_json and form == "csv":
         raise InputError("--json, --format csv: one of them; leave the other out")
 

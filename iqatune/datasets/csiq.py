@@ -130,7 +130,7 @@ def _rows(path: Path) -> Iterable[tuple[Any, ...]]:
             size = sum(part.file_size for part in parts.infolist())
         if size > LARGEST:
             raise InputError(
-                f"{path}: holds {size / 2**20:.0f} MiB, far more than 866 scores; restore the set's own file"
+                f"{path}: contains {size / 2**20:.0f} MiB, far more than 866 scores; restore the set's own file"
             )
         with closing(load_workbook(path, read_only=True, data_only=True)) as workbook:
             if SHEET not in workbook.sheetnames:

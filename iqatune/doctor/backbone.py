@@ -26,7 +26,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
     """Parameters are finite, the hash that records will carry, what size it needs, and that every stage responds."""
     bad = [name for name, tensor in backbone.state_dict().items() if not tensor.isfinite().all()]
     if bad:
-        yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters anew"
+        yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters again"
         return
     count = sum(parameter.numel() for parameter in backbone.parameters())
     source = f"{backbone.weights}, {backbone.found_in}" if backbone.found_in else backbone.weights

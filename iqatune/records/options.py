@@ -224,7 +224,7 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
     said = {option: _said(option, values.get(option), names) for option in OF_EACH}
     if len(names) == 1:
         if said["dataset_weight"]:
-            raise InputError("`dataset_weight`: of no use with one data set; name several, or leave it out")
+            raise InputError("`dataset_weight`: only possible with several data sets; name more, or leave it out")
         found["dataset"] = names[0]
         for option in OF_EACH:
             if option in found:

@@ -260,7 +260,7 @@ def _exported(path: Path) -> None:
 
 
 OTHER_FILES: dict[str, tuple[Callable[[Path, State], Any], str]] = {
-    "empty": (lambda path, _: path.touch(), "it is empty; get the file anew"),
+    "empty": (lambda path, _: path.touch(), "it is empty; get the file again"),
     "lfs": (
         lambda path, _: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
         "it is a pointer of git LFS, which stands for the file; fetch the file itself with git lfs pull",
@@ -286,7 +286,7 @@ OTHER_FILES: dict[str, tuple[Callable[[Path, State], Any], str]] = {
     "json": (lambda path, _: path.write_text('{"a": [1]}'), "it is JSON text"),
     "hdf5": (lambda path, _: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "it is an HDF5 file"),
     "gzip": (lambda path, _: path.write_bytes(gzip.compress(b"x")), "it is compressed; unpack it"),
-    "cut zip": (lambda path, state: _cut(path, state, torch.save), "is cut off; get the file anew"),
+    "cut zip": (lambda path, state: _cut(path, state, torch.save), "is cut off; get the file again"),
     "cut tensors": (lambda path, state: _cut(path, state, save_file), "damaged, or of another kind"),
     "text": (lambda path, _: path.write_text("lr = 0.1\n"), "damaged, or of another kind"),
 }

@@ -315,7 +315,7 @@ def test_what_needs_images_refuses_in_a_line(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--backbone", "squeezenet"), "in the place of a backbone; leave out it or --backbone"),
+        (("--backbone", "squeezenet"), "not possible together with a backbone; leave out one of the two"),
         (("--space", "stage"), "--space stage: of a backbone; --features has the space columns alone"),
         (("--pooling", "l2"), "--pooling l2: of a backbone, and --features has none"),
         (("--c2", "0.01"), "--c2 0.01: of a backbone, and --features has none"),

@@ -109,7 +109,7 @@ def test_what_has_no_scale_is_told_in_a_line(
     assert exported.code == 0
     assert "Scale: none, D alone" in exported.out
     ran = iqatune("score", file, *images, "--scale-of", "csv")
-    assert (ran.code, ran.last_line) == (2, "iqatune: --scale-of csv: of no use without --scale score")
+    assert (ran.code, ran.last_line) == (2, "iqatune: --scale-of csv: only possible with --scale score")
     with pytest.raises(package.InputError, match="give 'distance' or 'score'"):
         package.score_images(file, *images, scale="mos")  # type: ignore[arg-type]
 

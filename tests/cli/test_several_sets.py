@@ -310,7 +310,7 @@ def test_one_set_is_no_several(iqatune: Callable[..., Any], two_sets: Any, small
     data = ("--dataset", "csv", "--pairs", two_sets.labels, "--better", "lower", "--cache-dir", small_cache)
     for options, says in (
         (("--leave-one-set-out",), "takes several data sets"),
-        (("--dataset-weight", "csv=2"), "of no use with one data set"),
+        (("--dataset-weight", "csv=2"), "only possible with several data sets"),
         (("--split-column", "nothing"), "--split-column nothing: no column of"),
         (("--split-column", "level"), "--split-column level: no column of"),
         (("--split-column", "reference", "--folds", 0), "both say what is held out"),

@@ -320,7 +320,7 @@ def _small(path: Path) -> Path:
         (("--texture-weight", "much"), "--texture-weight"),
         (
             ("--texture-weight", "0.1", "--engine", "ray"),
-            "--texture-weight 0.1: --engine ray maximises the SRCC alone; leave --engine out",
+            "--texture-weight 0.1: --engine ray maximises only the SRCC; leave --engine out",
         ),
     ],
 )
@@ -338,7 +338,7 @@ def test_a_features_file_has_none(iqatune: Command) -> None:
     options = ("--features", "metrics.csv", "--better", "higher")
     ran = iqatune("search", *options, "--searcher", "random", "--texture-weight", "0.1")
     assert ran.code == 2
-    assert "--textures scikit-image: are images, and --features has none; leave them out" in ran.last_line
+    assert "--textures scikit-image: need images, and --features has none; leave them out" in ran.last_line
 
 
 def test_one_that_is_too_small_is_left_out_with_a_line(search: Command, textures: Path) -> None:

@@ -188,8 +188,8 @@ def test_the_decimal_mark(columns: list[list[str]], mark: str) -> None:
 
 FAULTS = {
     # UTF-16 without its mark is written by programs, not by spreadsheets
-    "utf-16-le": ("no text, or UTF-16 without a byte order mark; save it as 'CSV UTF-8'", ()),
-    "latin-1": ("line 3 holds the byte 0xE9, which is no UTF-8; save it as 'CSV UTF-8'", (("b.png", "é.png"),)),
+    "utf-16-le": ("not text, or UTF-16 without a byte order mark; save it as 'CSV UTF-8'", ()),
+    "latin-1": ("line 3 holds the byte 0xE9, which is not UTF-8; save it as 'CSV UTF-8'", (("b.png", "é.png"),)),
 }
 
 
@@ -243,9 +243,13 @@ LINES: tuple[tuple[Sequence[tuple[str, str]], str], ...] = (
     ([("level", "")], "row 2 has '1' in a column without a name; name it or remove it"),
     (
         [("score,level", "score;level")],
-        "its first row has commas and semicolons (reference,distorted,score;level); part its cells by one of them",
+        "its first row has commas and semicolons (reference,distorted,score;level); "
+        "separate its cells with one of them",
     ),
-    ([("reference", "sep=|\nreference"), (",", "|")], "'sep=|' names no separator that is read; take , or ; or a tab"),
+    (
+        [("reference", "sep=|\nreference"), (",", "|")],
+        "'sep=|' is not a separator that can be used; take , or ; or a tab",
+    ),
     ([("b.png", '"b.png')], "row 3 is no CSV (unexpected end of data); correct its quotes"),
     ([("score,level", "mos,dmos")], "its columns mos and dmos may each be the score; name one of them score"),
     ([("level", "std"), ("4.2,2", "4.2,-2")], "row 3 has the std -2, no standard deviation; correct it"),
