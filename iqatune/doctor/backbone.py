@@ -34,7 +34,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
     channels = " ".join(str(channel) for channel in backbone.channels)
     taps = f"; taps {' '.join(backbone.taps)}" if backbone.taps else ""
     side = backbone.minimum_size
-    size = f"the smallest square image that it was seen to take is {side}x{side}"
+    size = f"the smallest square image that it accepted is {side}x{side}"
     if backbone.padding is not None:
         size = f"images are padded to {backbone.padding} pixels"
     yield "size", "ok", f"{size}; channels {channels}{taps}; pooling {backbone.pooling}"
@@ -45,7 +45,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
         yield (
             "response",
             "problem",
-            f"{some(silent)} is all zeros or not finite for noise; these are no usable parameters",
+            f"{some(silent)} is all zeros or not finite for noise; these parameters cannot be used",
         )
     else:
         yield "response", "ok", f"all {len(maps)} stages respond"
