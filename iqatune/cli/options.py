@@ -150,7 +150,7 @@ class Decimal(click.ParamType[float]):
         try:
             return number(str(value))
         except ValueError:
-            self.fail(f"'{value}' is no number", param, ctx)
+            self.fail(f"'{value}' is not a number", param, ctx)
 
 
 def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:

@@ -106,7 +106,7 @@ def _row(cells: dict[str, Any], path: Path, where: str) -> Row:
     if kind not in DISTORTIONS:
         raise InputError(f"{path}: {where} has the dst_type '{kind}', none of {', '.join(DISTORTIONS)}; correct it")
     if not (level.isascii() and level.isdecimal()):
-        raise InputError(f"{path}: {where} has the dst_lev '{level}', no whole number; correct it")
+        raise InputError(f"{path}: {where} has the dst_lev '{level}', not a whole number; correct it")
     name = f"{image}.{DISTORTIONS[kind]}.{int(level)}.png"
     return Row(where=where, image=name, score=cells["dmos"], std=cells.get(DEVIATIONS))
 

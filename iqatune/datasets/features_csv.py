@@ -121,7 +121,7 @@ def _no_feature(sheet: Sheet, name: str) -> str | None:
     wrong = ((where, text, _number(text, sheet)) for where, text in filled)
     return next(
         (
-            f"{where} has '{shown(text)}'{fault.removeprefix('no number')}"
+            f"{where} has '{shown(text)}'{fault.removeprefix('not a number')}"
             for where, text, fault in wrong
             if isinstance(fault, str)
         ),

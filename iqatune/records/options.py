@@ -297,7 +297,7 @@ def _weight(value: Any) -> float:
     try:
         weight = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"`dataset_weight` {value}: no number; give a weight above 0") from None
+        raise InputError(f"`dataset_weight` {value}: not a number; give a weight above 0") from None
     if not 0 < weight < math.inf:
         raise InputError(f"`dataset_weight` {value}: give a weight above 0")
     return weight

@@ -73,7 +73,7 @@ def test_the_hub_without_a_network_is_one_helpful_line(monkeypatch: pytest.Monke
     with pytest.raises(InputError) as refused:
         build_backbone("timm:hf-hub:someone/nothing@main@0,1", "random")
     line = str(refused.value)
-    assert "could not be had from the Hugging Face hub (Network is unreachable)" in line
+    assert "could not be downloaded from the Hugging Face hub (Network is unreachable)" in line
     assert "timm:local-dir:FOLDER" in line
 
 

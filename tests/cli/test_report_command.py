@@ -110,7 +110,7 @@ def _files_beside_reports(runs: Path) -> dict[Path, tuple[bytes, int]]:
     ("arguments", "words"),
     [
         (("nowhere",), "nowhere: no such folder"),
-        ((".",), "holds no complete run"),
+        ((".",), "contains no complete run"),
         ((".", "--baseline", "psnr"), "only possible with the data (--score, or --dataset NAME)"),
         ((".", "--images"), "only possible with the data (--score, or --dataset NAME)"),
     ],

@@ -73,7 +73,7 @@ def test_a_table_says_which_scale(iqatune: Callable[..., Any], record: Path, sma
     assert json.loads(iqatune("score", record, *images, "--json").out)["pairs"][0]["score"] is None
 
     other = iqatune("score", record, *images, "--scale", "score", "--resize", "32")
-    assert "--resize 32: the scale is of images at 256" in " ".join(other.err.split())
+    assert "--resize 32: the scale was made for images at 256" in " ".join(other.err.split())
 
 
 def test_an_export_gives_the_same_scores_and_names_the_scale(

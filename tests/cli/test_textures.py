@@ -313,7 +313,7 @@ def _small(path: Path) -> Path:
     ("options", "line"),
     [
         (("--textures", "nowhere"), "--textures nowhere: no such folder; give a folder of images, or scikit-image"),
-        (("--textures", "empty"), "--textures empty: holds no image; give a folder of images, or scikit-image"),
+        (("--textures", "empty"), "--textures empty: contains no image; give a folder of images, or scikit-image"),
         (("--textures", "small"), "--textures small: one.png is 90 x 300, and none has 256 pixels a side; give larger"),
         (("--texture-weight", "-1"), "--texture-weight -1"),
         (("--texture-weight", "inf"), "--texture-weight"),
