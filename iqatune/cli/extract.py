@@ -45,10 +45,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Compute and keep the statistics of every pair of a data set.
+    """Compute and store the statistics of every pair of a data set.
 
-    A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
-    next reference image. Of several backbones each image is decoded once for all of them.
+    A later search with the same data and backbone options uses them and runs no CNN. If it is interrupted, run it
+    again: it goes on at the next reference image. With several backbones each image is decoded once for all of them.
     """
     from iqatune.api.cache import open_cache
     from iqatune.records.extraction import Extraction, Extractions

@@ -57,12 +57,12 @@ def command(
 ) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Of several data sets, each with its own scores, the weighted mean of their objectives is maximised.
+    With several data sets, each with its own scores, the weighted mean of their objectives is maximised.
 
     Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the
-    best alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on
-    where it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
-    weights are of a CSV file's columns, in the place of a CNN's channels.
+    best alpha and beta, and how good they are) and trials.jsonl (every sample). If it is interrupted, run it again: it
+    goes on where it stopped. With more --samples it continues the finished search, if the searcher can. With --features
+    the weights are those of a CSV file's columns instead of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search

@@ -35,9 +35,9 @@ Examples:
 @click.command("sweep", epilog=EPILOG)
 @click.argument("grid", type=click.Path(path_type=Path), metavar="GRID.yaml")
 @option("--address", metavar="ADDR", help="A running Ray cluster: HOST:PORT, ray://HOST:PORT or auto.")
-@option("--jobs", type=Whole(minimum=1), help="Runs side by side  [default: the number of processors].")
+@option("--jobs", type=Whole(minimum=1), help="Runs at the same time  [default: the number of processors].")
 @option("--device", default="auto", metavar=DEVICES, help="Where the CNN runs, if the grid does not say.")
-@option("--strict", is_flag=True, help="A cell fails if its searcher could not act as its name says.")
+@option("--strict", is_flag=True, help="A cell fails if its searcher cannot do what its name says.")
 @cache_option
 @max_pixels_option
 @runs_option
@@ -63,8 +63,8 @@ def command(
 ) -> int:
     """Search every cell of a grid: all combinations of the values that GRID.yaml lists for the options of search.
 
-    Writes a folder for every run, as search does, and OUTPUT/sweep.json about all of them. Interrupted and run again,
-    it goes on where it stopped; finished cells are skipped. Exits with 1 if a cell failed.
+    Writes a folder for every run, as search does, and OUTPUT/sweep.json about all of them. If it is interrupted, run it
+    again: it goes on where it stopped, and finished cells are skipped. Exits with 1 if a cell failed.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.grid_view import grid_view, print_sweep

@@ -259,7 +259,7 @@ def _scores_of(
     elif not own:
         files = [run.path for run in found.runs if run.result.channels]
     if not files:
-        raise InputError(f"{found.folder}: holds no record that {dataset_label(data)} could be scored with")
+        raise InputError(f"{found.folder}: contains no record that {dataset_label(data)} could be scored with")
     # a record that is not what was written has been refused before, unless it was forced
     uniform = (Asked(name=UNIFORM),)
     scores = score(files, data, scoring.machine, baselines=uniform, force=bool(found.forced))

@@ -207,11 +207,13 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         complete.append(FoundRun(path, result, _trials(path, result.best, forced=opened.forced is not None)))
     if not complete and unfinished:
         path, why = unfinished[0]
-        raise InputError(f"{folder}: holds no complete run: {path}: {why}")
+        raise InputError(f"{folder}: contains no complete run: {path}: {why}")
     if not complete and next(folder.rglob(FRONTIER_FILE), None) is not None:
-        raise InputError(f"{folder}: holds frontiers alone, whose points are no searches; add a search to report on")
+        raise InputError(f"{folder}: contains frontiers alone, whose points are no searches; add a search to report on")
     if not complete:
-        raise InputError(f"{folder}: holds no complete run ({RESULT_FILE}); run iqatune search --output {folder} first")
+        raise InputError(
+            f"{folder}: contains no complete run ({RESULT_FILE}); run iqatune search --output {folder} first"
+        )
     documents = list(_other_documents(folder))
     names = names_of([run.result for run in complete])
     groups = grouped(complete, names)

@@ -86,7 +86,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
     with locked(folder) as hold:
         draft = _earlier(folder, options, prepared, progress)
         if draft is not None and draft.status == "complete":
-            progress.say(f"{folder / FRONTIER_FILE}: this frontier is complete; delete it to find it anew")
+            progress.say(f"{folder / FRONTIER_FILE}: this frontier is complete; delete it to compute it again")
             return draft, folder
         backbone = _backbone(run)
         if draft is None:
@@ -127,7 +127,7 @@ def _earlier(folder: Path, options: FrontierOptions, prepared: PreparedPairs, pr
     found = validated(file, content, Frontier, f"a document of {FRONTIER_SCHEMA}")
     fault = broken_seal(parse_json(file, content))
     if fault is not None:
-        raise InputError(f"{file}: {fault}; restore it, or delete it and find the frontier anew")
+        raise InputError(f"{file}: {fault}; restore it, or delete it and compute the frontier again")
     then, now = (_compared(each) for each in (found.options, options))
     others = [name for name, value in now.items() if value != then[name]]
     protocol = prepared.protocol
@@ -138,7 +138,7 @@ def _earlier(folder: Path, options: FrontierOptions, prepared: PreparedPairs, pr
     if others:
         raise InputError(f"{file}: is of another frontier ({', '.join(others)}); delete it, or give another `output`")
     if found.status == "running":
-        progress.say(f"{file}: goes on with the costs that it was begun with")
+        progress.say(f"{file}: goes on with the costs that were measured at its start")
     return found
 
 

@@ -120,7 +120,7 @@ def search_prepared(
         draft = draft.model_copy(update={"sets": set_results(task, prepared, uniform=uniform)})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
-            progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
+            progress.say(f"{folder.result_file}: this run is complete; delete it to search again")
             return earlier
         if earlier is not None:
             draft = draft.model_copy(
@@ -234,7 +234,7 @@ def _searched(work: _Work, progress: Progress) -> Result:
             try:
                 searcher, found = _run_engine(run, task, recorded, keep)
             except OtherSearch as error:
-                raise InputError(f"{folder.trials_file}: {error}; delete the folder to search anew") from error
+                raise InputError(f"{folder.trials_file}: {error}; delete the folder to search again") from error
         if "stopped" in searcher.details:
             progress.say(f"{run.searcher}: stopped {searcher.details['stopped']}")
         search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)

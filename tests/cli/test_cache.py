@@ -101,7 +101,7 @@ def test_what_this_release_cannot_read_is_said(iqatune: Callable[..., Any], fill
             "say what to clear: either --all, or --backbone NAME, --dataset NAME or both",
         ),
         (("show", "--all"), "--all: only `iqatune cache clear` needs it; leave it out"),
-        (("clear", "--pairs", "x.csv"), "--pairs: of no use without --dataset"),
+        (("clear", "--pairs", "x.csv"), "--pairs: only possible with --dataset"),
     ],
 )
 def test_a_wrong_request_is_refused_and_removes_nothing(

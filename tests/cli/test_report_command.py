@@ -111,9 +111,9 @@ def _files_beside_reports(runs: Path) -> dict[Path, tuple[bytes, int]]:
     ("arguments", "words"),
     [
         (("nowhere",), "nowhere: no such folder"),
-        ((".",), "holds no complete run"),
-        ((".", "--baseline", "psnr"), "of no use without the data (--score, or --dataset NAME)"),
-        ((".", "--images"), "of no use without the data (--score, or --dataset NAME)"),
+        ((".",), "contains no complete run"),
+        ((".", "--baseline", "psnr"), "only possible with the data (--score, or --dataset NAME)"),
+        ((".", "--images"), "only possible with the data (--score, or --dataset NAME)"),
     ],
 )
 def test_report_refuses(iqatune: Run, arguments: tuple[str, ...], words: str) -> None:
