@@ -154,7 +154,7 @@ def _check_taps(info: BackboneInfo, whole: nn.Module) -> None:
     places = [last[tap] for tap in info.taps]
     if places != sorted(places):
         deeper = ",".join(sorted(info.taps, key=last.__getitem__))
-        raise InputError(f"{name}: taps go from the image into the depth; give {TAPS}{deeper}")
+        raise InputError(f"{name}: taps must go from the image to the deepest one; give {TAPS}{deeper}")
 
 
 def _channels(info: BackboneInfo, network: nn.Module) -> tuple[int, ...]:

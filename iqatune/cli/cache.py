@@ -36,9 +36,9 @@ Examples:
 
 @click.command("cache", epilog=EPILOG)
 @click.argument("action", type=click.Choice(get_args(Action)), default="show")
-@optional_data_options("What is kept of this data set's images alone.")
-@option("--backbone", help="What is kept of this CNN alone.")
-@option("--all", "everything", is_flag=True, help="With clear: all that the cache holds.")
+@optional_data_options("Only what belongs to this data set's images.")
+@option("--backbone", help="Only what belongs to this CNN.")
+@option("--all", "everything", is_flag=True, help="With clear: everything in the cache.")
 @cache_option
 @config_option
 @quiet_option
@@ -54,9 +54,9 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Say where the cache is, what it holds and how large it is (show), its folder alone (where), or clear it (clear).
+    """Show the cache: where it is, its content and its size (show), only its folder (where), or clear it (clear).
 
-    What is cleared costs the time of computing it again, and no result: records are elsewhere.
+    Clearing costs the time of computing the statistics again. No result is lost: records are in other folders.
     """
     from iqatune.api.cache import open_cache
     from iqatune.statistics import inventory

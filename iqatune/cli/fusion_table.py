@@ -7,7 +7,7 @@ from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.records.fusion import Fusion, FusionMember
 
-HOW = {"refitted": "tuned anew", "of its record": "its own folds", "as it is": "as it is"}
+HOW = {"refitted": "tuned again", "of its record": "its own folds", "as it is": "as it is"}
 """How a member comes to its held-out figure."""
 
 
@@ -23,7 +23,7 @@ def print_fusion(fusion: Fusion, file: Path) -> None:
     uniform = None if held_out is None else held_out.uniform_srcc_mean
     ranks = fusion.rank_mean
     rows += [
-        (f"fusion ({options.searcher})", "1.000", figure(fusion.figures.srcc), bounds, figure(mean), "tuned anew"),
+        (f"fusion ({options.searcher})", "1.000", figure(fusion.figures.srcc), bounds, figure(mean), "tuned again"),
         ("mean of z-scores", "-", figure(fusion.uniform.srcc), "-", figure(uniform), "-"),
         ("rank mean", "-", figure(ranks.srcc), "-", figure(ranks.held_out_srcc), "-"),
     ]

@@ -27,10 +27,10 @@ Row = dict[str, object]
 @json_option
 @debug_option
 def command(kind: Kind, family: str | None, *, as_json: bool) -> None:
-    """List what the other verbs know by name: data sets, backbones, searchers, spaces or baselines.
+    """List the names that the other verbs know: data sets, backbones, searchers, spaces or baselines.
 
-    What an installed package adds is marked with its name and version. FAMILY, as nevergrad or optuna, lists all
-    searchers of that library.
+    Names that an installed package adds are marked with its name and version. FAMILY, such as nevergrad or optuna,
+    lists all searchers of that library.
     """
     if family is not None and kind != "searchers":
         raise InputError(f"{family}: only searchers come in families; leave it out")

@@ -29,7 +29,7 @@ _SOFT: Final = re.compile(r"(?<=/)|(?<=[-_+=,;:@.])(?=[^\W\d_])")
 """Where a long name is parted: after a slash, and before a letter after another sign. Numbers stay whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of a table.
 

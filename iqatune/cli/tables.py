@@ -173,7 +173,7 @@ def _optimism(held_out: HeldOut) -> str:
     if held_out.is_older:
         return (
             f"Tuned minus held-out, as an older release recorded it: {_signed(held_out.optimism)}; they are of "
-            "different pairs, and that is no measure of the optimism. Search anew for it."
+            "different pairs, and that is no measure of the optimism. Search again for it."
         )
     return (
         f"Optimism: {_signed(held_out.optimism)}, what the weights tuned on all pairs reach on a fold's pairs above "

@@ -196,7 +196,7 @@ def _verify_scale(scale: Scale, distances: Floats, found: Sequence[Floats], path
         expected = np.interp(distances, scale.distances, knots)
         if not np.allclose(values, expected, rtol=0, atol=TOLERANCE * span):
             worst = float(np.max(np.abs(values - expected)))
-            raise InputError(f"`output` {path}: its scores are off by {worst:.2g}; not written")
+            raise InputError(f"`output` {path}: its scores differ by {worst:.2g}; not written")
 
 
 def _floor_max_pooling(module: nn.Module) -> None:

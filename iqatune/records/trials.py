@@ -152,7 +152,7 @@ class TrialLog:
         self._check()
         write_bytes(self.path, content)
         if not self._is_whole():
-            raise InputError(f"{self.path}: does not hold the trials that were written to it; look after its disk")
+            raise InputError(f"{self.path}: does not contain the trials that were written to it; check the disk")
         return True
 
     def _is_whole(self) -> bool:
@@ -182,7 +182,7 @@ def digest_of(path: Path) -> TrialsDigest:
         InputError: naming the line that is damaged; a torn last one is.
     """
     if _is_torn(path):
-        raise InputError(f"{path}: its last line is torn")
+        raise InputError(f"{path}: its last line is incomplete")
     count, chain = 0, _START
     for _, _, chain in _chained(path):  # noqa: B007 the last chain counts
         count += 1
@@ -297,7 +297,7 @@ def _chained(path: Path) -> Iterator[tuple[bytes, bool, str]]:
         if wrong:
             raise InputError(
                 f"{path}: line {number} or one before it was changed, lost, doubled or moved; delete the folder to "
-                "search anew"
+                "search again"
             )
         protected = checked is not None
         yield line, protected, chain
@@ -309,10 +309,10 @@ def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:
         parameters = np.array([line.parameters[name] for name in names], dtype=np.float64)
     except (InputError, KeyError) as error:
         raise InputError(
-            f"{path}: line {number} is not a trial of this run; delete the folder to start anew"
+            f"{path}: line {number} is not a trial of this run; delete the folder to start again"
         ) from error
     if line.check is not None and _CHECKED.fullmatch(text) is None:
-        raise InputError(f"{path}: line {number} is not as it was written; delete the folder to search anew")
+        raise InputError(f"{path}: line {number} is not as it was written; delete the folder to search again")
     return Trial(
         sample=line.sample,
         trial_id=line.trial_id,

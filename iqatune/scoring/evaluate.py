@@ -153,7 +153,7 @@ def score(
     results = [of_file.trusted(force=force) for of_file in opened]
     with_uniform = any(each.name == UNIFORM for each in baselines)
     if with_uniform and not records:
-        raise InputError("`baseline` uniform: is of the backbone of a record, and none is named; leave it out")
+        raise InputError("`baseline` uniform: needs a record with a backbone, and none is named; leave it out")
     fusions = {file: open_fusion(file) for file in files if is_fusion(file)}
     fused = [each.trusted(force=force) for each in fusions.values()]
     if data.features is not None:
@@ -363,7 +363,9 @@ def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, C
         )
     missing = [name for name in result.best.columns if name not in table.columns]
     if missing:
-        raise InputError(f"{file}: was tuned on columns that {table.label} has not: {', '.join(missing)}; add them")
+        raise InputError(
+            f"{file}: was tuned on columns that are missing in {table.label}: {', '.join(missing)}; add them"
+        )
     return result.best.columns
 
 
@@ -489,7 +491,7 @@ def evaluate(
     """
     if textures is not None:
         if data.features is not None:
-            raise InputError(f"`textures` {textures}: are images, and `features` has none; leave them out")
+            raise InputError(f"`textures` {textures}: need images, and `features` has none; leave them out")
         load_textures(textures)  # refused before anything is computed
     if data.features is not None:
         results = [open_result(file).trusted(force=force) for file in _records(files)]
@@ -539,7 +541,9 @@ def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions
     asked_for = [DataOptions.of(open_result(file).trusted(force=force).run) for file in _records(files)]
     asked_for += [fusion.options.data for fusion in _fusions(files, force=force)]
     if not asked_for:
-        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
+        raise InputError(
+            "`dataset`: needed, because the files do not name the data set that they were tuned on; give one"
+        )
     every = (data for asked_data in asked_for for data in asked_data.sets)
     return tuple(dict.fromkeys(data.model_copy(update={"feature_columns": (), "split_column": None}) for data in every))
 

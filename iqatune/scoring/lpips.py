@@ -93,7 +93,7 @@ def linear_weights(name: str) -> list["Tensor"]:
     content = load_saved(path, str(path))
     found = [content[key] for key in sorted(content)] if isinstance(content, dict) else []
     if not found or not all(isinstance(weight, Tensor) and weight.ndim == 4 for weight in found):
-        raise InputError(f"{path}: holds no weights of LPIPS; install torchmetrics anew")
+        raise InputError(f"{path}: contains no weights of LPIPS; install torchmetrics again")
     return [weight.detach().flatten() for weight in found]
 
 

@@ -40,7 +40,7 @@ class Seen:
         first, last = branch.stages or (0, count - 1)
         if last >= count:
             raise InputError(
-                f"`view` {branch.view}: {identity.name} has the stages 0 to {count - 1}; give some of them"
+                f"`view` {branch.view}: {identity.name} has the stages 0 to {count - 1}; choose among them"
             )
         return cls(branch, identity, range(first, last + 1))
 

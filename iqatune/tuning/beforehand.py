@@ -38,8 +38,8 @@ def advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: F
         progress.warn(caution)
     if run.concurrency > 1:
         progress.say(
-            f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
-            "and another run may find other samples"
+            f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results "
+            "missing, and another run may choose other samples"
         )
     for part in task.parts():
         left_out = _left_out(part.task, f" on {part.name}" if task.set_ids else "")

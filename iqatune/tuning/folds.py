@@ -154,8 +154,8 @@ def searches_beside(tasks: Sequence[Callable[[], Task]], processes: int) -> Iter
             yield lambda: [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise InputError(
-                "a process that searched a fold was killed twice, such as for want of memory; run it again, with fewer "
-                "`folds`"
+                "a process that searched a fold was killed twice, for example because memory ran out; run it again, "
+                "with fewer `folds`"
             ) from error
 
 

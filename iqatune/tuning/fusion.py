@@ -121,7 +121,7 @@ def fuse(
         file = folder / FUSION_FILE
         earlier = _earlier(file, prepared)
         if earlier is not None:
-            progress.say(f"{file}: this fusion is complete; delete it to fuse anew")
+            progress.say(f"{file}: this fusion is complete; delete it to fuse again")
             return earlier, file
         before = time.perf_counter()
         found = search_weights(prepared, progress, strict=strict)

@@ -127,7 +127,7 @@ def _with_folds(
     parameters = _of_record(result, table, folds, task.space.names)
     if parameters is None:
         how = "refitted"
-        machine.progress.say(f"{found.name}: tuned anew without each of the {len(folds.splits)} folds")
+        machine.progress.say(f"{found.name}: tuned again without each of the {len(folds.splits)} folds")
         with fold_searches(task, folds.splits, processors()) as trials:
             parameters = [None if trial is None else trial.parameters for trial in trials()]
     space = prepared.space(result.run.space, result.run.prior)

@@ -142,7 +142,7 @@ def _ended(job: Job, future: Future[Result]) -> Ended:
     if isinstance(error, UnwritableError):
         raise error
     if isinstance(error, BrokenProcessPool):
-        return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
+        return Ended(job, "its process was killed, for example because memory ran out; try fewer `jobs`")
     return Ended(job, result=future.result()) if error is None else Ended(job, reason(error))
 
 

@@ -156,7 +156,7 @@ def test_evaluation_is_a_table_and_by_default_where_the_metric_was_tuned(
     assert tuned.best is not None
     assert frame["srcc"][0] == tuned.best.srcc
     assert frame["srcc"].dtype == np.float64
-    with pytest.raises(package.InputError, match="of no use without dataset"):
+    with pytest.raises(package.InputError, match="only possible with dataset"):
         package.evaluate(tuned, data_root="elsewhere", cache_dir=small_cache)
 
 

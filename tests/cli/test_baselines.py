@@ -170,7 +170,7 @@ def test_an_export_is_evaluated_as_its_record(evaluate: Run, iqatune: Run, recor
     ran = iqatune("evaluate", "m.safetensors")
     assert (ran.code, ran.last_line) == (
         2,
-        "iqatune: --dataset: needed, as the files name no data set that they were tuned on; give one",
+        "iqatune: --dataset: needed, because the files do not name the data set that they were tuned on; give one",
     )
 
 

@@ -16,7 +16,9 @@ MOST_ROWS = 30
 
 
 def agreement_figures(context: Context) -> tuple[Figure, ...]:
-    """The best setting of each backbone on each data set."""
+    """The best setting of each backbone on each data set; none where there is but one."""
+    if sum(len(best_per_backbone(context, dataset)) for dataset in context.found.datasets) < 2:
+        return ()
     return *_of(context, "SRCC"), *_of(context, "KRCC")
 
 

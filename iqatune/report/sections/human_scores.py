@@ -8,7 +8,7 @@ from iqatune.report.advice import best_per_backbone, merit
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
 from iqatune.report.figures import DISTANCE, Scatter
-from iqatune.report.model import Cell, Column, Figure, Gallery, Picture, Section, Table, number, slug, word
+from iqatune.report.model import Cell, Column, Figure, Gallery, Missing, Picture, Section, Table, number, slug, word
 from iqatune.report.pictures import jpeg
 from iqatune.report.protocol import Marks, card
 from iqatune.scoring.evaluate import ScoredMetric, ScoredSet
@@ -24,7 +24,7 @@ MOST_PANELS = 9
 """Metrics beside the best one that are drawn."""
 
 
-def human_scores_section(context: Context, *, with_images: bool) -> Section:
+def human_scores_section(context: Context, *, with_images: bool) -> Section | Missing:
     """For every data set a table of what was evaluated; of the sets that were scored also drawings and residuals."""
     evaluations = {each.dataset: each for each in context.evaluations if has_figures(each)}
     tables, drawings, galleries = [], [], []
@@ -40,13 +40,14 @@ def human_scores_section(context: Context, *, with_images: bool) -> Section:
         # of a features file there are no images
         if (with_images or scores.table.simulated) and not scores.table.columns and worst:
             galleries.append(_gallery(scores, worst))
+    if not evaluations:
+        how = "give --score, or keep 'iqatune evaluate --format json' in the folder."
+        return Missing("Scatter plots, residuals and the noise ceiling", how)
     text: tuple[str, ...] = (
         "RMSE, outlier ratio and resolving power are of the metric after the logistic fit through which PLCC is taken, "
         "on the scale of the human scores; the others are of the metric as it is.",
     )
-    if not evaluations:
-        text = ("Missing: give --score, or keep 'iqatune evaluate --format json' in the folder.",)
-    elif not drawings:
+    if not drawings:
         text += ("Scatter plots are missing: give --score, so that the pairs are read.",)
     return Section(
         "Beside the human scores",

@@ -127,7 +127,6 @@ def _time_figure(dataset: str, backbone: str, rows: Mapping[tuple[str, str], Seq
     )
 
 
-def rank_figure(rows: Mapping[str, Floats], cases: int) -> Figure:
-    """Of each searcher its ranks in so many cases."""
-    title = f"Rank of each searcher over {cases} cases; 1 is the best"
+def rank_figure(rows: Mapping[str, Floats], title: str) -> Figure:
+    """Of each searcher its ranks in every case."""
     return figures.drawn("searchers-ranks", title, figures.ranks(rows))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from iqatune.evaluation.gain import LEVEL, gain_of
+from iqatune.evaluation.gain import gain_of
 from iqatune.records.evaluation import Evaluated
 from iqatune.records.textures import Textures
 from iqatune.report import figures
@@ -168,14 +168,11 @@ def _append(points: list[FrontPoint], point: FrontPoint) -> None:
 
 def _reach(group: SettingRuns) -> float | None:
     """Half of the 95 % interval of the held-out gain over the uniform weights; None where there is none."""
-    from scipy.stats import t as student
-
     folds = [run.result.held_out for run in group.runs if run.result.held_out is not None]
-    count = sum(held_out.folds for held_out in folds)
-    if count < 2:
+    if not folds:
         return None
-    reach = gain_of(folds).error * float(student.ppf((1 + LEVEL) / 2, count - 1))
-    return None if math.isnan(reach) else reach
+    gain = gain_of(folds)
+    return None if math.isnan(gain.high) else gain.high - gain.mean
 
 
 def _evaluated(context: Context, dataset: str, textures: Textures) -> Iterator[Evaluated]:
