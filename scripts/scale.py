@@ -6,8 +6,8 @@ runs the verbs one after the other as a user would, and writes what each took. R
 
     python scripts/scale.py --pairs 200000 --references 2000 --folder scale --output results/scale/pairs-200000.json
 
-The images are made once and used again. The scores are made up, and say nothing of people. docs/scale.md says what the
-figures mean for sets of real images.
+The images are made once and used again, and a step that is in the output file is not measured again. The scores are
+made up, and say nothing of people. docs/scale.md says what the figures mean for sets of real images.
 """
 
 import json
@@ -125,34 +125,36 @@ def main(
     through = ["--backbone", backbone, "--backbone-weights", "random"]
     runs = ["--output", str(folder / "runs")]
     search = ["search", *data, *through, *cache, *runs]
-    steps: list[dict[str, Any]] = []
-
-    def step(name: str, arguments: Sequence[str]) -> None:
-        steps.append({"step": name, **measured(arguments)})
-        click.echo(json.dumps(steps[-1]), err=True)
-
-    step("extract", ["extract", *data, *through, *cache, "--json"])
-    step("extract, all in the cache", ["extract", *data, *through, *cache, "--json"])
-    step(
-        f"search random, {samples} samples, 5 folds",
-        [*search, "--searcher", "random", "--samples", str(samples), "--json"],
-    )
-    step("search fit, 5 folds", [*search, "--searcher", "fit", "--json"])
-    records = sorted(map(str, (folder / "runs").rglob("result.json")))
-    step("evaluate two records", ["evaluate", *records, *data, *cache, "--format", "json"])
-    step("replay", ["replay", records[-1], *cache, "--json"])
-    document = {
+    document: dict[str, Any] = {
         "pairs": pairs,
         "references": references,
         "side": side,
         "backbone": backbone,
         "processors": processors(),
         "memory_mb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20),
-        "steps": steps,
-        "disk_mb": {**disk_mb(folder), **{f"cache/{name}": size for name, size in disk_mb(folder / "cache").items()}},
-        "environment": environment("cpu", {}).model_dump(mode="json"),
+        "steps": [],
     }
-    write_text(output, json.dumps(document, indent=2) + "\n")
+    if output.exists():
+        document["steps"] = json.loads(output.read_text())["steps"]
+    done = {step["step"] for step in document["steps"]}
+
+    def step(name: str, arguments: Sequence[str]) -> None:
+        if name in done:
+            return
+        document["steps"].append({"step": name, **measured(arguments)})
+        sizes = {**disk_mb(folder), **{f"cache/{part}": size for part, size in disk_mb(folder / "cache").items()}}
+        made = environment("cpu", {}).model_dump(mode="json")
+        write_text(output, json.dumps({**document, "disk_mb": sizes, "environment": made}, indent=2) + "\n")
+        click.echo(json.dumps(document["steps"][-1]), err=True)
+
+    step("extract", ["extract", *data, *through, *cache, "--json"])
+    step("extract, all in the cache", ["extract", *data, *through, *cache, "--json"])
+    random = ["--searcher", "random", "--samples", str(samples), "--json"]
+    step(f"search random, {samples} samples, 5 folds", [*search, *random])
+    step("search fit, 5 folds", [*search, "--searcher", "fit", "--json"])
+    records = sorted(map(str, (folder / "runs").rglob("result.json")))
+    step("evaluate two records", ["evaluate", *records, *data, *cache, "--format", "json"])
+    step("replay", ["replay", records[-1], *cache, "--json"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     ANSWER_IS_NO,
+    cache_option,
     config_option,
     debug_option,
     json_option,
@@ -40,6 +41,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder of bench.json  [default: results/bench; with --quick results/bench/quick].",
 )
+@cache_option
 @config_option
 @quiet_option
 @json_option
@@ -54,17 +56,20 @@ def command(
     check: bool,
     results: Path | None,
     output: Path | None,
+    cache_dir: Path | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Measure how fast this machine is: extraction, scoring and the objective, and other packages for comparison.
 
     Everything is measured in one run, in alternation, with random parameters. The figures are medians of all rounds,
-    with the lowest and highest. Packages that are not installed are left out, and a line says so.
+    with the lowest and highest. Packages that are not installed are left out, and a line says so. How fast images pass
+    each CNN is kept in the cache, for the estimates of --dry-run.
     """
     if results is not None and not results.is_dir():
         raise InputError(f"--results {results}: no such folder; name the --output folder of searches")
 
+    from iqatune.api.cache import open_cache
     from iqatune.bench.run import plot_srcc_against_cost, run_bench
     from iqatune.cli.bench_tables import print_bench
 
@@ -81,6 +86,7 @@ def command(
         with_ray=with_ray,
         output=output,
         progress=progress,
+        cache=open_cache(cache_dir),
     )
     if results is not None and not plot_srcc_against_cost(bench, results, output / "srcc-against-cost.svg"):
         progress.warn(f"--results {results}: contains no search with held-out figures of these backbones; no plot")

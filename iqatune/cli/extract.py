@@ -11,6 +11,7 @@ from iqatune.cli.options import (
     config_option,
     data_options,
     debug_option,
+    dry_run_option,
     json_option,
     quiet_option,
 )
@@ -30,12 +31,19 @@ Examples:
 @data_options
 @backbones_options
 @cache_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    data: DataOptions, backbones: tuple[BackboneOptions, ...], *, cache_dir: Path | None, quiet: bool, as_json: bool
+    data: DataOptions,
+    backbones: tuple[BackboneOptions, ...],
+    *,
+    cache_dir: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Compute and store the statistics of every pair of a data set.
 
@@ -46,6 +54,14 @@ def command(
     from iqatune.records.extraction import Extraction, Extractions
     from iqatune.statistics.several import extract_all
 
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_extract
+
+        progress = console_progress(quiet=quiet)
+        plan = plan_extract(data, backbones, cache=open_cache(cache_dir), progress=progress)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
     found = extract_all(data, backbones, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
 
     def line(document: Extraction) -> None:

@@ -9,6 +9,7 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     frontier_options,
     json_option,
     quiet_option,
@@ -29,11 +30,14 @@ Examples:
 @frontier_options(FrontierOptions)
 @cache_option
 @runs_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+def command(
+    options: FrontierOptions, *, cache_dir: Path | None, output: Path, dry_run: bool, quiet: bool, as_json: bool
+) -> None:
     """Find cheaper metrics: from all stages of a CNN down to the image alone, with their cost and their agreement.
 
     The last stage that has weight decides what a metric costs. Weight in a stage is penalised by the cost of that
@@ -49,6 +53,13 @@ def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, q
     from iqatune.api.frontier import find_frontier
 
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_frontier
+
+        plan = plan_frontier(options, output, cache=cache, progress=progress)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
     found = find_frontier(options, output, cache=cache, progress=progress)
     emit(found, form_of(as_json=as_json), table=lambda document: print_frontier(document, found.folder))
 

@@ -47,6 +47,12 @@ VERBS = {
     "list": "List data sets, backbones, searchers, spaces or baselines.",
 }
 
+GOES_ON: frozenset[str] = frozenset({"search", "frontier", "sweep", "extract"})
+"""Verbs that go on where they were interrupted."""
+
+KEEPS_STATISTICS: frozenset[str] = frozenset({"evaluate", "fuse", "robust", "report", "replay"})
+"""Verbs of whose work the cache keeps the longest part, the statistics of images, as they are computed."""
+
 EXAMPLES = """\b
 Examples:
   iqatune search --dataset demo --backbone squeezenet --backbone-weights random --searcher random
@@ -113,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(_one_line(error), BAD_INPUT, debug=debug)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; what was done is kept", INTERRUPTED, debug=debug)
+        return _fail(f"interrupted; {_kept(arguments)}", INTERRUPTED, debug=debug)
     except (BrokenPipeError, SystemExit):
         # the reader of a pipe has gone (as in `iqatune list backbones | head -1`), which click makes an exit of
         _leave_stdout()
@@ -134,6 +140,16 @@ def _commands(arguments: Sequence[str]) -> Iterator[click.Command]:
     """The commands of all verbs, that of the verb named first; each is imported when it is its turn."""
     for verb in sorted(VERBS, key=lambda verb: verb not in arguments):
         yield _command(verb)
+
+
+def _kept(arguments: Sequence[str]) -> str:
+    """What an interrupt leaves of a verb's work, and what the same command does with it."""
+    verb = next((argument for argument in arguments if argument in VERBS), None)
+    if verb in GOES_ON:
+        return "what was done is kept, and the same command goes on where it stopped"
+    if verb in KEEPS_STATISTICS:
+        return "computed statistics are kept, and the same command goes on from them"
+    return "the same command starts again from the beginning"
 
 
 def _leave_stdout() -> None:

@@ -246,6 +246,17 @@ force_option = option(
     "--force", is_flag=True, help="Accept a record that was changed (its seal is broken), and say so."
 )
 
+track_option = option(
+    "--track",
+    multiple=True,
+    metavar="tensorboard|mlflow|wandb",
+    help="Tell TensorBoard, MLflow or W&B of every sample; may be repeated (pip install 'iqatune[tracking]').",
+)
+
+dry_run_option = option(
+    "--dry-run", is_flag=True, help="Say what would be done and how long it takes; compute and write nothing."
+)
+
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
 

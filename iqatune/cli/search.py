@@ -9,11 +9,13 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     json_option,
     quiet_option,
     refuse_beside,
     run_options,
     runs_option,
+    track_option,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.records.options import Run
@@ -36,11 +38,23 @@ Examples:
 @run_options
 @cache_option
 @runs_option
+@track_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+def command(
+    run: Run,
+    *,
+    strict: bool,
+    cache_dir: Path | None,
+    output: Path,
+    track: tuple[str, ...],
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
     With several data sets, each with its own scores, the weighted mean of their objectives is maximised.
@@ -57,5 +71,12 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
     if run.split != "references":
         refuse_beside("another split", "folds")
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
-    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_search
+
+        plan = plan_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
+    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

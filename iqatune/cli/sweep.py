@@ -12,12 +12,15 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     json_option,
     max_pixels_option,
     option,
     quiet_option,
     runs_option,
+    track_option,
 )
+from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_line
 from iqatune.records.sweep import SWEEP_FILE, Sweep
 
@@ -38,6 +41,8 @@ Examples:
 @cache_option
 @max_pixels_option
 @runs_option
+@track_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
@@ -51,6 +56,8 @@ def command(
     strict: bool,
     cache_dir: Path | None,
     output: Path,
+    track: tuple[str, ...],
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -66,9 +73,26 @@ def command(
 
     cells = read_grid(grid, device)
     cache = open_cache(cache_dir)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_sweep
+
+        plan = plan_sweep(
+            cells, output, cache=cache, progress=console_progress(quiet=quiet), strict=strict, track=track
+        )
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return 0
     with grid_view(quiet=quiet) as (progress, show):
         sweep = run_sweep(
-            cells, output, cache=cache, progress=progress, show=show, address=address, jobs=jobs, strict=strict
+            cells,
+            output,
+            cache=cache,
+            progress=progress,
+            show=show,
+            address=address,
+            jobs=jobs,
+            strict=strict,
+            track=track,
         )
 
     def table(document: Sweep) -> None:

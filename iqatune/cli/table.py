@@ -29,7 +29,7 @@ _SOFT: Final = re.compile(r"(?<=/)|(?<=[-_+=,;:@.])(?=[^\W\d_])")
 """Where a long name is parted: after a slash, and before a letter after another sign. Numbers stay whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of a table.
 
@@ -214,7 +214,7 @@ def _fitting(names: Sequence[Column], others: Sequence[Column], width: int) -> i
 
 
 def _sized(columns: Sequence[Column], width: int) -> tuple[tuple[Column, int], ...]:
-    """Each column with its width: what it takes at least, and then what is left, for names before sentences.
+    """Each column with its width: what it takes at least, and then what is left, for names, sentences and heads.
 
     Where what they take at least is too much, the widest are folded further: sentences, names, and figures with
     spaces; and where even that is too much, words are parted anywhere.
@@ -226,8 +226,10 @@ def _sized(columns: Sequence[Column], width: int) -> tuple[tuple[Column, int], .
     def room() -> int:
         return width - sum(widths) - GAP * (len(columns) - 1)
 
-    for places in (names, words):
-        while room() > 0 and (growing := [place for place in places if widths[place] < columns[place].whole]):
+    whole = [column.whole for column in columns]
+    with_head = [max(column.whole, _longest([column.head])) for column in columns]
+    for places, at_most in ((names, whole), (words, whole), (range(len(columns)), with_head)):
+        while room() > 0 and (growing := [place for place in places if widths[place] < at_most[place]]):
             widths[min(growing, key=widths.__getitem__)] += 1
     figures = [place for place, column in enumerate(columns) if not column.is_words]
     narrow = [column.narrow for column in columns]

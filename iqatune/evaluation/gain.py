@@ -20,17 +20,30 @@ FEWEST_FOLDS: Final = 3
 
 
 @dataclass(frozen=True)
-class Gain:
-    """What tuning brought on references never seen.
+class Estimate:
+    """A mean over folds.
 
     Attributes:
-        mean: held-out SRCC minus the uniform weights' on the same pairs, averaged over folds; NaN where undefined.
+        mean: NaN where the figure of a fold is.
         error: its corrected standard error (`corrected_error`), NaN where undefined.
-        verdict: whether that is a gain, a loss, or not to be told from none.
+        low, high: its interval by Student's t, of one degree of freedom less than there are figures; NaN where there
+            is none.
     """
 
     mean: float
     error: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Gain(Estimate):
+    """What tuning brought on references never seen: held-out SRCC minus the uniform weights' on the same pairs.
+
+    Attributes:
+        verdict: whether that is a gain, a loss, or not to be told from none.
+    """
+
     verdict: Verdict
 
 
@@ -52,32 +65,64 @@ def corrected_error(values: ArrayLike, test_to_train: float) -> float:
     return float(np.sqrt((1 / figures.size + test_to_train) * figures.var(ddof=1)))
 
 
-def gain_of(repetitions: Sequence[HeldOut]) -> Gain:
+def estimate(values: ArrayLike, test_to_train: float, *, among: int = 1) -> Estimate:
+    """The mean of figures of folds, and its interval of 95 %.
+
+    Args:
+        values: (k,) a figure of each fold, of all repetitions.
+        test_to_train: as of `corrected_error`.
+        among: how many means it was chosen from, or is looked at with. The interval is widened for it (Bonferroni), so
+            that the best of many is not taken for better than it is.
+    """
+    from scipy.stats import t as student
+
+    figures = np.asarray(values, dtype=np.float64)
+    mean, error = float(figures.mean()), corrected_error(figures, test_to_train)
+    reach = math.nan if figures.size < 2 else error * float(student.ppf(1 - (1 - LEVEL) / 2 / among, figures.size - 1))
+    return Estimate(mean, error, mean - reach, mean + reach)
+
+
+def gain_of(repetitions: Sequence[HeldOut], *, among: int = 1) -> Gain:
     """The gain over the uniform weights on the folds of one run, or of several that differ in their seed alone.
 
-    Tuning helped where the two-sided 95 % interval of the mean difference, Student's t with one degree of freedom less
-    than there are folds in all, lies above 0, and harmed where it lies below. Fewer than 3 folds a run, an undefined
-    SRCC, and differences that are rounding show nothing.
+    Tuning helped where the two-sided 95 % interval of the mean difference (`estimate`) lies above 0, and harmed where
+    it lies below. Fewer than 3 folds a run, an undefined SRCC, and differences that are rounding show nothing.
+
+    Args:
+        among: as of `estimate`.
 
     Raises:
         ValueError: for no repetition.
     """
-    from scipy.stats import t as student
-
     if not repetitions:
         raise ValueError("a gain needs the folds of one run at least")
-    folds = [fold for held_out in repetitions for fold in held_out.per_fold]
-    differences = np.array([fold.srcc - fold.uniform_srcc for fold in folds])
-    mean = float(differences.mean())
-    if len(folds) < 2:
-        return Gain(mean, math.nan, "not shown to help")
-    error = corrected_error(differences, test_to_train(repetitions))
-    if min(held_out.folds for held_out in repetitions) < FEWEST_FOLDS:
-        return Gain(mean, error, "not shown to help")
-    reach = error * float(student.ppf((1 + LEVEL) / 2, differences.size - 1)) + ROUNDING
+    differences = [fold.srcc - fold.uniform_srcc for held_out in repetitions for fold in held_out.per_fold]
+    gain = estimate(differences, test_to_train(repetitions), among=among)
+    enough = min(held_out.folds for held_out in repetitions) >= FEWEST_FOLDS
     # NaN is neither above nor below
-    verdict: Verdict = "helped" if mean > reach else "harmed" if mean < -reach else "not shown to help"
-    return Gain(mean, error, verdict)
+    verdict: Verdict = "not shown to help"
+    if enough and gain.low > ROUNDING:
+        verdict = "helped"
+    elif enough and gain.high < -ROUNDING:
+        verdict = "harmed"
+    return Gain(gain.mean, gain.error, gain.low, gain.high, verdict)
+
+
+def difference_of(couples: Sequence[tuple[HeldOut, HeldOut]], *, among: int = 1) -> Estimate | None:
+    """How far the first of each couple is above the second on the same folds; None where their folds are not the same.
+
+    Args:
+        couples: of one seed each, whose folds are the same where the pairs and their number are.
+        among: as of `estimate`.
+    """
+    folds = [fold for first, second in couples for fold in zip(first.per_fold, second.per_fold, strict=False)]
+    as_many = all(first.folds == second.folds for first, second in couples)
+    same = all((one.references, one.name, one.pairs) == (two.references, two.name, two.pairs) for one, two in folds)
+    if not folds or not as_many or not same:
+        return None
+    return estimate(
+        [one.srcc - two.srcc for one, two in folds], test_to_train([one for one, _ in couples]), among=among
+    )
 
 
 def test_to_train(repetitions: Sequence[HeldOut]) -> float:

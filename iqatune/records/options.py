@@ -208,7 +208,7 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in values.items() if name != "dataset_weight"}
     given = values.get("dataset")
     every = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
-    if not every and values.get("features") is not None:
+    if not every and any(values.get(name) is not None for name in ("features", "pairs")):
         every = [PAIRS_SET]  # it goes without saying
     names = [name for name in every if isinstance(name, str)]
     if not names or len(names) < len(every):

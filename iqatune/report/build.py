@@ -1,8 +1,10 @@
 """A report of a results folder: from what is in it to the files."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TypeVar
@@ -15,21 +17,22 @@ from iqatune.records.options import DataOptions
 from iqatune.report.advice import advice
 from iqatune.report.collect import Collection, FoundRun, collect
 from iqatune.report.context import Context, is_of
-from iqatune.report.model import Figure, Report, Section, Table
+from iqatune.report.model import Figure, Missing, Report, Section, Table
 from iqatune.report.page import page
 from iqatune.report.protocol import usual
-from iqatune.report.sections.bars import bars
 from iqatune.report.sections.distortions import distortions_section
 from iqatune.report.sections.examples import examples
 from iqatune.report.sections.fits import fits_section
 from iqatune.report.sections.frontiers import frontiers_section
 from iqatune.report.sections.fusions import fusions_section
 from iqatune.report.sections.human_scores import human_scores_section
+from iqatune.report.sections.published import published_section
+from iqatune.report.sections.samples import samples_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
 from iqatune.report.sections.stages import stages_section
-from iqatune.report.sections.state_of_the_art import state_of_the_art_section
+from iqatune.report.sections.state_of_the_art import others_section
 from iqatune.report.sections.textures import textures_section
 from iqatune.report.sections.transfer import transfer_section
 from iqatune.report.write import report_latex, report_markdown, table_csv
@@ -40,6 +43,7 @@ from iqatune.scoring.baselines import find as find_baseline
 from iqatune.scoring.evaluate import Machine, ScoredSet, evaluation_of, score, with_baseline
 from iqatune.scoring.score_files import OtherImages
 from iqatune.statistics.prepare import dataset_sha256
+from iqatune.version import __version__
 
 Named = TypeVar("Named", Table, Figure)
 
@@ -121,23 +125,61 @@ def make_report(
         for metric in evaluation.results
         if metric.kind == "tuned" and not any(is_of(metric, run) for run in found.runs)
     ]
-    sections = (
+    parts = (
         scores_section(context),
-        distortions_section(context),
-        speed_section(context),
-        state_of_the_art_section(context),
         searchers_section(context),
-        *([fits] if (fits := fits_section(context)) is not None else []),
-        *([textures] if (textures := textures_section(context)) is not None else []),
-        transfer_section(context),
-        _drawings_section(context, with_images=with_images),
-        stages_section(context),
+        fits_section(context),
+        samples_section(context),
+        others_section(context),
         human_scores_section(context, with_images=with_images),
-        *([fusions] if (fusions := fusions_section(context)) is not None else []),
-        *([frontiers] if (frontiers := frontiers_section(context)) is not None else []),
+        distortions_section(context),
+        transfer_section(context),
+        textures_section(context),
+        stages_section(context),
+        _examples_section(context, with_images=with_images),
+        fusions_section(context),
+        frontiers_section(context),
+        speed_section(context),
+        published_section(context),
     )
-    title = f"iqatune report: {found.folder.resolve().name}"
-    return Report(title, advice(context), _with_names_of_their_own(_lettered(sections)), (*left_out, *warnings))
+    sections = [_that_says_something(part) for part in parts if isinstance(part, Section)]
+    return Report(
+        title=f"iqatune report: {found.folder.resolve().name}",
+        made=_made(found),
+        answers=advice(context),
+        sections=_with_names_of_their_own(_lettered(sections)),
+        missing=tuple(part for part in parts if isinstance(part, Missing)),
+        warnings=(*left_out, *warnings),
+    )
+
+
+def _made(found: Collection) -> str:
+    """When and by which version the report was made, and of how much.
+
+    Raises:
+        InputError: for a SOURCE_DATE_EPOCH, the date of a report that is to be the same when it is made again, that is
+            no date.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        day = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(f"SOURCE_DATE_EPOCH {epoch}: give seconds since 1970, or unset it") from error
+    counts = (
+        (len(found.runs), "run"),
+        (len(found.groups), "setting"),
+        (len(found.datasets), "data set"),
+        (len({group.setting.backbone for group in found.groups}), "backbone"),
+        (len({group.setting.searcher for group in found.groups}), "searcher"),
+        (len({run.result.run.seed for run in found.runs}), "seed"),
+    )
+    of = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
+    return f"Made on {day:%Y-%m-%d} by iqatune {__version__} from {of}."
+
+
+def _that_says_something(section: Section) -> Section:
+    """Without the tables that have no figure."""
+    return replace(section, tables=tuple(table for table in section.tables if not table.says_nothing))
 
 
 def _lettered(sections: Sequence[Section]) -> tuple[Section, ...]:
@@ -160,18 +202,16 @@ def _with_names_of_their_own(sections: Sequence[Section]) -> tuple[Section, ...]
     )
 
 
-def _drawings_section(context: Context, *, with_images: bool) -> Section:
+def _examples_section(context: Context, *, with_images: bool) -> Section | Missing:
     made = [
         # of a features file there are no images
         examples(context, scores, with_images=(with_images or scores.table.simulated) and not scores.table.columns)
         for scores in context.scores
     ]
-    text: tuple[str, ...] = ()
     if not made:
-        text = ("Distorted versions side by side are missing: give --score, so that the pairs are read.",)
+        return Missing("Distorted versions side by side", "give --score, so that the pairs are read.")
     galleries = tuple(gallery for _, gallery in made if gallery is not None)
-    tables = tuple(table for table, _ in made)
-    return Section("Side by side", text, tables=tables, figures=bars(context), galleries=galleries)
+    return Section("Side by side", tables=tuple(table for table, _ in made), galleries=galleries)
 
 
 def _scored(found: Collection, scoring: Scoring, progress: Progress, warnings: list[str]) -> tuple[ScoredSet, ...]:

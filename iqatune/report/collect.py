@@ -13,7 +13,7 @@ from iqatune.records.documents import broken_seal, parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.frontier import FRONTIER_FILE, FRONTIER_SCHEMA, Frontier
 from iqatune.records.fusion import FUSION_SCHEMA, Fusion
-from iqatune.records.labels import evaluated_set
+from iqatune.records.labels import evaluated_set, search_note
 from iqatune.records.names import Names, names_of
 from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
@@ -83,6 +83,11 @@ class Setting:
     def effort(self) -> str:
         """How many samples there were to be, in words; a fit has none."""
         return "no samples" if self.searcher in (FIT, MUTUAL) else f"{self.samples} samples"
+
+    @property
+    def how(self) -> str:
+        """All of it but the data set and the backbone, as "random, stage space, cube prior, 50 samples"."""
+        return f"{self.searcher}, {self.space} space{search_note(self)}, {self.effort}"
 
 
 @dataclass(frozen=True)

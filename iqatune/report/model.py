@@ -7,6 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from statistics import fmean, stdev
 
+from iqatune.records.vocabulary import Verdict
+
 MISSING = "—"
 
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -60,6 +62,7 @@ class Table:
         card: the protocol of its figures, and in what a marked row's differs.
         notes: how to read it.
         source: where published figures come from; empty for measured ones.
+        detail: whether the page shows it only when it is asked for.
     """
 
     name: str
@@ -70,6 +73,37 @@ class Table:
     card: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = ""
+    detail: bool = False
+
+    @property
+    def folded(self) -> bool:
+        """Whether the page shows it only when it is asked for."""
+        return self.detail or bool(self.source)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold figures, or would: words stand at the left of theirs, figures at the right."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
+        return [
+            place >= self.words
+            and (all(cell.missing for cell in cells) or any(cell.value is not None for cell in cells))
+            for place, cells in enumerate(columns)
+        ]
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it has no rows, or no figure in them."""
+        return all(cell.missing for row in self.rows for cell in row[self.words :])
+
+    def without_empty_columns(self) -> "Table":
+        """Without the columns in which every cell is missing, for people; machines read them all."""
+        kept = [place for place in range(len(self.columns)) if not all(row[place].missing for row in self.rows)]
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in kept),
+            rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
+            words=sum(place < self.words for place in kept),
+        )
 
     @property
     def spans(self) -> list[tuple[str, int]]:
@@ -124,20 +158,59 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What to use on a data set in a sentence, and how sure that is in some more."""
+class Missing:
+    """What the report could say and does not, and how to have it said."""
 
-    headline: str
-    text: str
+    title: str
+    how: str
 
 
 @dataclass(frozen=True)
+class Fact:
+    """A figure, what it is of, and how sure it is.
+
+    Attributes:
+        value: as people read it; never text from outside.
+    """
+
+    name: str
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Whether tuning helped on a data set, in a line that its intervals support, and the little that a reader needs.
+
+    Attributes:
+        verdict: None where nothing was held out.
+        facts: at most four.
+        record: the path of the best setting's record.
+        command: that exports it.
+    """
+
+    verdict: Verdict | None
+    headline: str
+    text: str
+    facts: tuple[Fact, ...]
+    record: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """The whole report. `answer` comes first: which backbone and searcher to use, and how sure that is."""
+    """The whole report. `answers` come first, one for each data set.
+
+    Attributes:
+        made: when, by which version, and of how many runs.
+        missing: what there is no data for.
+    """
 
     title: str
-    answer: tuple[Advice, ...]
+    made: str
+    answers: tuple[Answer, ...]
     sections: tuple[Section, ...]
+    missing: tuple[Missing, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

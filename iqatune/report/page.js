@@ -1,4 +1,13 @@
 "use strict";
+// Paper has no summaries to press: how to read a table is printed with it.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll("details.card:not([open])")];
+  for (const card of opened) card.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const card of opened) card.open = false;
+});
 // Tables sort by the column whose head is pressed: numbers by their value, words by the alphabet, what is missing last.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import re
 
 from iqatune.escape import csv_cell, markdown, visible
-from iqatune.report.model import Cell, Report, Section, Table
+from iqatune.report.model import Answer, Cell, Report, Section, Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -49,7 +50,7 @@ def table_csv(table: Table) -> str:
             further = dict(cell.more)
             fields += [_machine(cell), *(repr(further[name]) if name in further else "" for name in names)]
             if is_ranked:
-                fields.append("" if cell.missing else str(cell.tied).lower())
+                fields.append("" if cell.missing else cell.tied)
         writer.writerow(map(csv_cell, fields))
     return text.getvalue()
 
@@ -57,7 +58,7 @@ def table_csv(table: Table) -> str:
 def table_markdown(table: Table) -> str:
     """A pipe table with its title, notes and protocol card."""
     header = [markdown(column.full_name) for column in table.columns]
-    rule = ["---" if place < table.words else "---:" for place in range(len(header))]
+    rule = ["---:" if numeric else "---" for numeric in table.numeric]
     rows = [_pipes([_markdown(cell) for cell in row]) for row in table.rows]
     under = [*table.notes, *(f"Protocol. {line}" for line in table.card[:1]), *table.card[1:]]
     under += [f"Source: {table.source}."] if table.source else []
@@ -68,7 +69,7 @@ def table_markdown(table: Table) -> str:
 
 def table_latex(table: Table) -> str:
     """A booktabs table, made smaller where it is wider than the text; the best is bold, ties with it carry a star."""
-    alignment = "l" * table.words + "r" * (len(table.columns) - table.words)
+    alignment = "".join("r" if numeric else "l" for numeric in table.numeric)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(table.title)}}}", rf"\label{{tab:{table.name}}}"]
     lines += [r"\begin{adjustbox}{max width=\linewidth}", rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     if any(column.group for column in table.columns):
@@ -95,22 +96,40 @@ def latex(text: str) -> str:
 
 def report_markdown(report: Report) -> str:
     """The whole report; figures are links to their SVG files."""
-    parts = [
-        f"# {markdown(report.title)}",
-        "",
-        "## What to use",
-        "",
-        *(f"**{markdown(advice.headline)}** {markdown(advice.text)}\n" for advice in report.answer),
-    ]
+    parts = [f"# {markdown(report.title)}", "", f"{markdown(report.made)}\n", "## Does tuning help?", ""]
+    for answer in report.answers:
+        parts += _answer(answer)
     parts += [f"> {markdown(warning)}\n" for warning in report.warnings]
     for section in report.sections:
         parts += _section(section)
+    if report.missing:
+        parts += ["## Not in this report", ""]
+        parts += [*(f"- {markdown(missing.title)}: {markdown(missing.how)}" for missing in report.missing), ""]
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _answer(answer: Answer) -> list[str]:
+    facts = [
+        f"- {markdown(fact.name)}: {fact.value}{f' ({markdown(fact.text)})' if fact.text else ''}"
+        for fact in answer.facts
+    ]
+    return [
+        f"**{markdown(answer.headline)}** {markdown(answer.text)}\n",
+        *facts,
+        f"\nRecord: {_code(answer.record)}\n",
+        f"    {visible(answer.command)}\n",
+    ]
+
+
+def _code(text: str) -> str:
+    """Text as it is, in one more backtick than it has in a row."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence}{visible(text)}{fence}"
 
 
 def report_latex(report: Report) -> str:
     """Every table, to be put into a document that loads booktabs and adjustbox."""
-    tables = [table_latex(table) for section in report.sections for table in section.tables]
+    tables = [table_latex(table.without_empty_columns()) for section in report.sections for table in section.tables]
     return "% needs \\usepackage{booktabs,adjustbox}\n\n" + "\n".join(tables)
 
 
@@ -122,7 +141,7 @@ def _section(section: Section) -> list[str]:
             "",
             *_paragraphs((figure.title + ".", *figure.notes)),
         ]
-    return parts + [table_markdown(table) for table in section.tables]
+    return parts + [table_markdown(table.without_empty_columns()) for table in section.tables]
 
 
 def _paragraphs(texts: tuple[str, ...]) -> list[str]:

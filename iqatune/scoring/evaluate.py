@@ -637,14 +637,14 @@ def as_csv(*evaluations: Evaluation) -> str:
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
-            names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
-            names += [evaluation.dataset, str(evaluation.simulated).lower()]
+            names: list[object] = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space]
+            names += [metric.tuned_on, evaluation.dataset, evaluation.simulated]
             bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
             figures = [metric.srcc, metric.krcc, metric.plcc]
             forced = metric.forced or ""
             here = metric.tuned_here
             references = None if here is None else here.references
-            seen = ["" if here is None else str(here.pairs).lower(), "" if references is None else references]
+            seen = ["" if here is None else here.pairs, "" if references is None else references]
             beside = [getattr(metric, name) for name in FIGURES]
             found = metric.texture_tolerance
             beside += ["", "", ""] if found is None else [found.value, found.low, found.high]

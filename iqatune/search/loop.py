@@ -33,7 +33,8 @@ class BatchObjective(Protocol):
 
 
 AHEAD = 1024
-"""Configurations evaluated together at most, where the searcher does not need their results."""
+"""Configurations evaluated together at most, where the searcher does not need their results: all that it draws at
+random, or a population."""
 
 FIRST = 32
 """Configurations of the first batch."""
@@ -77,7 +78,7 @@ def search(
     for trial in recorded:
         searcher.observe(_proposed_again(searcher, trial), trial.merit)
         trials.append(trial)
-    ahead = AHEAD if searcher.needs_no_results and isinstance(objective, BatchObjective) else 1
+    ahead = AHEAD if isinstance(objective, BatchObjective) else 1
     together = min(FIRST, ahead)
     while True:
         started = time.perf_counter()
@@ -110,10 +111,10 @@ def search(
 
 
 def _proposed(searcher: Searcher, count: int) -> list[Proposal]:
-    """The next `count` proposals, fewer at the end of the search."""
+    """The next `count` proposals, fewer at the end of the search, and where further ones need results of these."""
     proposals: list[Proposal] = []
     with suppress(SearchExhausted):
-        while len(proposals) < count:
+        while not proposals or (len(proposals) < count and searcher.is_ahead):
             proposals.append(searcher.propose())
     return proposals
 

@@ -18,7 +18,7 @@ from iqatune.runtime.files import writing
 from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
 from iqatune.statistics.by_group import Block, MomentsByGroup, is_too_large
-from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
+from iqatune.statistics.digests import digests_anew, file_digests, remembered_digests, stamps_of
 from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.same_pictures import Remembered
 from iqatune.statistics.store import (
@@ -32,8 +32,14 @@ from iqatune.statistics.store import (
     write_group,
 )
 
-DIGESTS, PICTURES, LIKENESS, BACKBONES = MEMOS = ("digests.json", "pictures.json", "likeness.json", "backbones.json")
-"""Files that remember what takes time to find out: of image files, of references, and of backbones."""
+DIGESTS, PICTURES, LIKENESS, BACKBONES, RATES = MEMOS = (
+    "digests.json",
+    "pictures.json",
+    "likeness.json",
+    "backbones.json",
+    "rates.json",
+)
+"""Files that remember what takes time to find out: of image files, of references, of backbones, and of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +226,28 @@ class Cache:
             InputError: naming an image file that cannot be read.
         """
         return self._lookup(table, shelf_of_scores(self.baselines, baseline, settings), progress)
+
+    def lacks(self, table: PairTable, settings: Settings, progress: Progress) -> NDArray[np.bool_]:
+        """(N,) whether the store seems to lack the moments of a pair; no image and no moment is read.
+
+        What is remembered of the images decides, and what files of the store say that they are of: one that is damaged
+        counts as there, and an image of which nothing is remembered as absent.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        stamps = image_stamps(table)
+        digests = remembered_digests(stamps, self.folder / DIGESTS, progress)
+        known = [row for row, pair in enumerate(table.pairs) if {pair.reference, pair.distorted} <= digests.keys()]
+        shelf = shelf_of_moments(self.statistics, settings)
+        reader = Reader(shelf)
+        lacks = np.ones(len(table), dtype=bool)
+        of_known = replace(table, pairs=tuple(table.pairs[row] for row in known), sets=(), pictures=())
+        for group in _groups(of_known, shelf, digests, stamps):
+            there = reader.images_of(group.names[0])
+            for row, name in zip(group.rows, group.names[1:], strict=True):
+                lacks[known[row]] = name not in there
+        return lacks
 
     def _lookup(self, table: PairTable, shelf: Shelf, progress: Progress) -> Lookup:
         stamps = image_stamps(table)

@@ -32,6 +32,7 @@ from iqatune.statistics.cache import Cache, image_name, settings_of
 from iqatune.statistics.columns import file_sha256
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
+from iqatune.statistics.rates import keep_images_rate
 from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
 from iqatune.statistics.views import Seen, channels_of, sha256_of, side_by_side, stages_of
 
@@ -440,7 +441,11 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
     several = wanted > 0 and gpus > 1 and not is_connected()
     if several:
         lookup = fill_store(lookup, options, gpus=gpus, progress=progress)
+    images = sum(len(set(group.names)) for group in lookup.missing)
+    before = time.perf_counter()
     found = extract(lookup, backbone, device, precision=options.precision, resize=options.resize, progress=progress)
+    seconds = time.perf_counter() - before
+    keep_images_rate(cache, options, device_name(device), images=images, seconds=seconds)
     name = device_name(device) + (f" and {gpus - 1} more" if several else "")
     return _Found(
         identity=backbone.identity,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from iqatune.errors import InputError
-from iqatune.evaluation.gain import corrected_error, test_to_train
+from iqatune.evaluation.gain import estimate, test_to_train
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Weights, tuned_weights
 from iqatune.progress import Progress
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from iqatune.metric.module import Metric
     from iqatune.scoring.costs import Measured
 
-LEVEL: Final = 0.95
-
 UNPRUNED: Final = "unpruned"
 """What the metric of uniform weights on everything is called among those that are timed."""
 
@@ -73,7 +71,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         InputError: for bad input.
         KeyboardInterrupt: the points that were finished are kept.
     """
-    _check(options)
+    check_frontier(options)
     run = checked_run(options.run())
     folder = options.folder(output)
     check_writable(folder, option="output")
@@ -98,7 +96,12 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         return write_frontier(folder, _complete(draft, results, backbone, progress)), folder
 
 
-def _check(options: FrontierOptions) -> None:
+def check_frontier(options: FrontierOptions) -> None:
+    """Refuse what no frontier can be of.
+
+    Raises:
+        InputError: for a features file, and where nothing is held out.
+    """
     if options.features is not None:
         raise InputError(f"`features` {options.features}: cost nothing to compute; name a `backbone` in their place")
     if options.folds == 0:
@@ -299,15 +302,12 @@ def _amount(point: Point, by: str) -> float:
 def _point(
     result: Result, name: str, *, metrics: Mapping[str, "Metric"], costs: Mapping[str, "Measured"], against: HeldOut
 ) -> Point:
-    from scipy.stats import t as student
-
     held_out, weights = _held_out(result), tuned_weights(result)
     figures = np.array([fold.srcc for fold in held_out.per_fold])
-    losses = np.array([fold.srcc for fold in against.per_fold]) - figures
     share = test_to_train([held_out])
-    error, loss_error = corrected_error(figures, share), corrected_error(losses, share)
-    mean, loss = float(figures.mean()), float(losses.mean())
-    reach = error * float(student.ppf((1 + LEVEL) / 2, len(figures) - 1)) if len(figures) > 1 else float("nan")
+    found, loss = (
+        estimate(values, share) for values in (figures, np.array([fold.srcc for fold in against.per_fold]) - figures)
+    )
     alpha, beta = weights.stage_sums()
     best = result.best
     return Point(
@@ -321,11 +321,11 @@ def _point(
         cost=costs[name].cost,
         speedup=costs[name].times_as_fast_as(costs[UNPRUNED]),
         srcc=float("nan") if best is None else best.srcc,
-        held_out_srcc=mean,
-        held_out_error=error,
-        interval=(float(np.maximum(mean - reach, -1)), float(np.minimum(mean + reach, 1))),
-        loss=loss,
-        loss_error=loss_error,
+        held_out_srcc=found.mean,
+        held_out_error=found.error,
+        interval=(float(np.maximum(found.low, -1)), float(np.minimum(found.high, 1))),
+        loss=loss.mean,
+        loss_error=loss.error,
         # NaN is within nothing
-        within=bool(loss <= loss_error + ROUNDING),
+        within=bool(loss.mean <= loss.error + ROUNDING),
     )

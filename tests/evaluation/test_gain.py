@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqatune.evaluation.gain import corrected_error, gain_of
+from iqatune.evaluation.gain import corrected_error, difference_of, estimate, gain_of
 from iqatune.records.result import Fold, HeldOut
 
 
@@ -83,3 +84,34 @@ def test_the_verdict_is_that_of_an_interval(differences: list[float]) -> None:
 def test_no_run_has_no_gain() -> None:
     with pytest.raises(ValueError, match="one run"):
         gain_of([])
+
+
+def test_an_interval_of_one_of_many_is_students_at_a_part_of_the_level() -> None:
+    from scipy.stats import t
+
+    values = [0.81, 0.84, 0.86, 0.9]
+    for among in (1, 7):
+        found = estimate(values, 1 / 3, among=among)
+        low, high = t.interval(1 - 0.05 / among, 3, loc=np.mean(values), scale=corrected_error(values, 1 / 3))
+        assert found.low == pytest.approx(low, rel=1e-12)
+        assert found.high == pytest.approx(high, rel=1e-12)
+    assert math.isnan(estimate([0.9], math.nan).low)
+
+
+def test_a_gain_that_was_chosen_from_many_has_to_be_larger() -> None:
+    # the first case of the verdicts above, whose interval all but reaches 0
+    folds = [held_out([0.01, 0.02, 0.03, 0.04, 0.05])]
+    assert gain_of(folds).verdict == "helped"
+    assert gain_of(folds, among=2).verdict == "not shown to help"
+
+
+def test_settings_are_compared_on_the_same_folds_alone() -> None:
+    first, second = held_out([0.01, 0.03, 0.05]), held_out([0.01, 0.01, 0.02])
+    found = difference_of([(first, second), (first, second)])
+    assert found is not None
+    assert found.mean == pytest.approx(0.05 / 3)
+    assert found.error == pytest.approx(corrected_error([0.0, 0.02, 0.03] * 2, 2 / 4))
+    others = held_out([0.01, 0.01, 0.02], references=[3, 3, 2])
+    assert difference_of([(first, others)]) is None
+    assert difference_of([(first, held_out([0.01, 0.01]))]) is None
+    assert difference_of([]) is None

@@ -57,13 +57,20 @@ def test_the_page_loads_shows_its_figures_and_sorts(browser: Any, report: Path) 
     )
     assert len(figures) >= 4
     assert all(loaded and visible for _, loaded, visible in figures), figures
-    assert page.locator(".answer").inner_text().startswith("What to use")
-    assert "SIMULATED" in page.locator(".answer").inner_text()
+    answers = page.locator(".answer").all_inner_texts()
+    assert [answer.splitlines()[0] for answer in answers] == [
+        "Tuning helped on demo (SIMULATED observers).",
+        "Tuning helped on live.",
+    ]
+    # the verdict is to be seen without scrolling
+    assert page.locator(".answer h2").first.bounding_box()["y"] < 200
     # text from records is text, never markup
     assert page.locator("td b").count() == 0
 
+    for closed in page.locator("details").all():
+        closed.evaluate("one => { one.open = true; }")
     table = page.locator("#scores-random-stage-4")
-    head = table.locator("th", has_text="SRCC").nth(1)  # of live, after demo's
+    head = table.locator("thead tr:last-child th", has_text="SRCC").nth(1)  # of live, after demo's
     column = head.evaluate("head => head.cellIndex")
 
     def figures_of_column() -> list[float | None]:
@@ -93,6 +100,108 @@ def test_the_page_loads_shows_its_figures_and_sorts(browser: Any, report: Path) 
     if folder := os.environ.get("IQATUNE_TEST_SCREENSHOTS"):
         page.screenshot(path=str(Path(folder) / "report.png"), full_page=True)
     page.close()
+
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+A4 = 695
+"""Pixels between the margins of an A4 page, 184 mm."""
+
+LAYOUT, CONTRAST = (Path(__file__).with_name(name).read_text() for name in ("layout.js", "contrast.js"))
+
+
+def small_report(folder: Path, write_run: Callable[..., Path]) -> Path:
+    """One record, a searcher and a seed, of a data set without published figures, whose names are long."""
+    write_run(dataset="csv", pairs_file="/data/photographs_of_the_laboratory/pairs_of_2026.csv", backbone="squeezenet")
+    return write_report(folder, folder / "report", scoring=None, progress=Progress())
+
+
+@pytest.fixture(scope="module")
+def real_reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of real results: many settings with long names, and few."""
+    folder = tmp_path_factory.mktemp("reports")
+    return {
+        name: write_report(RESULTS / name, folder / name, scoring=None, progress=Progress())
+        for name in ("tid2013_part", "live_r2_subset", "textures")
+    }
+
+
+@pytest.fixture(params=["tid2013_part", "live_r2_subset", "textures", "small", "mixed"])
+def any_report(
+    request: pytest.FixtureRequest,
+    real_reports: dict[str, Path],
+    report: Path,
+    tmp_path: Path,
+    write_run: Callable[..., Path],
+) -> Path:
+    if request.param == "small":
+        return small_report(tmp_path / "runs" / "csv", write_run)
+    return report if request.param == "mixed" else real_reports[request.param]
+
+
+@pytest.mark.browser
+def test_nothing_is_cut_or_lies_on_anything(browser: Any, any_report: Path) -> None:
+    page = browser.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(any_report.as_uri(), wait_until="load", timeout=120_000)
+    for opened in (False, True):
+        page.evaluate(
+            "opened => { for (const one of document.querySelectorAll('details')) one.open = opened; }", opened
+        )
+        for media, width in (("screen", 1280), ("screen", 390), ("print", A4)):
+            page.emulate_media(media=media)
+            page.set_viewport_size({"width": width, "height": 1000})
+            found = page.evaluate(LAYOUT, media == "print")
+            problems += [f"{media} {width}, details {'open' if opened else 'closed'}: {each}" for each in found]
+    page.close()
+    assert problems == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_by_day_and_by_night(browser: Any, report: Path, scheme: str) -> None:
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(report.as_uri(), wait_until="load", timeout=120_000)
+    page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true; }")
+    lightness, low = page.evaluate(CONTRAST)
+    # drawings are made on white, whatever the page is
+    behind = page.locator("figure img").first.evaluate("image => getComputedStyle(image).backgroundColor")
+    page.close()
+    assert (lightness < 0.05) == (scheme == "dark")
+    assert low == []
+    assert behind == "rgb(255, 255, 255)"
+
+
+@pytest.mark.browser
+def test_a_phone_shows_the_verdict_first_and_the_names_whole(browser: Any, any_report: Path) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(any_report.as_uri(), wait_until="load", timeout=120_000)
+    headline = page.locator(".answer h2").first.bounding_box()
+    page.close()
+    assert headline is not None
+    assert headline["y"] + headline["height"] < 844 / 2
+
+
+@pytest.mark.browser
+def test_paper_shows_how_to_read_each_table(browser: Any, report: Path, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(report.as_uri(), wait_until="load", timeout=120_000)
+    page.evaluate(
+        """() => addEventListener("beforeprint", () => {
+            window.open_then = document.querySelectorAll("details.card[open]").length;
+        })"""
+    )
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    cards, then, after = page.evaluate(
+        """() => [document.querySelectorAll("details.card").length, window.open_then,
+            document.querySelectorAll("details.card[open]").length]"""
+    )
+    page.close()
+    assert printed.startswith(b"%PDF")
+    assert cards > 3
+    assert (then, after) == (cards, 0)
 
 
 def test_the_page_holds_no_address_to_load_from(report: Path) -> None:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -11,22 +13,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iqatune.datasets.table import Pair
 from iqatune.errors import InputError
 from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.names import Names
 from iqatune.records.result import Result, read_result
 from iqatune.records.trial import Trial
 from iqatune.report import figures
 from iqatune.report.build import make_report
-from iqatune.report.collect import FoundRun, collect
+from iqatune.report.collect import FoundRun, SettingRuns, collect, grouped
 from iqatune.report.context import is_of
-from iqatune.report.model import MISSING, Cell, Column, Report, Section, Table, interval, number, ranked, spread, word
+from iqatune.report.model import (
+    MISSING,
+    Cell,
+    Column,
+    Figure,
+    Report,
+    Section,
+    Table,
+    interval,
+    number,
+    ranked,
+    spread,
+    word,
+)
 from iqatune.report.sections.examples import chosen_pairs
-from iqatune.report.sections.searchers import best_so_far, expected_best, random_equivalent
+from iqatune.report.sections.searchers import best_so_far, blocks_of, expected_best, random_equivalent
 from iqatune.report.write import latex, report_markdown, table_csv, table_latex, table_markdown
+from iqatune.version import __version__
 
 WriteRun = Callable[..., Path]
 
@@ -34,7 +52,7 @@ WriteRun = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     # a drawing takes longer than all tables; the page's test looks at real ones
-    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg/>")
+    monkeypatch.setattr(figures, "drawn", lambda name, title, drawing, notes=(): Figure(name, title, "<svg/>", notes))
 
 
 def tables(report: Report) -> dict[str, Table]:
@@ -82,9 +100,12 @@ def test_what_was_not_run_is_missing(tmp_path: Path, write_run: WriteRun) -> Non
     assert row["csiq SRCC"] == Cell() == Cell(MISSING)
     assert row["live SRCC"].value == 0.9
     # speed, distortions and transfer were not measured, and are not made up
-    assert all(row[1].missing for row in tables(report)["speed"].rows)
-    assert not [name for name in tables(report) if name.startswith("distortions-")]
-    assert cells(tables(report)["transfer-vgg19"], "live")["csiq SRCC"].missing
+    assert not [name for name in tables(report) if name.startswith(("distortions-", "transfer-", "speed", "measured-"))]
+    missing = {each.title: each.how for each in report.missing}
+    assert {"SRCC per distortion", "Speed", "Transfer to other data sets"} <= set(missing)
+    assert "--score" in missing["SRCC per distortion"]
+    assert "bench" in missing["Speed"]
+    assert "## Not in this report" in report_markdown(report)
 
 
 def test_a_backbone_with_its_own_pooling_can_be_the_answer(tmp_path: Path, write_run: WriteRun) -> None:
@@ -94,9 +115,10 @@ def test_a_backbone_with_its_own_pooling_can_be_the_answer(tmp_path: Path, write
     write_run(folder="other", backbone="xception", srcc=0.99, held_out=0.98, pairs=700, dataset_sha256="3" * 64)
     report = make_report(collect(tmp_path))
     # xception was scored on other pairs, and is not compared
-    assert (
-        "use vgg16 tuned by random (stage space, 4 samples, pooling l2 instead of native)" in report.answer[0].headline
-    )
+    said = "Best by held-out SRCC: vgg16 by random, stage space, 4 samples; pooling l2 instead of native;"
+    assert said in report.answers[0].text
+    rows = [row[0].text for row in tables(report)["gains-live"].rows]
+    assert rows == ["vgg16¹", "alexnet", "squeezenet"]
     assert "vgg16 on live: pooling l2 instead of native." in tables(report)["searchers"].card
 
 
@@ -125,7 +147,7 @@ def test_ties_with_the_best_are_marked(tmp_path: Path, write_run: WriteRun) -> N
 def test_simulated_scores_are_said_to_be(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(dataset="demo")
     report = make_report(collect(tmp_path))
-    assert all("SIMULATED" in advice.text for advice in report.answer)
+    assert all("SIMULATED" in answer.text and "SIMULATED" in answer.headline for answer in report.answers)
     for table in tables(report).values():
         if not table.source and table.name != "speed":
             assert "SIMULATED" in " ".join((*table.notes, *table.card)), table.name
@@ -141,23 +163,40 @@ def test_published_figures_stand_apart(tmp_path: Path, write_run: WriteRun) -> N
     assert cells(published["published-random"], "vgg19")["live SRCC"].value == 0.954
 
 
-def test_the_answer_names_the_best_held_out_of_the_tied_and_warns(tmp_path: Path, write_run: WriteRun) -> None:
+def test_the_answer_is_of_the_highest_held_out_figure_and_says_who_does_as_well(
+    tmp_path: Path, write_run: WriteRun
+) -> None:
     write_run(searcher="bohb", srcc=0.95, held_out=0.90)
     write_run(searcher="random", srcc=0.94, held_out=0.92)
-    write_run(searcher="ax", srcc=0.70, held_out=0.99, bounds=(0.60, 0.80))
-    (answer,) = make_report(collect(tmp_path)).answer
-    assert answer.headline.startswith("On live, use vgg19 tuned by random")
-    assert "2 of 3 settings are tied with the best (searchers bohb, random)" in answer.text
-    assert "caution" in answer.text
-    assert "Expect an SRCC of 0.920 on unseen images" in answer.text
-    assert "uniform" in answer.text
+    write_run(searcher="ax", srcc=0.99, held_out=0.60)
+    (answer,) = make_report(collect(tmp_path)).answers
+    assert "Best by held-out SRCC: vgg19 by random, stage space, 4 samples; " in answer.text
+    # the folds' differences from the others are all alike, so that their error is 0
+    assert answer.text.count("it is above the other 2 beyond chance") == 1
+    assert answer.record.endswith("random-stage-s0/result.json")
+    assert answer.command == f"iqatune export {answer.record} --output live-vgg19.safetensors"
 
 
-def test_the_answer_to_one_setting_knows_its_limits(tmp_path: Path, write_run: WriteRun) -> None:
+def test_the_answer_to_one_setting_without_folds_knows_its_limits(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(held_out=None)
-    (answer,) = make_report(collect(tmp_path)).answer
-    assert "nothing was held out" in answer.text
+    report = make_report(collect(tmp_path))
+    (answer,) = report.answers
+    assert answer.verdict is None
+    assert answer.headline == "Whether tuning helped on live is not known."
+    assert "Nothing was held out" in answer.text
     assert "only setting" in answer.text
+    assert [(fact.name, fact.value) for fact in answer.facts[:2]] == [
+        ("SRCC of the pairs tuned on", "0.900"),
+        ("Uniform weights", "0.800"),
+    ]
+    assert any("Nothing was held out" in note for note in tables(report)["gains-live"].notes)
+    assert cells(tables(report)["gains-live"], "vgg19")["SRCC of the pairs tuned on best"].value == 0.9
+
+
+def test_a_path_that_a_shell_would_break_is_quoted(tmp_path: Path, write_run: WriteRun) -> None:
+    path = write_run(folder="my runs")
+    (answer,) = make_report(collect(tmp_path / "my runs")).answers
+    assert shlex.split(answer.command)[:3] == ["iqatune", "export", str(path)]
 
 
 def test_runs_that_did_not_end_are_left_out_and_named(tmp_path: Path, write_run: WriteRun) -> None:
@@ -240,8 +279,9 @@ def test_a_seed_counts_once(tmp_path: Path, write_run: WriteRun) -> None:
     assert [path.relative_to(tmp_path).parts[0] for path in found.repeated] == ["a"]
     report = make_report(found)
     assert any("another run has its setting and seed: a/" in line for line in report.warnings)
-    assert "folds by reference, 1 seed)" in report.answer[0].text
-    assert "(2 seeds)" in report.answer[0].text
+    assert report.answers[0].facts[0].text.endswith("3 folds by reference, 1 seed")
+    assert report.made.startswith("Made on")
+    assert "2 seeds" in report.made
 
 
 def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_run: WriteRun) -> None:
@@ -256,8 +296,8 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
 def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     report = make_report(collect(tmp_path))
-    assert "".join(section.letter for section in report.sections) == "abcdefghi"
-    assert "## (e) Which searcher is best" in report_markdown(report)
+    assert "".join(section.letter for section in report.sections) == "abcde"
+    assert "## (d) Where the weight sits" in report_markdown(report)
 
 
 def test_csv_tables_hold_every_figure(tmp_path: Path, write_run: WriteRun) -> None:
@@ -319,27 +359,62 @@ def test_random_samples_that_equal_a_run() -> None:
     assert 8 <= samples <= 9
 
 
-def test_searchers_are_ranked_over_the_cases_that_all_have(tmp_path: Path, write_run: WriteRun) -> None:
+def test_searchers_are_ranked_by_held_out_figures_over_the_cases_that_all_have(
+    tmp_path: Path, write_run: WriteRun
+) -> None:
     rng = np.random.default_rng(0)
     for seed in range(8):
         draws = rng.uniform(0.7, 0.9, 12).tolist()
-        write_run(searcher="random", seed=seed, srcc=max(draws), trials=draws, samples=12)
-        write_run(searcher="bohb", seed=seed, srcc=0.95, trials=[0.7] * 11 + [0.95], samples=12)
-        write_run(searcher="ax", seed=seed, srcc=0.80, trials=[0.8] * 12, samples=12)
+        write_run(searcher="random", seed=seed, srcc=max(draws), trials=draws, samples=12, held_out=0.80)
+        # the best on the pairs that it sees is the worst on others
+        write_run(searcher="bohb", seed=seed, srcc=0.95, trials=[0.7] * 11 + [0.95], samples=12, held_out=0.75)
+        write_run(searcher="ax", seed=seed, srcc=0.80, trials=[0.8] * 12, samples=12, held_out=0.85)
     write_run(searcher="random", seed=9, srcc=0.75, trials=[0.75], samples=12)  # no other searcher has this seed
     report = make_report(collect(tmp_path))
     found = tables(report)
-    assert [cells(found["searchers"], name)["mean rank"].value for name in ("bohb", "random", "ax")] == [1, 2, 3]
-    tuned = [cells(found["searchers"], name)["tuned SRCC"] for name in ("bohb", "random", "ax")]
-    assert [(cell.best, cell.tied) for cell in tuned] == [(True, True), (False, False), (False, False)]
+    assert [row[0].text for row in found["searchers"].rows] == ["ax", "random", "bohb", "(uniform weights)"]
+    rows = [cells(found["searchers"], name) for name in ("ax", "random", "bohb")]
+    assert [row["mean rank"].value for row in rows] == [1, 2, 3]
+    assert [(row["held-out"].best, row["held-out"].tied) for row in rows] == [
+        (True, True),
+        (False, False),
+        (False, False),
+    ]
+    assert not any(row["tuned SRCC"].tied for row in rows)
+    assert "by held-out SRCC" in found["searchers"].title
     assert cells(found["searchers"], "bohb")["random samples"].text.startswith("> ")
     assert cells(found["searchers-anytime"], "bohb")["10 samples"].value == pytest.approx(0.7)
     assert cells(found["searchers-anytime"], "bohb")["25 samples"].missing
+    assert "on the pairs tuned on" in found["searchers-anytime"].title
     section = section_of_searchers(report)
-    assert "Friedman" in section.text[0]
+    assert "Friedman's test of the held-out SRCC" in section.text[0]
     assert "the searchers differ" in section.text[0]
     assert found["searchers-wilcoxon"].rows[0][0].text == "ax"
-    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime"}
+    assert "held-out" in found["searchers-wilcoxon"].title
+    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime-live"}
+
+
+def test_without_folds_searchers_are_ranked_by_the_pairs_tuned_on_which_is_said(
+    tmp_path: Path, write_run: WriteRun
+) -> None:
+    write_run(searcher="random", srcc=0.9, held_out=None)
+    write_run(searcher="ax", srcc=0.8, held_out=None)
+    table = tables(make_report(collect(tmp_path)))["searchers"]
+    assert "by SRCC of the pairs tuned on" in table.title
+    assert [row[0].text for row in table.rows] == ["random", "ax", "(uniform weights)"]
+    assert cells(table, "random")["tuned SRCC"].best
+
+
+def test_folds_of_other_kinds_are_other_cases(record: Callable[..., Result]) -> None:
+    def group(searcher: str, column: str | None) -> SettingRuns:
+        result = record(searcher=searcher)
+        other = result.run.model_copy(update={"split_column": column})
+        run = FoundRun(Path(searcher), result.model_copy(update={"run": other}))
+        (found,) = grouped([run], Names({}, {}))
+        return found
+
+    blocks = blocks_of([group("random", None), group("random", "part"), group("ax", None)])
+    assert sorted(sorted(block.runs) for block in blocks) == [["ax", "random"], ["random"]]
 
 
 def test_older_optimism_stands_in_a_column_of_its_own(tmp_path: Path, write_run: WriteRun) -> None:
@@ -386,18 +461,130 @@ def test_gains_are_of_the_same_pairs(tmp_path: Path, write_run: WriteRun) -> Non
 
 
 @pytest.mark.parametrize(
-    ("held_out", "says"),
+    ("held_out", "headline", "then"),
     [
-        (0.88, "tuning helped (+0.070, standard error 0.009)"),
-        (0.82, "tuning is not shown to help (+0.010, standard error 0.009)"),
-        (0.75, "tuning harmed (-0.060, standard error 0.009); keep the uniform weights"),
+        # the folds' gains have a standard deviation of .01 and an error of .0091; t(2) = 4.30 makes it .039
+        (0.88, "Tuning helped on live.", "the tuned weights are better"),
+        (0.82, "Tuning is not shown to help on live.", "the uniform weights may serve as well"),
+        (0.75, "Tuning harmed on live.", "keep the uniform weights"),
     ],
 )
-def test_the_answer_holds_the_verdict(held_out: float, says: str, tmp_path: Path, write_run: WriteRun) -> None:
+def test_the_answer_is_the_verdict(
+    held_out: float, headline: str, then: str, tmp_path: Path, write_run: WriteRun
+) -> None:
     write_run(held_out=held_out)
-    (answer,) = make_report(collect(tmp_path)).answer
-    assert f"The untuned (uniform) weights reach 0.810 there: {says}." in answer.text
-    assert "the two are of different pairs and do not compare" in answer.text
+    report = make_report(collect(tmp_path))
+    (answer,) = report.answers
+    assert answer.headline == headline
+    assert then in answer.text
+    assert len(answer.facts) <= 4
+    assert answer.facts[0].value == f"{held_out:.3f}"
+    reach = scipy.stats.t.ppf(0.975, 2) * math.sqrt((1 / 3 + 1 / 2) * 0.0001)
+    low, high = held_out - 0.81 - reach, held_out - 0.81 + reach
+    assert answer.facts[1].value == "0.810"
+    assert f"tuning gains {held_out - 0.81:+.3f} (95 % interval {low:+.3f} to {high:+.3f})" in answer.facts[1].text
+    # nothing else is in bold
+    markdown = report_markdown(report).partition("## (a)")[0]
+    assert re.findall(r"\*\*(.*?)\*\*", markdown) == [headline]
+
+
+def test_a_verdict_counts_from_how_many_settings_the_best_was_chosen(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(held_out=0.86)
+    report = make_report(collect(tmp_path))
+    assert report.answers[0].verdict == "helped"
+    for place in range(9):
+        write_run(searcher=f"optuna:{place}", held_out=0.855)
+    report = make_report(collect(tmp_path))
+    (answer,) = report.answers
+    assert answer.verdict == "not shown to help"
+    assert "Of the 10 settings, each looked at by itself: helped 10." in answer.text
+    reach = scipy.stats.t.ppf(1 - 0.025 / 10, 2) * math.sqrt((1 / 3 + 1 / 2) * 0.0001)
+    assert (
+        f"{0.05 - reach:+.3f} to {0.05 + reach:+.3f}, widened for the choice among 10 settings" in answer.facts[1].text
+    )
+    row = cells(tables(report)["gains-live"], "vgg19")
+    assert (row["gain over uniform verdict"].text, row["gain over uniform all settings"].text) == (
+        "not shown",
+        "helped 10",
+    )
+    assert dict(row["gain over uniform 95 %"].more)["low"] == pytest.approx(0.05 - reach)
+
+
+def test_one_matrix_has_every_backbone_and_searcher(tmp_path: Path, write_run: WriteRun) -> None:
+    for backbone, above in (("vgg19", 0.0), ("alexnet", 0.02)):
+        for searcher, held_out in (("random", 0.85), ("bohb", 0.84)):
+            write_run(backbone=backbone, searcher=searcher, held_out=held_out + above)
+    write_run(backbone="resnet50", searcher="random", held_out=0.8)
+    report = make_report(collect(tmp_path))
+    matrix = tables(report)["matrix-live"]
+    assert [row[0].text for row in matrix.rows] == ["alexnet", "vgg19", "resnet50"]
+    found = {name: cells(matrix, name) for name in ("alexnet", "vgg19", "resnet50")}
+    assert found["alexnet"]["random"].best
+    assert found["alexnet"]["bohb"].value == pytest.approx(0.86)
+    assert found["vgg19"]["random"].value == pytest.approx(0.85)
+    assert found["resnet50"]["bohb"].missing
+    assert found["vgg19"]["(uniform)"].value == pytest.approx(0.81)
+    # of one searcher the matrix would be the table above it
+    assert "matrix-live" not in tables(make_report(collect(tmp_path / "runs" / "live" / "resnet50")))
+
+
+def test_a_small_report_has_nothing_empty(tmp_path: Path, write_run: WriteRun) -> None:
+    write_run(dataset="csv", pairs_file="/data/mine/pairs.csv", backbone="squeezenet")
+    report = make_report(collect(tmp_path))
+    assert [section.title for section in report.sections] == [
+        "Backbones and searchers",
+        "The search by random",
+        "What the samples show",
+        "Where the weight sits",
+    ]
+    for section in report.sections:
+        assert section.tables or section.figures
+        for table in section.tables:
+            kept = table.without_empty_columns()
+            assert kept.rows
+            assert any(cell.value is not None for row in kept.rows for cell in row)
+            assert not any(all(row[place].missing for row in kept.rows) for place in range(len(kept.columns)))
+    assert "bars-srcc" not in [figure.name for section in report.sections for figure in section.figures]
+
+
+def test_people_and_simulated_observers_are_never_in_one_mean(tmp_path: Path, write_run: WriteRun) -> None:
+    for searcher in ("random", "ax"):
+        write_run(dataset="demo", searcher=searcher, srcc=0.5, held_out=0.4, trials=[0.5])
+        write_run(dataset="live", searcher=searcher, srcc=0.9, held_out=0.8, trials=[0.9])
+    report = make_report(collect(tmp_path))
+    found = tables(report)
+    for name, held_out, tuned in (("searchers", 0.8, 0.9), ("searchers-simulated", 0.4, 0.5)):
+        row = cells(found[name], "random")
+        assert (row["held-out"].value, row["tuned SRCC"].value) == (held_out, tuned)
+        simulated = name.endswith("-simulated")
+        assert ("simulated observers" in found[name].title) == simulated
+        assert any("SIMULATED" in note for note in found[name].notes) == simulated
+    assert {"searchers-ranks", "searchers-ranks-simulated"} <= {
+        figure.name for section in report.sections for figure in section.figures
+    }
+    assert [answer.headline for answer in report.answers] == [
+        "Tuning harmed on demo (SIMULATED observers).",
+        "Tuning is not shown to help on live.",
+    ]
+
+
+def test_a_report_says_when_by_what_and_of_how_much_it_was_made(
+    tmp_path: Path, write_run: WriteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(2):
+        write_run(seed=seed)
+    write_run(backbone="alexnet")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    made = make_report(collect(tmp_path)).made
+    assert made == (
+        f"Made on 1970-01-02 by iqatune {__version__} from 3 runs, 2 settings, 1 data set, 2 backbones, 1 searcher, "
+        "2 seeds."
+    )
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert re.match(r"Made on 20\d\d-\d\d-\d\d by", make_report(collect(tmp_path)).made)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
+    with pytest.raises(InputError, match="SOURCE_DATE_EPOCH soon: give seconds"):
+        make_report(collect(tmp_path))
 
 
 def test_few_cases_are_not_tested(tmp_path: Path, write_run: WriteRun) -> None:
@@ -530,7 +717,7 @@ def test_published_metrics_stand_apart_by_what_they_were_trained_on(tmp_path: Pa
     assert {"YOTO", "AHIQ", "VGG19-based"} <= metrics["published-metrics-on-the-set"]
     assert {"topiq_fr", "ahiq", "pieapp"} <= metrics["published-metrics-elsewhere"]
     assert all("training" in [column.name for column in table.columns] for table in found.values())
-    (section,) = [section for section in report.sections if section.title == "State of the art"]
+    (section,) = [section for section in report.sections if section.title == "Published figures"]
     (line,) = [line for line in section.text if line.startswith("The study's best")]
     assert line == (
         "The study's best (0.956 on live), tuned on the pairs that it is scored on, lies below training-free JLD "
@@ -541,7 +728,7 @@ def test_published_metrics_stand_apart_by_what_they_were_trained_on(tmp_path: Pa
 def test_where_the_study_is_above_is_said_as_well(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(dataset="csiq")
     write_run(dataset="tid2013")
-    (section,) = [each for each in make_report(collect(tmp_path)).sections if each.title == "State of the art"]
+    (section,) = [each for each in make_report(collect(tmp_path)).sections if each.title == "Published figures"]
     below, above = [line for line in section.text if line.startswith("The study's best")]
     assert "(0.948 on csiq)" in below
     assert "JLD (0.971 on csiq) and far below what is trained per set (YOTO 0.979 on csiq)" in below

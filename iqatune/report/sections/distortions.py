@@ -5,36 +5,43 @@ from operator import attrgetter
 from iqatune.records.evaluation import Evaluated
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, is_of_several
-from iqatune.report.model import Cell, Column, Section, Table, number, slug, word
+from iqatune.report.model import Cell, Column, Missing, Section, Table, number, slug, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import distortions
 from iqatune.report.sections.published_table import published_table
 
 
-def distortions_section(context: Context) -> Section:
+def distortions_section(context: Context) -> Section | Missing:
     """The study's tables 7 and 8, for every data set that was evaluated by distortion."""
     tables = [table for dataset in context.found.datasets if (table := _measured(context, dataset)) is not None]
-    text = (
-        "The best setting of each backbone, as the advice chooses it. SRCC and KRCC over the pairs of one distortion; "
-        "the weakest distortion stands first.",
-    )
     if not tables:
-        text = ("Missing: give --score, or keep 'iqatune evaluate --by distortion --format json' in the folder.",)
+        how = "give --score, or keep 'iqatune evaluate --by distortion --format json' in the folder."
         if context.found.groups and all(map(is_of_several, context.found.groups)):
-            text = ("Missing: of several data sets at once 'iqatune evaluate --by distortion' has it set by set.",)
-    for dataset in context.found.datasets:
-        figures = [figure for figure in distortions() if figure.dataset == dataset]
-        if figures:
-            tables.append(
-                published_table(
-                    figures,
-                    name=f"published-distortions-{dataset}",
-                    title=f"{dataset} by distortion",
-                    row=("distortion", attrgetter("distortion")),
-                    column=attrgetter("metric"),
-                )
-            )
-    return Section("Per distortion", text, tables=tuple(tables))
+            how = "of several data sets at once 'iqatune evaluate --by distortion' has it set by set."
+        return Missing("SRCC per distortion", how)
+    text = (
+        "The best setting of each backbone by held-out SRCC. SRCC and KRCC over the pairs of one distortion, on "
+        "which it was tuned; the weakest distortion stands first."
+    )
+    return Section("Per distortion", (text,), tables=tuple(tables))
+
+
+def published_distortions(context: Context) -> tuple[Table, ...]:
+    """The study's figures of the data sets of the report."""
+    found = {
+        dataset: [figure for figure in distortions() if figure.dataset == dataset] for dataset in context.found.datasets
+    }
+    return tuple(
+        published_table(
+            figures,
+            name=f"published-distortions-{dataset}",
+            title=f"{dataset} by distortion",
+            row=("distortion", attrgetter("distortion")),
+            column=attrgetter("metric"),
+        )
+        for dataset, figures in found.items()
+        if figures
+    )
 
 
 def _measured(context: Context, dataset: str) -> Table | None:

@@ -9,7 +9,7 @@ from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import FIT
 from iqatune.report import figures
 from iqatune.report.collect import FoundRun, Setting, SettingRuns
-from iqatune.report.context import Context
+from iqatune.report.context import SIMULATED, Context
 from iqatune.report.model import Cell, Column, Figure, Section, Table, number, slug, spread, word
 from iqatune.report.protocol import card
 from iqatune.search.choice import best_trial
@@ -34,18 +34,34 @@ def fits_section(context: Context) -> Section | None:
     if not fitted:
         return None
     others = [group for group in context.found.agreement_groups if group not in fitted]
-    against = _against(fitted, others)
-    tables = [_choices(context, fitted), *([_compared(context, against)] if against else [])]
+    # figures of people and of simulated observers are never in one mean
+    kinds = [
+        _Compared(against, simulated=simulated)
+        for simulated in (False, True)
+        if (against := _against(_of_kind(fitted, simulated=simulated), _of_kind(others, simulated=simulated)))
+    ]
+    tables = [_choices(context, fitted), *(_compared(context, kind, alone=len(kinds) == 1) for kind in kinds)]
     return Section(
         "The direct fit",
         (
             "A fit is chosen by folds inside its pairs, not by the SRCC on the pairs that it was fitted to, so the two "
             "kinds compare by references that neither had seen.",
-            *_said(against),
+            *(line for kind in kinds for line in _said(kind)),
         ),
         tables=tuple(tables),
         figures=tuple(_drawings(fitted)),
     )
+
+
+class _Compared(NamedTuple):
+    """For every searcher and prior the held-out figures of the fit and its own, case by case."""
+
+    against: Mapping[tuple[str, str], Sequence[tuple[float, float]]]
+    simulated: bool
+
+
+def _of_kind(groups: Sequence[SettingRuns], *, simulated: bool) -> list[SettingRuns]:
+    return [group for group in groups if group.protocol.simulated == simulated]
 
 
 def _path(run: FoundRun) -> tuple[Inner, ...]:
@@ -62,23 +78,24 @@ def _choices(context: Context, fitted: Sequence[SettingRuns]) -> Table:
         gains = [gain_of([run.result.held_out]).mean for run in group.runs if run.result.held_out is not None]
         rows.append(
             (
-                word(setting.dataset),
                 word(setting.backbone),
+                spread(group.held_out),
+                spread(group.uniform_held_out),
+                spread(gains),
+                word(setting.dataset),
                 word(_fitted_in(setting)),
                 number(len(group.runs), 0),
                 word(_listed(taken, UNIFORM)),
                 word(_listed(constants, "-")),
-                spread(group.held_out),
-                spread(group.uniform_held_out),
-                spread(gains),
             )
         )
     return Table(
         name="fits",
         title="What the fits chose",
         columns=(
-            *(Column(name) for name in ("data set", "backbone", "space", "runs", "shrinkage", "c1 = c2")),
+            Column("backbone"),
             *(Column(name, "held-out") for name in ("fit", "uniform", "gain")),
+            *(Column(name) for name in ("data set", "space", "runs", "shrinkage", "c1 = c2")),
         ),
         rows=tuple(rows),
         card=card(context.usual, fitted),
@@ -113,9 +130,9 @@ def _held_out(group: SettingRuns) -> list[tuple[Case, float]]:
     ]
 
 
-def _compared(context: Context, against: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> Table:
+def _compared(context: Context, kind: _Compared, *, alone: bool) -> Table:
     rows = []
-    for (searcher, prior), pairs in against.items():
+    for (searcher, prior), pairs in kind.against.items():
         ahead = [fit - other for fit, other in pairs]
         rows.append(
             (
@@ -129,16 +146,17 @@ def _compared(context: Context, against: Mapping[tuple[str, str], Sequence[tuple
             )
         )
     return Table(
-        name="fits-against",
-        title="The fit against searchers, held out",
+        name="fits-against" if alone or not kind.simulated else "fits-against-simulated",
+        title=f"The fit against searchers, held out{', simulated observers' if kind.simulated else ''}",
         columns=(
             *(Column(name) for name in ("searcher", "prior", "cases")),
             *(Column(name, "held-out") for name in ("fit", "searcher")),
             *(Column(name, "fit ahead") for name in ("by", "in cases")),
         ),
         rows=tuple(rows),
-        card=card(context.usual, context.found.groups),
+        card=card(context.usual, _of_kind(context.found.groups, simulated=kind.simulated)),
         notes=(
+            *((SIMULATED,) if kind.simulated else ()),
             "Over the cases (data set, backbone, space, objective, seed) that both have: the same folds, so that "
             "differences are of the same pairs. Cases of one data set share its pairs.",
         ),
@@ -154,32 +172,36 @@ def _signed(values: Sequence[float]) -> Cell:
     )
 
 
-def _said(against: Mapping[tuple[str, str], Sequence[tuple[float, float]]]) -> list[str]:
+def _said(kind: _Compared) -> list[str]:
     """In words: whom the fit is ahead of on average, and whom not."""
     means = {
         f"{searcher} ({prior})": sum(fit - other for fit, other in pairs) / len(pairs)
-        for (searcher, prior), pairs in against.items()
+        for (searcher, prior), pairs in kind.against.items()
     }
     behind = [f"{name} by {value:.4f}" for name, value in means.items() if value > 0]
     before = [f"{name} by {-value:.4f}" for name, value in means.items() if value <= 0]
+    observers = " (simulated observers)" if kind.simulated else ""
     return [
-        *([f"On average the fit is ahead of {'; '.join(behind)}."] if behind else []),
-        *([f"It is not ahead of {'; '.join(before)}."] if before else []),
+        *([f"On average{observers} the fit is ahead of {'; '.join(behind)}."] if behind else []),
+        *([f"It is not{observers} ahead of {'; '.join(before)}."] if before else []),
     ]
 
 
 def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
     """One for each data set and backbone, a line for each space: of the run in the middle."""
     places: dict[tuple[str, str], dict[str, tuple[Inner, ...]]] = defaultdict(dict)
+    searchers: dict[str, str] = {}
     for group in fitted:
         setting = group.setting
         name = _fitted_in(setting) + ("" if setting.maximised == "srcc" else f", {setting.maximised}")
-        places[setting.dataset, setting.backbone] |= _by_mu(name, _of_one_table(group.middle))
+        paths = _by_mu(name, _of_one_table(group.middle))
+        places[setting.dataset, setting.backbone] |= paths
+        searchers |= dict.fromkeys(paths, setting.searcher)
     return [
-        Figure(
+        figures.drawn(
             f"fits-{slug(dataset)}-{slug(backbone)}",
             f"{dataset}, {backbone}: figures on references left out in inner folds, by shrinkage",
-            figures.as_svg(figures.fit_paths(rows)),
+            figures.fit_paths(rows, figures.looks_of({row: searchers[row] for row in rows})),
         )
         for (dataset, backbone), rows in places.items()
     ]

@@ -1,39 +1,51 @@
-"""SRCC and KRCC per backbone and data set, a table for each searcher."""
+"""Backbones and searchers: a matrix of held-out figures for each data set, and all figures of each search."""
 
 from collections.abc import Sequence
 from operator import attrgetter
 
-from iqatune.records.labels import search_note
 from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.report.collect import Setting, SettingRuns
 from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import searches
+from iqatune.report.sections.agreement import agreement_figures
+from iqatune.report.sections.matrix import gains, matrix
 from iqatune.report.sections.published_table import published_table
 
-FIGURES = ("SRCC", "95 %", "held-out", "KRCC")
+FIGURES = ("held-out", "SRCC", "95 %", "KRCC")
+
+HELD_OUT_FIGURES = (
+    "Held-out is the mean SRCC over folds, each of references that its weights were not tuned on, and over seeds: the "
+    "figure to quote."
+)
+ON_ALL = (
+    "SRCC and KRCC are of all pairs, on which the weights were tuned: they rise with every sample that is tried, and "
+    "do not compare with held-out figures. Seeds are averaged (± standard deviation). Intervals of SRCC resample the "
+    "references and are those of the seed with the median SRCC."
+)
 
 
 def scores_section(context: Context) -> Section:
-    """The study's tables 1 to 6."""
+    """A matrix for each data set; under it the study's tables 1 to 6."""
     tables = []
+    for dataset in context.found.datasets:
+        of_searchers = matrix(context, dataset)
+        tables += [gains(context, dataset), *([] if of_searchers is None else [of_searchers])]
     for search in sorted({_search(group) for group in context.found.groups}):
-        groups = [group for group in context.found.groups if _search(group) == search]
-        tables.append(_measured(context, groups))
-        published = _published(search[0], {group.setting.dataset for group in groups})
-        if published is not None and not groups[0].setting.texture_weight:
-            tables.append(published)
+        tables.append(_measured(context, [group for group in context.found.groups if _search(group) == search]))
     return Section(
-        "SRCC and KRCC per backbone and data set",
-        (
-            "SRCC and KRCC are of the pairs that the weights were tuned on; held-out is the SRCC on references that "
-            "they were not tuned on, and the figure to quote; it compares with the held-out figure of the uniform "
-            "weights, not with SRCC over all references. Seeds are averaged (± standard deviation). Intervals "
-            "resample the references and are those of the seed with the median SRCC.",
-        ),
-        tables=tuple(tables),
+        "Backbones and searchers", (HELD_OUT_FIGURES,), tables=tuple(tables), figures=agreement_figures(context)
     )
+
+
+def published_searches(context: Context) -> tuple[Table, ...]:
+    """The study's figures of the searchers and data sets of the report."""
+    datasets: dict[str, set[str]] = {}
+    for group in context.found.agreement_groups:
+        datasets.setdefault(group.setting.searcher, set()).add(group.setting.dataset)
+    found = [_published(searcher, of_searcher) for searcher, of_searcher in sorted(datasets.items())]
+    return tuple(table for table in found if table is not None)
 
 
 def _search(group: SettingRuns) -> tuple[str, str, str, str, int, str]:
@@ -85,10 +97,9 @@ def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
         rows.append((word(backbone + mark), word("uniform"), *(column[place] for column in uniform_columns)))
     seeds = sorted({len(group.runs) for group in groups})
     simulated = [SIMULATED] if any(context.found.simulated(dataset) for dataset in datasets) else []
-    searched = f"{setting.searcher}, {setting.space} space{search_note(setting)}"
     return Table(
         name=_name_of(setting),
-        title=f"{searched}, {setting.effort} ({_count(seeds)})",
+        title=f"{setting.how} ({_count(seeds)})",
         columns=(
             Column("backbone"),
             Column("weights"),
@@ -97,14 +108,15 @@ def _measured(context: Context, groups: Sequence[SettingRuns]) -> Table:
         rows=tuple(rows),
         words=2,
         card=(*card(context.usual, groups), *marks.lines()),
-        notes=(*dict.fromkeys(context.tie_note(dataset) for dataset in datasets), *simulated),
+        notes=(ON_ALL, *dict.fromkeys(context.tie_note(dataset) for dataset in datasets), *simulated),
+        detail=True,
     )
 
 
 def _tuned(group: SettingRuns | None) -> tuple[Cell, ...]:
     if group is None:
         return (Cell(),) * len(FIGURES)
-    return spread(group.srcc), interval_of(group), spread(group.held_out), spread(group.krcc)
+    return spread(group.held_out), spread(group.srcc), interval_of(group), spread(group.krcc)
 
 
 def _uniform(context: Context, group: SettingRuns | None) -> tuple[Cell, ...]:
@@ -113,7 +125,7 @@ def _uniform(context: Context, group: SettingRuns | None) -> tuple[Cell, ...]:
     uniform = group.runs[0].result.baselines.uniform
     evaluated = context.uniform(group)
     bounds = evaluated.confidence.srcc if evaluated is not None and evaluated.confidence is not None else None
-    return number(uniform.srcc), interval(bounds), spread(group.uniform_held_out), number(uniform.krcc)
+    return spread(group.uniform_held_out), number(uniform.srcc), interval(bounds), number(uniform.krcc)
 
 
 def _published(searcher: str, datasets: set[str]) -> Table | None:

@@ -1,8 +1,11 @@
 """Which searcher is best: ranks over seeds, progress by samples, and how many random samples it is worth."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from scipy.stats import rankdata
@@ -10,15 +13,13 @@ from scipy.stats import rankdata
 from iqatune.evaluation.compare import compare_over_many
 from iqatune.evaluation.gain import Gain, gain_of
 from iqatune.metric.weights import Floats
-from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.trial import Trial
-from iqatune.records.vocabulary import Verdict
-from iqatune.report import figures
-from iqatune.report.advice import mean
+from iqatune.report.advice import counted, mean
 from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
-from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, slug, spread, word
+from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
+from iqatune.report.sections.searcher_figures import anytime_figures, rank_figure, time_figures
 from iqatune.search.choice import best_trial
 
 CHECKPOINTS = (10, 25, 50)
@@ -28,11 +29,36 @@ ENOUGH_BLOCKS = 6
 
 RANDOM = "random"
 
+TITLE = "Which searcher is best"
+
 OLDER = (
     "Tuned less held-out (older): what records of older releases call optimism, the tuned SRCC over all pairs minus "
     "the held-out one. It is of different pairs, and compares with no optimism; (k of n): of the k of n runs that have "
     "it."
 )
+
+
+EQUIVALENT = (
+    "Random samples: how many would on average reach what this searcher's run reached on the pairs tuned on, from the "
+    "random runs of the same data set, backbone, space, prior and objective, averaged over cases; '>' where some need "
+    "more than there are."
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What searchers are ranked by."""
+
+    name: str
+    of: Callable[[FoundRun], float]
+
+
+def _held_out_srcc(run: FoundRun) -> float:
+    return math.nan if run.result.held_out is None else run.result.held_out.srcc_mean
+
+
+HELD_OUT = Measure("held-out SRCC", _held_out_srcc)
+TUNED = Measure("SRCC of the pairs tuned on, for nothing was held out in some run", attrgetter("srcc"))
 
 
 @dataclass(frozen=True)
@@ -45,31 +71,103 @@ class Block:
 
 
 def searchers_section(context: Context) -> Section:
-    """Searchers compared on the blocks that all of them have; curves over whatever they have."""
+    """Searchers compared on the blocks that all of them have; curves over whatever they have.
+
+    Figures of people and of simulated observers are never in one mean: where there are both, there is one of each.
+    """
     groups = context.found.agreement_groups
-    blocks = blocks_of(groups)
-    if not blocks:
-        return Section("Which searcher is best", ("Every run gave up agreement for textures: see there.",))
-    names = sorted({name for block in blocks for name in block.runs})
-    whole = [block for block in blocks if set(block.runs) == set(names)]
-    # means over different cases would compare cases, not searchers
-    cases = whole or blocks
-    tables = [_summary(context, names, cases, blocks), _anytime_table(context, names, cases)]
-    drawings = [_anytime_figure(names, cases), *_time_figures(groups)]
-    text = []
-    if len(names) < 2:
-        text.append("One searcher was run: there is nothing to compare it with.")
-    elif not whole:
-        text.append(
-            "No case (data set, backbone, space, prior, objective, samples, seed) was run with every searcher: there "
-            "are no ranks, and the means below are over different cases, so they do not compare."
-        )
-    else:
-        drawings.insert(0, _rank_figure(names, whole))
-        text += _tests(names, whole)
-        if len(whole) >= ENOUGH_BLOCKS:
-            tables.append(_wilcoxon(context, names, whole))
-    return Section("Which searcher is best", tuple(text), tables=tuple(tables), figures=tuple(drawings))
+    if not groups:
+        return Section(TITLE, ("Every run gave up agreement for textures: see there.",))
+    of_people = [group for group in groups if not group.protocol.simulated]
+    simulated = [group for group in groups if group.protocol.simulated]
+    kinds = [_Kind(context, kind) for kind in (of_people, simulated) if kind]
+    if len(kinds) > 1:
+        kinds[1] = replace(kinds[1], suffix="-simulated", of="simulated observers")
+    names = {name for kind in kinds for name in kind.names}
+    return Section(
+        TITLE if len(names) > 1 else f"The search by {names.pop()}",
+        tuple(line for kind in kinds for line in kind.text()),
+        tables=tuple(table for kind in kinds for table in kind.tables()),
+        figures=tuple(figure for kind in kinds for figure in kind.figures()),
+    )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Settings of human scores, or of simulated ones, whose searchers are compared.
+
+    Attributes:
+        suffix: of the names of its tables and figures.
+        of: what its titles add.
+    """
+
+    context: Context
+    groups: Sequence[SettingRuns]
+    suffix: str = ""
+    of: str = ""
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        return blocks_of(self.groups)
+
+    @cached_property
+    def names(self) -> list[str]:
+        return sorted({name for block in self.blocks for name in block.runs})
+
+    @cached_property
+    def whole(self) -> list[Block]:
+        """Cases that every searcher has."""
+        return [block for block in self.blocks if set(block.runs) == set(self.names)]
+
+    @cached_property
+    def cases(self) -> list[Block]:
+        """What the figures are means over: means over different cases would compare cases, not searchers."""
+        return self.whole or self.blocks
+
+    @cached_property
+    def measure(self) -> Measure:
+        """Held-out SRCC, where every run has it."""
+        runs = [run for case in self.cases for run in case.runs.values()]
+        return HELD_OUT if all(run.result.held_out is not None for run in runs) else TUNED
+
+    def text(self) -> list[str]:
+        """What tests say of the searchers."""
+        said = [f"Of {self.of}:"] if self.of else []
+        if len(self.names) < 2:
+            return []
+        if not self.whole:
+            return [
+                *said,
+                "No case (data set, backbone, space, prior, objective, samples, seed) was run with every searcher: "
+                "there are no ranks, and the means below are over different cases, so they do not compare.",
+            ]
+        return [*said, *_tests(self.names, self.whole, self.measure)]
+
+    def tables(self) -> list[Table]:
+        tables = [_summary(self)]
+        if len(self.names) > 1 and len(self.whole) >= ENOUGH_BLOCKS:
+            tables.append(_wilcoxon(self))
+        tables.append(_anytime_table(self))
+        return [
+            replace(table, name=f"{table.name}{self.suffix}", title=f"{table.title}{f', {self.of}' if self.of else ''}")
+            for table in tables
+        ]
+
+    def _ranks_drawn(self) -> list[Figure]:
+        if len(self.names) < 2 or not self.whole:
+            return []
+        ranks = dict(zip(self.names, _ranks(self.names, self.whole, self.measure).T, strict=True))
+        title = f"Rank of each searcher by {self.measure.name} over {len(self.whole)} cases; 1 is the best"
+        return [rank_figure(ranks, title)]
+
+    def figures(self) -> list[Figure]:
+        drawn = [*self._ranks_drawn(), *anytime_figures(self.context, self.groups), *time_figures(self.groups)]
+        return [
+            replace(
+                figure, name=f"{figure.name}{self.suffix}", title=f"{figure.title}{f', {self.of}' if self.of else ''}"
+            )
+            for figure in drawn
+        ]
 
 
 def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
@@ -79,7 +177,7 @@ def blocks_of(groups: Sequence[SettingRuns]) -> list[Block]:
         setting = group.setting
         for run in group.runs:
             seed = run.result.run.seed
-            numbers = (setting.space, setting.prior, setting.maximised, setting.stop)
+            numbers = (setting.space, setting.prior, setting.maximised, setting.stop, setting.split)
             key = (setting.dataset, setting.backbone, numbers, setting.samples, seed, setting.protocol)
             found[key][setting.searcher] = run
     return [Block(str(key[0]), key, found[key]) for key in sorted(found, key=str)]
@@ -116,74 +214,89 @@ def random_equivalent(target: float, random_values: Floats) -> tuple[int, bool]:
     return (int(reached[0]) + 1, True) if reached.size else (len(random_values), False)
 
 
-def _summary(context: Context, names: Sequence[str], cases: Sequence[Block], blocks: Sequence[Block]) -> Table:
-    complete = len(names) > 1 and all(set(case.runs) == set(names) for case in cases)
-    ranks = _ranks(names, cases) if complete else None
+def _summary(kind: _Kind) -> Table:
+    context, names, cases, measure = kind.context, kind.names, kind.cases, kind.measure
+    complete = len(names) > 1 and bool(kind.whole)
+    ranks = _ranks(names, cases, measure) if complete else None
     runs_of = [[case.runs[name] for case in cases if name in case.runs] for name in names]
     tuned = [spread([run.srcc for run in runs]) for runs in runs_of]
-    tuned = ranked(tuned, _tied(names, cases)) if complete else tuned
+    held_out = [
+        spread([run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]) for runs in runs_of
+    ]
+    if complete:
+        tied = _tied(names, cases, measure)
+        held_out = ranked(held_out, tied) if measure is HELD_OUT else held_out
+        tuned = ranked(tuned, tied) if measure is TUNED else tuned
     has_older = any(_optimism(runs, older=True) for runs in runs_of)
     rows = []
     for place, (name, runs) in enumerate(zip(names, runs_of, strict=True)):
-        held_out = [run.result.held_out.srcc_mean for run in runs if run.result.held_out is not None]
+        with_folds = sum(run.result.held_out is not None for run in runs)
         counts = [run.result.strategy for run in runs]
         total = sum(count.random + count.initial + count.model + count.local + count.fitted for count in counts)
         chosen = sum(count.model + count.local + count.fitted for count in counts)
         rows.append(
             (
                 word(name),
-                number(len(runs), 0),
+                held_out[place],
                 number(float(ranks[:, place].mean()) if ranks is not None else None, 2),
-                tuned[place],
-                spread(held_out),
-                _signed([run.srcc - run.result.baselines.uniform.srcc for run in runs]),
+                number(len(runs), 0),
                 _signed([gain.mean for gain in _gains(runs)]),
                 _verdicts(runs),
-                _partial(_optimism(runs, older=False), len(held_out)),
-                *([_partial(_optimism(runs, older=True), len(held_out))] if has_older else []),
-                _equivalent(name, cases, blocks),
+                _signed([run.srcc - run.result.baselines.uniform.srcc for run in runs]),
+                tuned[place],
+                _partial(_optimism(runs, older=False), with_folds),
+                *([_partial(_optimism(runs, older=True), with_folds)] if has_older else []),
+                _equivalent(name, cases, kind.blocks),
                 number(100 * chosen / total if total else None, 0),
             )
         )
+    # the best on top
+    place = 1 if measure is HELD_OUT else 7
+    rows.sort(key=lambda row: -(row[place].value or -math.inf))
     uniform = _one_of_each(cases)
-    held_out = [run.result.held_out.uniform_srcc_mean for run in uniform if run.result.held_out is not None]
+    uniform_held_out = [run.result.held_out.uniform_srcc_mean for run in uniform if run.result.held_out is not None]
     rows.append(
         (
             word("(uniform weights)"),
-            number(len(uniform), 0),
+            spread(uniform_held_out),
             Cell(),
+            number(len(uniform), 0),
+            *(Cell() for _ in range(3)),
             spread([run.result.baselines.uniform.srcc for run in uniform]),
-            spread(held_out),
-            *(Cell() for _ in range(7 if has_older else 6)),
+            *(Cell() for _ in range(4 if has_older else 3)),
         )
     )
     return Table(
         name="searchers",
-        title="Searchers compared",
+        title=f"Searchers compared by {measure.name}" if len(names) > 1 else "What the searcher reached",
         columns=(
-            *(Column(name) for name in ("searcher", "runs", "mean rank", "tuned SRCC", "held-out")),
-            *(Column(name, "gain over uniform") for name in ("tuned", "held-out", "verdict")),
+            *(Column(name) for name in ("searcher", "held-out", "mean rank", "runs")),
+            *(Column(name, "gain over uniform") for name in ("held-out", "verdict", "tuned")),
+            Column("tuned SRCC"),
             Column("optimism"),
             *([Column("tuned less held-out (older)")] if has_older else []),
             Column("random samples"),
             Column("not random %"),
         ),
         rows=tuple(rows),
-        card=card(context.usual, context.found.groups),
+        card=card(context.usual, kind.groups),
         notes=(
-            *(_of_whole_cases(len(cases)) if complete else (f"Over {len(cases)} cases that differ by searcher.",)),
-            "Tuned figures are of all pairs, held-out ones the mean over folds of each fold's own: compare either with "
-            "the uniform weights' on the same pairs, as the gains do, and not with each other.",
+            *(
+                _of_whole_cases(len(cases), measure)
+                if complete
+                else (f"Mean over {len(cases)} cases.",) * (len(cases) > 1)
+            ),
+            "Tuned figures are of all pairs, on which the weights were tuned; held-out ones are the mean over folds of "
+            "each fold's own. Compare either with the uniform weights' on the same pairs, as the gains do, not with "
+            "each other.",
             "Verdict: in how many runs the folds show that tuning helped or harmed: the 95 % interval of the held-out "
             "gain (standard error corrected after Nadeau and Bengio 2003) leaves 0 out.",
             "Optimism: what the weights tuned on all pairs reach on a fold's pairs above those tuned without them, "
             "averaged over folds.",
             *((OLDER,) if has_older else ()),
-            "Random samples: how many would on average reach what this searcher's run reached, from the random runs of "
-            "the same data set, backbone, space, prior and objective, averaged over cases; '>' where some need more "
-            "than there are.",
+            *((EQUIVALENT,) if any(RANDOM in block.runs for block in kind.blocks) else ()),
             "Not random %: samples that a model, a local step or a fit chose, of all.",
-            *_simulated(context),
+            *_simulated(kind.groups),
         ),
     )
 
@@ -194,10 +307,8 @@ def _gains(runs: Sequence[FoundRun]) -> list[Gain]:
 
 def _verdicts(runs: Sequence[FoundRun]) -> Cell:
     """How many runs tuning helped and harmed, and how many show neither; missing where nothing was held out."""
-    counts = Counter(gain.verdict for gain in _gains(runs))
-    said: dict[Verdict, str] = {"helped": "helped", "not shown to help": "not shown", "harmed": "harmed"}
-    found = [f"{words} {counts[verdict]}" for verdict, words in said.items() if counts[verdict]]
-    return word(", ".join(found)) if found else Cell()
+    said = counted(_gains(runs))
+    return word(said) if said else Cell()
 
 
 def _optimism(runs: Sequence[FoundRun], *, older: bool) -> list[float]:
@@ -219,22 +330,23 @@ def _partial(values: Sequence[float], runs: int) -> Cell:
     return replace(cell, text=f"{cell.text} ({len(values)} of {runs})", more=(("runs", len(values)),))
 
 
-def _of_whole_cases(count: int) -> tuple[str, str]:
+def _of_whole_cases(count: int, measure: Measure) -> tuple[str, str]:
     return (
         f"Over the {count} cases (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
-        "mean rank of the tuned SRCC, 1 is the best.",
+        f"mean rank by {measure.name}, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
     )
 
 
-def _tied(names: Sequence[str], cases: Sequence[Block]) -> list[bool]:
+def _tied(names: Sequence[str], cases: Sequence[Block], measure: Measure) -> list[bool]:
     """Which searchers the Wilcoxon tests do not tell from the one with the highest mean; all, where they cannot."""
-    if len(cases) < ENOUGH_BLOCKS or len(names) < 2 or any(set(case.runs) != set(names) for case in cases):
+    if len(cases) < ENOUGH_BLOCKS:
         return [True] * len(names)
-    table = np.array([[case.runs[name].srcc for name in names] for case in cases])
+    table = np.array([[measure.of(case.runs[name]) for name in names] for case in cases])
     p = compare_over_many(table).wilcoxon_p[int(table.mean(axis=0).argmax())]
-    return [bool(value > 0.05) for value in p]
+    # NaN, where there is nothing to test, tells nothing apart
+    return [not value <= 0.05 for value in p]
 
 
 def _equivalent(name: str, cases: Sequence[Block], blocks: Sequence[Block]) -> Cell:
@@ -262,42 +374,42 @@ def _pool(block: Block) -> tuple[object, ...]:
     return dataset, backbone, numbers, protocol
 
 
-def _ranks(names: Sequence[str], whole: Sequence[Block]) -> Floats:
-    """(blocks, searchers) ranks of the tuned SRCC, 1 the best."""
-    if not whole:
-        return np.empty((0, len(names)))
-    return np.array([rankdata([-block.runs[name].srcc for name in names]) for block in whole], dtype=np.float64)
+def _ranks(names: Sequence[str], whole: Sequence[Block], measure: Measure) -> Floats:
+    """(blocks, searchers) ranks, 1 the best."""
+    return np.array([rankdata([-measure.of(block.runs[name]) for name in names]) for block in whole], dtype=np.float64)
 
 
-def _tests(names: Sequence[str], whole: Sequence[Block]) -> list[str]:
+def _tests(names: Sequence[str], whole: Sequence[Block], measure: Measure) -> list[str]:
     if len(whole) < ENOUGH_BLOCKS:
         return [
             f"{len(whole)} case{'' if len(whole) == 1 else 's'} with every searcher: too few for a test (it takes "
             f"{ENOUGH_BLOCKS}); differences of ranks may be chance."
         ]
-    found = compare_over_many([[block.runs[name].srcc for name in names] for block in whole])
+    found = compare_over_many([[measure.of(block.runs[name]) for name in names] for block in whole])
     if found.friedman_p != found.friedman_p:
         return []
     verdict = "the searchers differ" if found.friedman_p < 0.05 else "no difference between the searchers is shown"
     return [
-        f"Friedman's test over {len(whole)} cases: p = {found.friedman_p:.2g}, so {verdict}. Seeds of one data set and "
-        "backbone share their pairs: the test says something of these data, not of others."
+        f"Friedman's test of the {measure.name} over {len(whole)} cases: p = {found.friedman_p:.2g}, so {verdict}. "
+        "Seeds of one data set and backbone share their pairs: the test says something of these data, not of others."
     ]
 
 
-def _wilcoxon(context: Context, names: Sequence[str], whole: Sequence[Block]) -> Table:
-    found = compare_over_many([[block.runs[name].srcc for name in names] for block in whole])
+def _wilcoxon(kind: _Kind) -> Table:
+    names, whole, measure = kind.names, kind.whole, kind.measure
+    found = compare_over_many([[measure.of(block.runs[name]) for name in names] for block in whole])
     rows = tuple(
         (word(name), *(Cell() if i == j else _p(float(found.wilcoxon_p[i, j])) for j in range(len(names))))
         for i, name in enumerate(names)
     )
     return Table(
         name="searchers-wilcoxon",
-        title=f"Wilcoxon signed-rank tests of the tuned SRCC, p after Holm's correction ({len(whole)} cases)",
+        title=f"Wilcoxon signed-rank tests of the {measure.name}, p after Holm's correction ({len(whole)} cases)",
         columns=(Column("searcher"), *(Column(name) for name in names)),
         rows=rows,
-        card=card(context.usual, context.found.groups),
-        notes=_simulated(context),
+        card=card(kind.context.usual, kind.groups),
+        notes=_simulated(kind.groups),
+        detail=True,
     )
 
 
@@ -305,7 +417,8 @@ def _p(value: float) -> Cell:
     return number(value, text="< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
-def _anytime_table(context: Context, names: Sequence[str], blocks: Sequence[Block]) -> Table:
+def _anytime_table(kind: _Kind) -> Table:
+    context, groups, names, blocks = kind.context, kind.groups, kind.names, kind.cases
     rows = []
     for name in names:
         runs = [block.runs[name] for block in blocks if name in block.runs]
@@ -320,15 +433,16 @@ def _anytime_table(context: Context, names: Sequence[str], blocks: Sequence[Bloc
     rows.append((word("(uniform weights)"), *(baseline for _ in CHECKPOINTS)))
     return Table(
         name="searchers-anytime",
-        title="Best tuned SRCC so far",
+        title="Best SRCC so far on the pairs tuned on, by samples",
         columns=(Column("searcher"), *(Column(f"{samples} samples") for samples in CHECKPOINTS)),
         rows=tuple(rows),
-        card=card(context.usual, context.found.groups),
+        card=card(context.usual, groups),
         notes=(
             "Mean over cases (± standard deviation). Evaluations on a part of the references do not count; a cell is "
             "missing where some run has none on all of them yet, or has fewer samples.",
-            *_simulated(context),
+            *_simulated(groups),
         ),
+        detail=True,
     )
 
 
@@ -336,48 +450,5 @@ def _one_of_each(blocks: Sequence[Block]) -> list[FoundRun]:
     return [next(iter(block.runs.values())) for block in blocks]
 
 
-def _anytime_figure(names: Sequence[str], blocks: Sequence[Block]) -> Figure:
-    curves = {}
-    for name in names:
-        runs = [block.runs[name] for block in blocks if name in block.runs]
-        samples = min(run.result.run.samples for run in runs)
-        values = np.array(
-            [
-                [np.nan if (best := best_so_far(run.trials, k)) is None else best for k in range(1, samples + 1)]
-                for run in runs
-            ]
-        )
-        curves[name] = values.mean(axis=0)
-    drawing = figures.curves(curves, x_name="samples", y_name="best SRCC so far (mean over cases)")
-    return Figure("searchers-anytime", "Best tuned SRCC so far, by samples", figures.as_svg(drawing))
-
-
-def _time_figures(groups: Sequence[SettingRuns]) -> list[Figure]:
-    """One for each data set and backbone: what a search takes, and what comes of it on references left out."""
-    places: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for group in groups:
-        setting, seconds = group.setting, mean([run.result.timing.search for run in group.runs])
-        if group.held_out and seconds:
-            searcher = setting.searcher if setting.prior == DEFAULT_PRIOR else f"{setting.searcher}, {setting.prior}"
-            places[setting.dataset, setting.backbone][searcher].append((seconds, float(np.mean(group.held_out))))
-    return [
-        Figure(
-            f"searchers-time-{slug(dataset)}-{slug(backbone)}",
-            f"{dataset}, {backbone}: held-out SRCC against seconds of search (means over seeds, a point a space)",
-            figures.as_svg(
-                figures.points(rows, x_name="seconds of search", y_name="held-out SRCC (mean over folds, seeds)")
-            ),
-        )
-        for (dataset, backbone), rows in places.items()
-        if len(rows) > 1
-    ]
-
-
-def _rank_figure(names: Sequence[str], whole: Sequence[Block]) -> Figure:
-    drawing = figures.ranks(dict(zip(names, _ranks(names, whole).T, strict=True)))
-    title = f"Rank of each searcher over {len(whole)} cases; 1 is the best"
-    return Figure("searchers-ranks", title, figures.as_svg(drawing))
-
-
-def _simulated(context: Context) -> tuple[str, ...]:
-    return (SIMULATED,) if any(context.found.simulated(dataset) for dataset in context.found.datasets) else ()
+def _simulated(groups: Sequence[SettingRuns]) -> tuple[str, ...]:
+    return (SIMULATED,) if any(group.protocol.simulated for group in groups) else ()

@@ -8,7 +8,7 @@ from iqatune.records.evaluation import Evaluated
 from iqatune.records.labels import search_note
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context, interval_of
-from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
+from iqatune.report.model import Cell, Column, Missing, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import STUDY_SOURCE, PublishedFigure, Training, searches, state_of_the_art
 from iqatune.scoring.evaluate import verdict
@@ -27,28 +27,28 @@ TRAINING_FREE: Final = "JLD"
 """The best of the metrics without training that were published since the study."""
 
 
-def state_of_the_art_section(context: Context) -> Section:
-    """The study's table 10: a measured table for each data set, and the published figures of the same sets."""
+def others_section(context: Context) -> Section | Missing:
+    """The study's table 10: for each data set the tuned metrics beside those measured on the same pairs."""
     tables = []
     for dataset in context.found.datasets:
-        tables.append(_measured(context, dataset))
+        if any(metric.kind in ("baseline", "scores") for metric in context.untuned(dataset)):
+            tables.append(_measured(context, dataset))
         if (compared := _compared(context, dataset)) is not None:
             tables.append(compared)
+    if not tables:
+        return Missing("Other metrics on the same pairs", "give --score with --baseline psnr, fsim, lpips, ...")
+    return Section("Beside other metrics", tables=tuple(tables))
+
+
+def published_metrics(context: Context) -> tuple[tuple[str, ...], tuple[Table, ...]]:
+    """Where the study's best stands among published metrics of the data sets of the report, in words; and those."""
     published = [figure for figure in state_of_the_art() if figure.dataset in context.found.datasets]
-    if not published:
-        return Section(
-            "State of the art", ("No published figures are kept for these data sets.",), tables=tuple(tables)
-        )
-    text = (
-        "Published figures stand in tables of their own: their pairs, labels and resize differ or are not known. What "
-        "was trained on a set, trained elsewhere and not trained stand apart, because only the last two say how a "
-        "metric does on images that it has not seen."
-    )
-    for kind in TRAINED:
-        figures = [figure for figure in published if figure.trained == kind]
-        if figures:
-            tables.append(_published(figures, kind))
-    return Section("State of the art", (text, *_where_the_study_stands(published)), tables=tuple(tables))
+    tables = [
+        _published(figures, kind)
+        for kind in TRAINED
+        if (figures := [figure for figure in published if figure.trained == kind])
+    ]
+    return _where_the_study_stands(published), tuple(tables)
 
 
 def _where_the_study_stands(published: Sequence[PublishedFigure]) -> tuple[str, ...]:
@@ -190,20 +190,21 @@ def _published(figures: Sequence[PublishedFigure], kind: Training) -> Table:
         by_key[each.metric, each.source, each.protocol, each.training][each.dataset] = each
     rows = []
     for key, of_set in by_key.items():
-        cells = [word(part) for part in key]
+        metric, *words = (word(part) for part in key)
+        cells = [metric]
         for dataset in datasets:
             figure = of_set.get(dataset)
             cells += [number(figure.srcc if figure else None, 3), number(figure.krcc if figure else None, 3)]
-        rows.append(tuple(cells))
+        rows.append((*cells, *words))
     return Table(
         name=f"published-metrics-{slug(kind)}",
         title=f"Published, not measured here: metrics {TRAINED[kind]}",
         columns=(
-            *(Column(name) for name in ("metric", "source", "protocol", "training")),
+            Column("metric"),
             *(Column(measure, dataset) for dataset in datasets for measure in ("SRCC", "KRCC")),
+            *(Column(name) for name in ("source", "protocol", "training")),
         ),
         rows=tuple(rows),
-        words=4,
         card=("Each row's protocol stands in it.",),
         notes=(HAND_MADE,) if kind == "none" else (),
         source="; ".join(dict.fromkeys(figure.source for figure in figures)),

@@ -2,22 +2,28 @@
 
 from iqatune.report.advice import best_per_backbone
 from iqatune.report.context import SIMULATED, Context
-from iqatune.report.model import Cell, Column, Section, Table, interval, number, slug, word
+from iqatune.report.model import Cell, Column, Missing, Section, Table, interval, number, slug, word
 from iqatune.report.protocol import Marks, card
 
 
-def transfer_section(context: Context) -> Section:
+def transfer_section(context: Context) -> Section | Missing:
     """A table for each backbone: a row for each data set that was tuned on, a column for each that was scored."""
     scored = sorted({evaluation.dataset for evaluation in context.evaluations} | set(context.found.datasets))
-    if len(scored) < 2:
-        return Section(
-            "Transfer",
-            ("Missing: one data set alone. Keep 'iqatune evaluate --format json' of another set in the folder.",),
-        )
-    backbones = sorted({group.setting.backbone for group in context.found.groups})
+    backbones = sorted(
+        {
+            group.setting.backbone
+            for group in context.found.groups
+            for dataset in scored
+            if dataset != group.setting.dataset and context.evaluated(group.middle, dataset) is not None
+        }
+    )
+    if not backbones:
+        how = "keep 'iqatune evaluate --dataset OTHER --format json' of another data set in the folder."
+        return Missing("Transfer to other data sets", how)
     tables = [_table(context, backbone, scored) for backbone in backbones]
     text = (
-        "SRCC of the weights tuned on the row's data set, scored on the column's. Where both are the same, it is tuned."
+        "SRCC of the weights tuned on the row's data set, scored on the column's. Where both are the same, "
+        "the figure is of the pairs tuned on."
     )
     return Section("Transfer", (text,), tables=tuple(tables))
 
