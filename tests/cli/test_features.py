@@ -340,7 +340,7 @@ def test_a_search_needs_a_backbone_or_features(iqatune: Command) -> None:
         "iqatune: --backbone: needed; name one, or give --features FILE.csv in its place",
     )
     ran = iqatune("search", "--dataset", "demo", "--backbone", "vgg16", "--searcher", "random", "--space", "columns")
-    assert (ran.code, "--space columns: is of a features file" in ran.last_line) == (2, True)
+    assert (ran.code, "--space columns: needs a features file" in ran.last_line) == (2, True)
 
 
 @pytest.mark.parametrize("searcher", ["random", "nevergrad", "bohb"])

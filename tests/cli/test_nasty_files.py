@@ -52,7 +52,7 @@ def told(iqatune: Callable[..., Any]) -> Callable[..., str]:
         ("seed: " + "{a: " * 300 + "}" * 300, "nested"),
         ("\n".join(" " * depth + "a:" for depth in range(300)), "nested"),
         ("seed:\n " + "- " * 3000 + "1", "nested"),
-        (BOMB + "seed: *h\n", "holds more than"),
+        (BOMB + "seed: *h\n", "contains more than"),
         ("seed: &a [*a]", "stands within"),
         ("#" * (16 * 2**20 + 1), "larger than"),
         ("seed: !!python/object/apply:os.system [ls]", "not YAML"),

@@ -135,7 +135,7 @@ def test_references_without_an_srcc_are_said(iqatune: Command, small_set: Any, s
     ("options", "line"),
     [
         (("--objective", "srocc"), "--objective"),
-        (("--objective", "krcc", "--engine", "ray"), "--objective krcc: --engine ray maximises the SRCC alone"),
+        (("--objective", "krcc", "--engine", "ray"), "--objective krcc: --engine ray maximises only the SRCC"),
     ],
 )
 def test_what_cannot_be_maximised_is_refused_in_one_line(options: tuple[str, ...], line: str, search: Command) -> None:

@@ -105,7 +105,7 @@ def test_a_set_is_left_out_with_its_pictures() -> None:
     np.testing.assert_array_equal(one.tuned, np.arange(16) >= 10)
     np.testing.assert_array_equal(other.tuned, (np.arange(16) >= 2) & (np.arange(16) < 8))
     assert (one.name, other.name) == ("a", "b")
-    with pytest.raises(InputError, match="takes several data sets"):
+    with pytest.raises(InputError, match="needs several data sets"):
         by_set(groups, ["a"] * 16)
     with pytest.raises(InputError, match="without a and the pictures that it shares fewer than 3"):
         by_set(list("1122") * 2, ["a"] * 4 + ["b"] * 4)
