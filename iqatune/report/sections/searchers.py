@@ -155,7 +155,9 @@ class _Kind:
         ]
 
     def figures(self) -> list[Figure]:
-        ranks = [_rank_figure(self.names, self.whole, self.measure)] if len(self.names) > 1 and self.whole else []
+        ranks = (
+            [_rank_figure(self.names, self.whole, self.measure)] if len(self.names) > 1 and len(self.whole) > 1 else []
+        )
         drawn = [*ranks, _anytime_figure(self.names, self.cases), *_time_figures(self.groups)]
         return [
             replace(
@@ -326,8 +328,9 @@ def _partial(values: Sequence[float], runs: int) -> Cell:
 
 
 def _of_whole_cases(count: int, measure: Measure) -> tuple[str, str]:
+    cases = "the one case" if count == 1 else f"the {count} cases"
     return (
-        f"Over the {count} cases (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
+        f"Over {cases} (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
         f"mean rank by {measure.name}, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
