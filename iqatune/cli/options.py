@@ -250,7 +250,7 @@ track_option = option(
     "--track",
     multiple=True,
     metavar="tensorboard|mlflow|wandb",
-    help="Tell TensorBoard, MLflow or W&B of every sample; may be repeated (docs/running.md).",
+    help="Report every sample to TensorBoard, MLflow or W&B; may be repeated (docs/running.md).",
 )
 
 dry_run_option = option(

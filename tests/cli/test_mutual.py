@@ -176,7 +176,7 @@ def test_a_grid_has_single_views_and_pairs_of_them(iqatune: Any, small_set: Any,
             ("--searcher", "fit", "--view", "backbone:squeezenet"),
             "--view backbone:squeezenet: is the same as the other",
         ),
-        (("--searcher", "fit", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: fit makes no use"),
+        (("--searcher", "fit", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: fit does not use"),
         (("--searcher", "mutual", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: no such folder"),
         (("--searcher", "mutual", "--view", "flip", "--unlabelled", "."), "--unlabelled .: contains no images"),
     ],
@@ -191,7 +191,7 @@ def test_views_of_columns_are_refused(iqatune: Any) -> None:
     Path("f.csv").write_text("reference,distorted,score,a\nr,x,1,2\nr,y,2,1\ns,z,3,0\n")
     ran = iqatune("search", "--features", "f.csv", "--better", "higher", "--searcher", "fit", "--view", "flip")
     assert ran.code == 2
-    assert ran.last_line.startswith("iqatune: --view flip: of images")
+    assert ran.last_line.startswith("iqatune: --view flip: needs images")
 
 
 def test_the_searcher_is_listed_and_a_report_tells_views_apart(search: Any, iqatune: Any) -> None:

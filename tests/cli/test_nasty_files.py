@@ -53,7 +53,7 @@ def told(iqatune: Callable[..., Any]) -> Callable[..., str]:
         ("\n".join(" " * depth + "a:" for depth in range(300)), "nested"),
         ("seed:\n " + "- " * 3000 + "1", "nested"),
         (BOMB + "seed: *h\n", "contains more than"),
-        ("seed: &a [*a]", "stands within"),
+        ("seed: &a [*a]", "refers to itself"),
         ("#" * (16 * 2**20 + 1), "larger than"),
         ("seed: !!python/object/apply:os.system [ls]", "not YAML"),
         ("seed: !!int '0x" + "f" * 9000 + "'", "not YAML"),
