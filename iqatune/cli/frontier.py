@@ -7,10 +7,12 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
     frontier_options,
     json_option,
+    name_option,
     quiet_option,
     runs_option,
 )
@@ -29,11 +31,14 @@ Examples:
 @frontier_options(FrontierOptions)
 @cache_option
 @runs_option
+@name_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+def command(
+    options: FrontierOptions, *, cache_dir: Path | None, output: Path, name: str | None, quiet: bool, as_json: bool
+) -> None:
     """Find how much agreement costs: metrics from every stage of a CNN to the image alone.
 
     What a metric costs is decided by the last stage that has weight. Weight in a stage is penalised by what computing
@@ -49,7 +54,7 @@ def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, q
     from iqatune.api.frontier import find_frontier
 
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
-    found = find_frontier(options, output, cache=cache, progress=progress)
+    found = find_frontier(options, output, cache=cache, progress=progress, name=name, command=command_line())
     emit(found, form_of(as_json=as_json), table=lambda document: _print(document, found.folder))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from iqatune.cli.progress import console_progress
 from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import add_rows, print_line, print_table, tell
-from iqatune.errors import as_flags
+from iqatune.errors import as_flags, counted
 from iqatune.escape import visible
 from iqatune.progress import Advance, Progress
 from iqatune.records.labels import search_note
@@ -40,7 +40,7 @@ def print_sweep(sweep: Sweep) -> None:
     """The grid's figures, and the cells that failed with their reasons."""
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
-    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
+    print_table(f"{done} of {counted(len(sweep.cells), 'cell')} done", columns, rows, left=3)
     print_line(NOTE)
     if any(cell.simulated for cell in sweep.cells):
         print_line(SIMULATED)

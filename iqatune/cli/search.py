@@ -7,9 +7,11 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
     json_option,
+    name_option,
     quiet_option,
     refuse_beside,
     run_options,
@@ -36,19 +38,23 @@ Examples:
 @run_options
 @cache_option
 @runs_option
+@name_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+def command(
+    run: Run, *, strict: bool, cache_dir: Path | None, output: Path, name: str | None, quiet: bool, as_json: bool
+) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
     Of several data sets, each with its own scores, the weighted mean of their objectives is maximised.
 
-    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the
-    best alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on
-    where it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
-    weights are of a CSV file's columns, in the place of a CNN's channels.
+    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE-sSEED/ with result.json (the best alpha and beta, and how
+    well they do) and trials.jsonl (every sample). Options that differ from the defaults are in the path too, or --name
+    names the last folder. Interrupted and run again, it goes on where it stopped; with more --samples it goes on from
+    those that there are, if the searcher can. With --features the weights are of a CSV file's columns, in the place of
+    a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search
@@ -57,5 +63,7 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
     if run.split != "references":
         refuse_beside("another split", "folds")
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
-    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict)
+    result, folder = run_search(
+        run, output, cache=cache, progress=progress, name=name, strict=strict, command=command_line()
+    )
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

@@ -10,6 +10,7 @@ from iqatune.cli.options import (
     DEVICES,
     Whole,
     cache_option,
+    command_line,
     config_option,
     debug_option,
     json_option,
@@ -68,7 +69,15 @@ def command(
     cache = open_cache(cache_dir)
     with grid_view(quiet=quiet) as (progress, show):
         sweep = run_sweep(
-            cells, output, cache=cache, progress=progress, show=show, address=address, jobs=jobs, strict=strict
+            cells,
+            output,
+            cache=cache,
+            progress=progress,
+            show=show,
+            address=address,
+            jobs=jobs,
+            strict=strict,
+            command=command_line(),
         )
 
     def table(document: Sweep) -> None:

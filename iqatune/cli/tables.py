@@ -10,7 +10,7 @@ from typing import Final
 from iqatune.cli.human_scores import print_human_scores
 from iqatune.cli.terminal import figure, interval, print_line, print_table
 from iqatune.cli.textures import print_tolerance, tolerance_lines
-from iqatune.errors import as_flags
+from iqatune.errors import as_flags, counted
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
@@ -61,8 +61,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
         folds = figure(held_out.best_column_srcc_mean if held_out else None)
         rows.append((f"best column ({column.name})", figure(column.srcc), "-", "-", "-", folds))
     protocol = result.protocol
-    data = f"{dataset_label(run)} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
+    data = f"{dataset_label(run)} ({counted(protocol.pairs, 'pair')}, {counted(protocol.references, 'reference')})"
+    title = f"{data}, {source_label(run)}{search_note(run)}, {counted(_configurations(result), 'sample')}"
     print_table(title, columns, rows)
     if result.sets:
         print_table("by data set", SET_COLUMNS, [_of_set(name, part) for name, part in result.sets.items()])
@@ -219,7 +219,12 @@ def print_evaluation(evaluation: Evaluation) -> None:
     ]
     first = evaluation.results[0].protocol
     columns = ("metric", "tuned on", "SRCC", "95%", "KRCC", "95%", "PLCC", "95%")
-    print_table(f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references", columns, rows, left=2)
+    print_table(
+        f"{evaluation.dataset}: {counted(first.pairs, 'pair')}, {counted(first.references, 'reference')}",
+        columns,
+        rows,
+        left=2,
+    )
     if len(evaluation.results) > 1:
         print_line("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
     for line in (*seen_lines(evaluation), *protocol_differences(evaluation)):
@@ -273,7 +278,7 @@ def seen_lines(evaluation: Evaluation) -> list[str]:
     }
     references = evaluation.results[0].protocol.references
     lines += [
-        f"{SAME_REFERENCES} tuned on {count} of these {references} references, by other pairs of them."
+        f"{SAME_REFERENCES} tuned on {count} of these {counted(references, 'reference')}, by other pairs of them."
         for count in sorted(shared)
     ]
     lines += [
@@ -387,7 +392,8 @@ def print_replay(replay: Replay) -> None:
     for note in replay.notes:
         print_line(f"{note[0].upper()}{note[1:]}.")
     same = len(replay.figures) - len(different)
-    print_line(f"{same} of {len(replay.figures)} figures are as recorded.")
+    figures = "figure is" if len(replay.figures) == 1 else "figures are"
+    print_line(f"{same} of {len(replay.figures)} {figures} as recorded.")
 
 
 def print_distances(distances: Distances) -> None:
@@ -427,7 +433,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     ]
     print_table("doctor", ("what", "check", "result", "finding"), rows, left=4)
     counts = Counter(finding.level for finding in diagnosis.findings)
-    print_line(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
+    told = [counted(counts[level], level) for level in ("problem", "warning", "note") if counts[level]]
+    print_line(", ".join([*told, f"{counts['ok']} ok"] if counts["ok"] else told))
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:

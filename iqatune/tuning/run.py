@@ -52,11 +52,22 @@ from iqatune.tuning.scales import scales_of
 
 
 def run_search(
-    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False
+    run: Run,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    strict: bool = False,
+    command: str | None = None,
 ) -> tuple[Result, RunFolder]:
     """Search, score and record one run; goes on where an interrupted one stopped.
 
     A complete run of the same options is returned as it is recorded.
+
+    Args:
+        name: of the run's folder, in the place of what tells the options.
+        command: the command line that was typed, for the record.
 
     Returns:
         the record, and the folder that it is in.
@@ -67,14 +78,14 @@ def run_search(
         KeyboardInterrupt: after what was done has been recorded.
     """
     run = checked_run(run)
-    folder = RunFolder.of(output, run)
+    folder = RunFolder.of(output, run, name)
     check_writable(folder.path, option="output")
     source = Source.of(run)
     table = load_table(source.data, cache, progress)
     check_objective(run, table)
     folds_of(run, table)  # refused before anything is computed
     prepared = source.prepare(cache, progress, table)
-    result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
+    result = search_prepared(run, prepared, folder, progress=progress, strict=strict, command=command)
     if result.best is None:
         raise InputError(f"{folder.result_file}: {without_weights(result)}")
     return result, folder
@@ -88,11 +99,13 @@ def search_prepared(
     progress: Progress,
     strict: bool = False,
     processes: int | None = None,
+    command: str | None = None,
 ) -> Result:
     """`run_search` from statistics at hand; writes into `folder`. A run without a defined SRCC is returned as well.
 
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
+        command: the command line that was typed, for the record.
     """
     check_objective(run, prepared.table)
     check_stages(run, prepared.channels)
@@ -105,7 +118,9 @@ def search_prepared(
         for note in folds.notes:
             progress.warn(note)
         baselines = baselines_of(task, prepared)
-        draft = _draft(run, prepared, folds=folds, baselines=baselines, warnings=(*warnings, *folds.notes))
+        draft = _draft(
+            run, prepared, folds=folds, baselines=baselines, warnings=(*warnings, *folds.notes), command=command
+        )
         draft = draft.model_copy(update={"sets": set_results(task, prepared, uniform=uniform)})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
@@ -156,7 +171,13 @@ class _Work:
 
 
 def _draft(
-    run: Run, prepared: PreparedPairs, *, folds: Folds, baselines: Baselines, warnings: tuple[str, ...]
+    run: Run,
+    prepared: PreparedPairs,
+    *,
+    folds: Folds,
+    baselines: Baselines,
+    warnings: tuple[str, ...],
+    command: str | None,
 ) -> Result:
     """The record of a run that begins."""
     return Result(
@@ -168,7 +189,7 @@ def _draft(
         # a record speaks to the command line, as it always did
         strategy=Strategy(evaluations={}, warnings=tuple(map(as_flags, warnings))),
         timing=Timing(extraction=prepared.seconds, pairs_extracted=prepared.computed, search=0, total=0),
-        environment=environment(prepared.device, _plugins(run)),
+        environment=environment(prepared.device, _plugins(run), command=command),
     )
 
 
