@@ -21,7 +21,7 @@ def run_at(path: Path | str) -> Path:
     folders = [
         folder
         for folder in (output.rglob("*") if output.is_dir() else ())
-        if folder.is_dir() and _COUNTED.sub("", folder.name) == path.parts[place]
+        if folder.is_dir() and path.parts[place] in (folder.name, _COUNTED.sub("", folder.name))
     ]
     folders = [folder for folder in folders if folder.name == path.parts[place]] or folders
     assert len(folders) <= 1, f"several runs could be {path}: {folders}"
