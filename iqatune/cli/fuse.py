@@ -7,11 +7,13 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
     dry_run_option,
     fuse_options,
     json_option,
+    name_option,
     quiet_option,
     refuse_beside,
     runs_option,
@@ -34,6 +36,7 @@ Examples:
 @fuse_options
 @cache_option
 @runs_option
+@name_option
 @dry_run_option
 @config_option
 @quiet_option
@@ -45,6 +48,7 @@ def command(
     strict: bool,
     cache_dir: Path | None,
     output: Path,
+    name: str | None,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -72,8 +76,10 @@ def command(
         from iqatune.cli.plan_table import print_plan
         from iqatune.tuning.plan import plan_fuse
 
-        plan = plan_fuse(options, output, cache=cache, progress=progress)
+        plan = plan_fuse(options, output, cache=cache, progress=progress, name=name)
         emit(plan, form_of(as_json=as_json), table=print_plan)
         return
-    fusion, file = fuse(options, output, cache=cache, progress=progress, strict=strict)
+    fusion, file = fuse(
+        options, output, cache=cache, progress=progress, name=name, strict=strict, command=command_line()
+    )
     emit(fusion, form_of(as_json=as_json), table=lambda document: print_fusion(document, file))

@@ -12,13 +12,14 @@ from iqatune.cli.options import (
     debug_option,
     device_option,
     dry_run_option,
-    force_option,
     json_option,
     measured_baseline_options,
     moved_weights_option,
     option,
     optional_data_options,
+    overwrite_option,
     quiet_option,
+    refuse_to_overwrite,
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
@@ -49,7 +50,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder for robust.json, robust.csv and drawings (SVG, PDF)  [default: write none].",
 )
-@force_option
+@overwrite_option
 @moved_weights_option
 @device_option
 @cache_option
@@ -95,6 +96,7 @@ def command(
     others = asked(baselines, weights=baseline_weights)
     data_sets = tuned_on(files, force=force) if data is None else data.sets
     if output is not None and not dry_run:
+        refuse_to_overwrite(output / ROBUST_FILE, force=force)
         check_writable(output, option="output")
     machine = Machine(
         device=device,

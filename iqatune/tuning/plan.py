@@ -22,6 +22,7 @@ from iqatune.progress import Progress
 from iqatune.records.frontier import FrontierOptions
 from iqatune.records.fusion import FUSION_FILE, FuseOptions, is_fusion
 from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.paths import options_path
 from iqatune.records.plan import Plan, PlannedRun, PlannedStatistics, State
 from iqatune.records.result import open_result
 from iqatune.records.run_folder import RunFolder
@@ -41,7 +42,7 @@ from iqatune.tuning.folds import folds_of
 from iqatune.tuning.frontier import check_frontier
 from iqatune.tuning.fusion import folder_of
 from iqatune.tuning.grid import Cell
-from iqatune.tuning.resume import differences
+from iqatune.tuning.resume import differences, refuse_another
 from iqatune.tuning.tracking import check_trackers
 
 IMAGE: Final = 3
@@ -49,7 +50,14 @@ IMAGE: Final = 3
 
 
 def plan_search(
-    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False, track: Sequence[str] = ()
+    run: Run,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    strict: bool = False,
+    track: Sequence[str] = (),
 ) -> Plan:
     """What a search would do.
 
@@ -59,7 +67,7 @@ def plan_search(
     run = checked_run(run)
     check_trackers(track)
     planner = _Planner(cache=cache, progress=progress, strict=strict)
-    folder = RunFolder.of(output, run)
+    folder = RunFolder.of(output, run, name)
     _check_could_write(folder.path)
     planned = planner.run(run, folder)
     return planner.plan("search", statistics=planner.statistics([run]), runs=[planned])
@@ -98,7 +106,9 @@ def plan_extract(data: DataOptions, backbones: Sequence[BackboneOptions], *, cac
     return planner.plan("extract", statistics=found, runs=[])
 
 
-def plan_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress) -> Plan:
+def plan_frontier(
+    options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress, name: str | None = None
+) -> Plan:
     """What finding a frontier would do: the statistics, and the first of its fits.
 
     Raises:
@@ -107,7 +117,7 @@ def plan_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progr
     check_frontier(options)
     run = checked_run(options.run())
     planner = _Planner(cache=cache, progress=progress)
-    folder = options.folder(output)
+    folder = options.folder(output, name)
     _check_could_write(folder)
     planned = planner.run(run, RunFolder(folder))
     planner.note("each point of the frontier is such a search; how many there are shows when costs are measured")
@@ -135,7 +145,7 @@ def plan_robust(
     return planner.plan("robust", statistics=found, runs=[])
 
 
-def plan_fuse(options: FuseOptions, output: Path, *, cache: Cache, progress: Progress) -> Plan:
+def plan_fuse(options: FuseOptions, output: Path, *, cache: Cache, progress: Progress, name: str | None = None) -> Plan:
     """What fusing metrics would do: the images of its records' backbones, and the search for the members' weights.
 
     Raises:
@@ -143,7 +153,7 @@ def plan_fuse(options: FuseOptions, output: Path, *, cache: Cache, progress: Pro
     """
     options = options.model_copy(update={"searcher": find_searcher(options.searcher).name})
     members = members_of(options)
-    folder = output / folder_of(options, members)
+    folder = output / folder_of(options, members, name)
     _check_could_write(folder)
     planner = _Planner(cache=cache, progress=progress)
     table = planner.table(options.data)
@@ -361,12 +371,15 @@ def _state(run: Run, folder: RunFolder) -> State:
     """What is in a run's folder, by the options alone; whether the images are still the same shows when they are read.
 
     Raises:
-        InputError: for a record that is damaged.
+        InputError: for a record that is damaged, and for a finished run of other options under a name of the user's.
     """
     earlier = folder.result()
     if earlier is None:
         return "new"
-    if differences(earlier, run, earlier.protocol):
+    others = differences(earlier, run, earlier.protocol)
+    if others and earlier.status == "complete" and folder.path.name != options_path(run).name:
+        refuse_another(folder.result_file, others)
+    if others:
         return "another run"
     return "complete" if earlier.status == "complete" else "unfinished"
 

@@ -13,9 +13,10 @@ import torch
 from iqatune.metric.base import ImageMetric
 from iqatune.metric.fused import FusedMetric
 from iqatune.metric.module import Metric
+from tests.run_paths import Runs
 
 RUNS = ("--output", "runs", "--json")
-SQUEEZENET = Path("runs/csv/squeezenet")
+SQUEEZENET = Runs("runs/csv/squeezenet")
 
 
 def _distances(metric: ImageMetric, folder: Path) -> list[float]:
@@ -127,7 +128,7 @@ def test_mutual_is_recorded_proven_and_goes_on_where_it_stopped(
     assert [again[key] for key in ("best", "confidence")] == [record[key] for key in ("best", "confidence")]
     # another picture is another experiment
     (pictures / "own-ref0.png").unlink()
-    assert "unlabelled" in search(*options).err or list(folder.glob("result-1.json"))
+    assert "is of another run (other unlabelled)" in search(*options, code=2).last_line
 
 
 def test_any_searcher_takes_views_and_settings_come_from_everywhere(
