@@ -203,7 +203,7 @@ def replay(
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
 
     Example:
-        >>> iqatune.replay("runs/demo/squeezenet/random-stage-s0/result.json").same  # doctest: +SKIP
+        >>> iqatune.replay("runs/live/squeezenet/random-stage-s0/result.json").same  # doctest: +SKIP
         True
     """
     file = result.file if isinstance(result, Result | Fusion) else Path(result)
