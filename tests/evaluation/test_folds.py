@@ -135,7 +135,11 @@ def test_a_column_is_one_split_or_a_fold_for_each_value() -> None:
     (split,) = by_column(words[:7], "split")
     assert (split.name, split.held_out.sum()) == ("Val", 3)
     assert [fold.name for fold in by_column(["x"] * 3 + ["y"] * 3 + ["z"] * 3, "part")] == ["x", "y", "z"]
-    for bad, says in ((["train"] * 9, "nothing is held out"), ([*words, "rest"], "contains 'rest'"), (words[:5], "'Val'")):
+    for bad, says in (
+        (["train"] * 9, "nothing is held out"),
+        ([*words, "rest"], "contains 'rest'"),
+        (words[:5], "'Val'"),
+    ):
         with pytest.raises(InputError, match=says):
             by_column(bad, "split")
     assert on_both_sides([split], list("1122234")) == "2"
