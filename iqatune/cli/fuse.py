@@ -9,6 +9,7 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     fuse_options,
     json_option,
     quiet_option,
@@ -33,12 +34,20 @@ Examples:
 @fuse_options
 @cache_option
 @runs_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    options: FuseOptions, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool
+    options: FuseOptions,
+    *,
+    strict: bool,
+    cache_dir: Path | None,
+    output: Path,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Fuse several metrics into one: D is the weighted sum of their D, with weights of 0 or more that agree best with
     people.
@@ -58,5 +67,13 @@ def command(
     if options.run.split != "references":
         refuse_beside("another split", "folds")
     progress = console_progress(quiet=quiet)
-    fusion, file = fuse(options, output, cache=open_cache(cache_dir), progress=progress, strict=strict)
+    cache = open_cache(cache_dir)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_fuse
+
+        plan = plan_fuse(options, output, cache=cache, progress=progress)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
+    fusion, file = fuse(options, output, cache=cache, progress=progress, strict=strict)
     emit(fusion, form_of(as_json=as_json), table=lambda document: print_fusion(document, file))

@@ -250,7 +250,7 @@ track_option = option(
     "--track",
     multiple=True,
     metavar="tensorboard|mlflow|wandb",
-    help="Report every sample to TensorBoard, MLflow or W&B; may be repeated (pip install 'iqatune[tracking]').",
+    help="Report every sample to TensorBoard, MLflow or W&B; may be repeated (docs/running.md).",
 )
 
 dry_run_option = option(

@@ -11,6 +11,7 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     device_option,
+    dry_run_option,
     force_option,
     json_option,
     measured_baseline_options,
@@ -52,6 +53,7 @@ Examples:
 @moved_weights_option
 @device_option
 @cache_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
@@ -68,6 +70,7 @@ def command(
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -91,7 +94,7 @@ def command(
     chosen = kinds_of(kinds)
     others = asked(baselines, weights=baseline_weights)
     data_sets = tuned_on(files, force=force) if data is None else data.sets
-    if output is not None:
+    if output is not None and not dry_run:
         check_writable(output, option="output")
     machine = Machine(
         device=device,
@@ -99,6 +102,12 @@ def command(
         cache=open_cache(cache_dir),
         progress=console_progress(quiet=quiet),
     )
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_robust
+
+        emit(plan_robust(files, data_sets, machine, kinds=chosen), form_of(as_json=as_json), table=print_plan)
+        return
     found = robustness(files, data_sets, machine, kinds=chosen, baselines=others, force=force)
     if output is not None:
         write(found, output)

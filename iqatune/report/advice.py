@@ -131,8 +131,10 @@ def _choice(context: Context, chosen: SettingRuns, groups: Sequence[SettingRuns]
         return f"{best}; means over several data sets are not compared further: 'iqatune evaluate' does so on each set."
     as_good = sum(does_as_well(group, chosen, among=len(groups) - 1) for group in groups if group is not chosen)
     others = len(groups) - 1
+    if others == 1:
+        return f"{best}; {'the other setting cannot be told apart from it' if as_good else 'it is above the other'}."
     if not as_good:
-        return f"{best}; it is above the other {others} beyond chance."
+        return f"{best}; it is above the other {others}, beyond chance."
     others_as_good = (
         f"none of the other {others} can" if as_good == others else f"{as_good} of the other {others} cannot"
     )

@@ -151,22 +151,28 @@ def _drawings(scores: ScoredSet, metrics: Sequence[tuple[str, ScoredMetric]]) ->
 
 def _residuals_table(scores: ScoredSet, title: str, worst: Sequence[Residual]) -> Table:
     table = scores.table
-    heads = ["distorted", "reference", "distortion", "level", "human score", "fitted score", "residual"]
     with_errors = table.errors is not None
     rows = []
     for found in worst:
         pair = found.pair
         level = number(pair.level, 0) if pair.level is not None else Cell()
-        cells = [word(pair.distorted.name), word(pair.reference_id), word(pair.distortion), level]
-        cells += [_number(found.score), _number(found.fitted), _number(found.residual)]
+        cells = [word(pair.distorted.name), _number(found.residual), _number(found.score), _number(found.fitted)]
         cells += [number(found.in_errors, 1)] if with_errors else []
-        rows.append(tuple(cells))
+        rows.append((*cells, word(pair.reference_id), word(pair.distortion), level))
     return Table(
         name=f"residuals-{slug(table.dataset)}",
         title=f"{table.dataset}: the largest residuals of {title}",
-        columns=tuple(map(Column, [*heads, *(["in standard errors"] if with_errors else [])])),
+        columns=tuple(
+            map(
+                Column,
+                (
+                    *("distorted", "residual", "human score", "fitted score"),
+                    *(("in standard errors",) if with_errors else ()),
+                    *("reference", "distortion", "level"),
+                ),
+            )
+        ),
         rows=tuple(rows),
-        words=3,
         notes=(
             f"Human score less fitted score, on the data set's scale ({table.better} is better).",
             *((SIMULATED,) if table.simulated else ()),

@@ -154,7 +154,7 @@ class _Kind:
         ]
 
     def _ranks_drawn(self) -> list[Figure]:
-        if len(self.names) < 2 or not self.whole:
+        if len(self.names) < 2 or len(self.whole) < 2:
             return []
         ranks = dict(zip(self.names, _ranks(self.names, self.whole, self.measure).T, strict=True))
         title = f"Rank of each searcher by {self.measure.name} over {len(self.whole)} cases; 1 is the best"
@@ -331,8 +331,9 @@ def _partial(values: Sequence[float], runs: int) -> Cell:
 
 
 def _of_whole_cases(count: int, measure: Measure) -> tuple[str, str]:
+    cases = "the one case" if count == 1 else f"the {count} cases"
     return (
-        f"Over the {count} cases (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
+        f"Over {cases} (data set, backbone, space, prior, objective, samples, seed) that every searcher has; "
         f"mean rank by {measure.name}, 1 is the best.",
         "* tied with the best (bold): Holm-corrected Wilcoxon tests at 5 % do not tell them apart, or there are too "
         "few cases for a test.",
