@@ -175,7 +175,7 @@ def _value(source: str, option: str, value: Any) -> Any:
         return NUMBERS[option](value) if option in NUMBERS else expand_home(value)
     except ValueError as error:
         kind = "whole number" if NUMBERS[option] is whole_number else "number"
-        raise InputError(f"{source}: {option} '{value}': no {kind}; correct it") from error
+        raise InputError(f"{source}: {option} '{value}': not a {kind}; correct it") from error
 
 
 def _run(source: str, entries: Sequence[Mapping[str, Any]], device: str) -> Run:
