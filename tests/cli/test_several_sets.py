@@ -1,5 +1,6 @@
 """Several data sets tuned on together, and other splits than folds by reference, as typed."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def test_the_whole_way_of_a_record(
         assert each["results"][0]["tuned_on"] == "tid2013+csv:labels"
     Path("runs/evaluations.json").write_text(scored.out)
     lines = iqatune("evaluate", FOLDER / "result.json", "--cache-dir", small_cache, "--format", "csv", "--quiet").out
-    assert [line.split(",")[6] for line in lines.splitlines()] == ["dataset", "tid2013", "csv"]
+    assert [row[6] for row in csv.reader(lines.splitlines())] == ["dataset", "tid2013", "csv"]
 
     single = ("--dataset", "tid2013", "--data-root", two_sets.tid2013)
     alone = search("--folds", 2, data=single)
@@ -127,7 +128,7 @@ def test_the_whole_way_of_a_record(
     assert ran.code == 0, ran.err
     text = Path("runs/report/report.md").read_text()
     assert "**On tid2013, use squeezenet" in text
-    assert "**On tid2013+csv:own, use squeezenet" in text
+    assert "**On tid2013+csv:labels, use squeezenet" in text
     export = iqatune("export", FOLDER / "result.json", "--output", "metric.safetensors", "--quiet")
     assert "on tid2013+csv" in export.out
 
