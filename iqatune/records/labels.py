@@ -67,8 +67,8 @@ def backbone_label(result: Result) -> str:
     """
     if result.run.features is not None:
         return FEATURES
-    weights, backbone = result.protocol.backbone_weights, seen_through(result.run)
-    return backbone if weights == PRETRAINED else f"{backbone} ({parameters_word(backbone, weights)})"
+    weights, backbone = result.protocol.backbone_weights, result.run.backbone
+    return seen_through(result.run, "" if weights == PRETRAINED else parameters_word(backbone, weights))
 
 
 FILE: Final = "file"
@@ -85,10 +85,10 @@ def parameters_word(backbone: str, weights: str) -> str:
     return RANDOM if weights == RANDOM else FILE
 
 
-def seen_through(tuned: Tuned) -> str:
-    """What images are seen through, as squeezenet, or squeezenet [resize:192 x flip]."""
+def seen_through(tuned: Tuned, parameters: str = "") -> str:
+    """What images are seen through, as squeezenet, or squeezenet (random) [resize:192 x flip]."""
     views = f" [{' x '.join(map(without_file, tuned.view))}]" if tuned.view else ""
-    return f"{tuned.backbone}{views}"
+    return f"{tuned.backbone}{f' ({parameters})' if parameters else ''}{views}"
 
 
 class Searched(Protocol):

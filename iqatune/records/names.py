@@ -133,11 +133,12 @@ def _backbones(results: Sequence[Result]) -> tuple[dict[tuple[str, str], str], t
         if result.run.features is None:
             backbone, digest = _seen(result)
             said.setdefault(backbone, {}).setdefault(digest, set()).add(Path(result.protocol.backbone_weights).name)
+    runs = {seen_through(result.run): result.run for result in results}
     names: dict[tuple[str, str], str] = {}
     key: list[str] = []
     for backbone, parameters in sorted(said.items()):
         for digest, word in _parameters(backbone, parameters).items():
-            name = f"{backbone} ({word})" if word else backbone
+            name = seen_through(runs[backbone], word)
             names[backbone, digest] = name
             if word.startswith(FILE):
                 files = " or ".join(sorted(parameters[digest]))

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.run_paths import Runs
+
 SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
-FOLDER = Path("runs/csv/squeezenet/frontier-macs-stage-s0")
+FOLDER = Runs("runs/csv/squeezenet/frontier-macs-stage-s0")
 
 
 @pytest.fixture
@@ -47,8 +49,7 @@ def found(small_set: Any, small_cache: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def own_copy(found: Any, iqatune: Callable[..., Any]) -> Path:
     """It in the folder `runs`, for tests that spoil it."""
-    shutil.copytree(found.folder, FOLDER)
-    return FOLDER
+    return Path(shutil.copytree(found.folder, FOLDER.path))
 
 
 def test_every_point_is_a_record_and_the_cheapest_good_one_is_marked(found: Any) -> None:

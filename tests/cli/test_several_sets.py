@@ -1,5 +1,6 @@
 """Several data sets tuned on together, and other splits than folds by reference, as typed."""
 
+import csv
 import json
 import re
 import shutil
@@ -118,7 +119,7 @@ def test_the_whole_way_of_a_record(
         assert each["results"][0]["tuned_on"] == "tid2013+csv:labels"
     Path("runs/evaluations.json").write_text(scored.out)
     lines = iqatune("evaluate", FOLDER / "result.json", "--cache-dir", small_cache, "--format", "csv", "--quiet").out
-    assert [line.split(",")[6] for line in lines.splitlines()] == ["dataset", "tid2013", "csv"]
+    assert [row[6] for row in csv.reader(lines.splitlines())] == ["dataset", "tid2013", "csv"]
 
     single = ("--dataset", "tid2013", "--data-root", two_sets.tid2013)
     alone = search("--folds", 2, data=single)
@@ -127,7 +128,7 @@ def test_the_whole_way_of_a_record(
     ran = iqatune("report", "runs", "--score", "--cache-dir", small_cache, "--quiet")
     assert ran.code == 0, ran.err
     text = Path("runs/report/report.md").read_text()
-    for dataset in ("tid2013", "tid2013+csv:own"):
+    for dataset in ("tid2013", "tid2013+csv:labels"):
         assert re.search(rf"\*\*Tuning (helped|is not shown to help|harmed) on {re.escape(dataset)}\.\*\*", text), text
     export = iqatune("export", FOLDER / "result.json", "--output", "metric.safetensors", "--quiet")
     assert "on tid2013+csv" in export.out
