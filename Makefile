@@ -14,7 +14,7 @@ check: test lint types
 	if [ -s $(REPEATED) ]; then echo "repeated, for they failed beside others (mend them):"; cat $(REPEATED); fi
 
 install:
-	python3.11 -m venv .venv
+	sh scripts/venv.sh
 	.venv/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
 
 # A defect fails again when it is run alone; a test that had too little processor time does not.

@@ -53,9 +53,13 @@ def encodable(text: str) -> str:
 def csv_cell(value: object) -> object:
     """A cell of a CSV table: text that a spreadsheet would run as a formula gets an apostrophe before it.
 
-    >>> [csv_cell(cell) for cell in ("=1+1", "-x.png", "-0.5", -0.5)]
-    ["'=1+1", "'-x.png", '-0.5', -0.5]
+    What is true or false is written in small letters, as JSON has it, in every table.
+
+    >>> [csv_cell(cell) for cell in ("=1+1", "-x.png", "-0.5", -0.5, True)]
+    ["'=1+1", "'-x.png", '-0.5', -0.5, 'true']
     """
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, str):
         return value
     text = encodable(value)

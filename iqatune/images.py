@@ -234,7 +234,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 def _check_frames(path: Path, frames: int, format: str | None) -> None:
     if frames > 1 and format not in SEVERAL_VIEWS:
-        raise InputError(f"{path}: holds {frames} frames or pages, and not which one is meant; save that one alone")
+        raise InputError(f"{path}: contains {frames} frames or pages, and not which one is meant; save that one alone")
 
 
 def _orientation(page: "TiffPage") -> int:

@@ -16,7 +16,17 @@ class Progress:
     def warn(self, line: str) -> None:
         """One line that matters."""
 
+    def note(self, text: str) -> None:
+        """How good what is tracked is so far, in a few words that take the place of those before."""
+
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
         """Follow `title`, of whose `total` units `done` are finished; yields what to call as units get done."""
         yield lambda count: None
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that fits it: 80 s, 12 min, 3.4 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

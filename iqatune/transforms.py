@@ -39,7 +39,7 @@ def transform_of(text: str) -> Transform:
         return lambda picture: picture
     name, _, numbers = text.partition(":")
     if name not in _MAKERS:
-        raise InputError(f"transform {text}: there is none of that name; {did_you_mean(name, tuple(_MAKERS))}")
+        raise InputError(f"transform {text}: unknown transform; {did_you_mean(name, tuple(_MAKERS))}")
     try:
         return _MAKERS[name](*(float(number) for number in numbers.split(",")))
     except (TypeError, ValueError) as error:

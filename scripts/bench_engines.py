@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from iqatune.cli.progress import Console
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.metric.spaces import make_space
 from iqatune.records.environment import environment
 from iqatune.records.trial import Trial

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iqatune.bench.backbone import Setting, made_up_pairs
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.records.environment import environment
 from iqatune.runtime.files import write_text
 

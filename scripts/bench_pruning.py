@@ -24,7 +24,7 @@ from torch import fx
 
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.bench.timing import Work, rates, ratio, spread
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.metric.module import Metric, weighted_losses
 from iqatune.metric.moments import centre
 from iqatune.metric.weights import Weights, uniform_weights

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqatune import Metric
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.records.environment import environment
 from iqatune.runtime.files import write_text
 

@@ -186,7 +186,7 @@ def one_view(both: Prepared, stages: range) -> Prepared:
     """One of two views by itself."""
     ends = np.cumsum((0, *both.channels))
     channels, taken = both.channels[stages.start : stages.stop], slice(ends[stages.start], ends[stages.stop])
-    return replace(both, channels=channels, moments=both.moments[:, :, taken], views=(), unlabelled=None)
+    return replace(both, channels=channels, moments=np.asarray(both.moments)[:, :, taken], views=(), unlabelled=None)
 
 
 def task_of(searcher: str, prepared: Prepared) -> Task:

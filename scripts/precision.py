@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from iqatune.cli.progress import Console
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.evaluation.correlation import srcc
 from iqatune.records.environment import environment
 from iqatune.records.options import BackboneOptions, DataOptions

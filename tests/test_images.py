@@ -197,7 +197,7 @@ def test_a_jpeg_2000_of_more_than_8_bits_is_refused(tmp_path: Path) -> None:
 def test_several_frames_are_refused(suffix: str, tmp_path: Path) -> None:
     first, second = Image.fromarray(COLOUR), Image.fromarray(np.ascontiguousarray(COLOUR[::-1]))
     first.save(tmp_path / f"x.{suffix}", save_all=True, append_images=[second])
-    with pytest.raises(InputError, match=rf"x\.{suffix}: holds 2 frames or pages"):
+    with pytest.raises(InputError, match=rf"x\.{suffix}: contains 2 frames or pages"):
         read_rgb(tmp_path / f"x.{suffix}")
     first.save(tmp_path / f"one.{suffix}")
     assert read_rgb(tmp_path / f"one.{suffix}").shape == COLOUR.shape

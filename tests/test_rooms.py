@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "iqatune"
 
 RULE = """
-    errors < version, progress, escape, images < registry, transforms < runtime < records < datasets, backbones
+    errors < version, extras, progress, escape, images < registry, transforms < runtime < records < datasets, backbones
     < metric, evaluation < statistics < search, scoring < tuning, report, bench, doctor < api < testing < cli
 """
 STEP = {room.strip(): number for number, step in enumerate(RULE.split("<")) for room in step.split(",") if room.strip()}

@@ -21,12 +21,14 @@ class Step:
         done: units that are finished.
         total: units in all.
         unit: what is counted, as "pairs".
+        note: how good it is so far, as "best SRCC 0.91, uniform weights 0.89"; empty where there is nothing to say.
     """
 
     title: str
     done: int
     total: int
     unit: str
+    note: str = ""
 
 
 Show = Literal["bar", "none"] | Callable[[Step], None]
@@ -63,12 +65,20 @@ class _Logged(Progress):
 class _Bar(_Logged):
     """A bar of tqdm's, which knows notebooks and terminals."""
 
+    def __init__(self) -> None:
+        self._told: Callable[[str], object] = lambda text: None
+
+    def note(self, text: str) -> None:
+        """Behind the bar."""
+        self._told(text)
+
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
         """One bar for a piece of work; it stays when that is done."""
         from tqdm.auto import tqdm
 
         with tqdm(desc=title, total=total, initial=done, unit=f" {unit}") as bar:
+            self._told = bar.set_postfix_str
             yield bar.update
 
 
@@ -77,16 +87,22 @@ class _Called(_Logged):
 
     def __init__(self, show: Callable[[Step], None]) -> None:
         self._show = show
+        self._note = ""
+
+    def note(self, text: str) -> None:
+        """In the next step."""
+        self._note = text
 
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
         """Call it at the beginning, and as units get done."""
         counted = done
+        self._note = ""
         self._show(Step(title=title, done=counted, total=total, unit=unit))
 
         def advance(count: int) -> None:
             nonlocal counted
             counted += count
-            self._show(Step(title=title, done=counted, total=total, unit=unit))
+            self._show(Step(title=title, done=counted, total=total, unit=unit, note=self._note))
 
         yield advance

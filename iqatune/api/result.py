@@ -1,5 +1,6 @@
 """A run's record as it is used in Python: with its trials as a table, and its figures drawn."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from iqatune.records import result as records
 from iqatune.records.labels import search_note, source_label
 from iqatune.records.options import DataOptions
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
-from iqatune.report.figures import Scatter, draw_distortions, draw_scatter, draw_search
+from iqatune.report.figures import Scatter, draw_distortions, draw_importance, draw_scatter, draw_search
 from iqatune.scoring.human_scores import residuals
+from iqatune.search.importance import Importance, fewest, importance, is_sample
 from iqatune.statistics.source import Source
 
 if TYPE_CHECKING:
@@ -146,6 +148,40 @@ class Result(records.Result):
         draw_distortions(figure, scatter)
         return figure
 
+    def importance(self, *others: "Result") -> "pandas.DataFrame":
+        """What each number of the space was worth: how much of the samples' order follows from it, the largest first.
+
+        By functional ANOVA (`iqatune.search.importance`). Columns: number, share (in [0, 1]; mean over 8 resamples),
+        low, high (the lowest and the highest of these), above_chance (whether low is above what a number that does
+        nothing reaches).
+
+        Args:
+            others: further runs whose samples count as well, as those of other seeds and searchers; of the same pairs,
+                backbone, space, prior and objective.
+
+        Raises:
+            InputError: when there are too few samples (100 are needed, and 8 for each number), or another run is not
+            of the same space.
+
+        Example:
+            >>> first.importance(second, third).nlargest(3, "share")  # doctest: +SKIP
+        """
+        import pandas
+
+        found = self._importance(others)
+        rows = [(each.name, each.share, each.low, each.high, each.low > found.noise) for each in found.numbers]
+        return pandas.DataFrame(rows, columns=["number", "share", "low", "high", "above_chance"])
+
+    def plot_importance(self, *others: "Result") -> "Figure":
+        """`importance` as a figure.
+
+        Raises:
+            InputError: as of `importance`.
+        """
+        figure = empty_figure()
+        draw_importance(figure, self._importance(others))
+        return figure
+
     def residuals(self, *, cache_dir: Path | str | None = None) -> "pandas.DataFrame":
         """By how much the tuned metric misses each human score after the logistic fit, the largest first.
 
@@ -199,6 +235,27 @@ class Result(records.Result):
         if self._folder is None:
             raise InputError("this record was not read from a folder; read it with iqatune.read_result")
         return self._folder
+
+    @property
+    def _function(self) -> tuple[object, ...]:
+        """What runs share whose samples are of one function of the same numbers."""
+        run, protocol = self.run, self.protocol.model_copy(update={"split_seed": None})
+        return protocol, run.space, run.prior, run.objective, run.texture_weight, run.weights
+
+    def _importance(self, others: Sequence["Result"]) -> Importance:
+        names = tuple(self._best.parameters)
+        for other in others:
+            if other._function != self._function:
+                raise InputError(f"{other.file}: of other pairs, or another backbone, space, prior or objective")
+        trials = [trial for each in (self, *others) for trial in each._in_folder.trials(names)]
+        found = importance(trials, names)
+        if found is None:
+            samples = sum(map(is_sample, trials))
+            raise InputError(
+                f"{samples} samples, and what {len(names)} numbers were worth takes {fewest(len(names))} that differ; "
+                "search with more `samples`, or give further runs of the same space"
+            )
+        return found
 
     def _draw_search(self, axes: "Axes") -> None:
         names = tuple(self.best.parameters) if self.best is not None else ()

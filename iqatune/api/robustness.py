@@ -101,7 +101,7 @@ def robust(
         raise InputError("`results`: none; give at least one record")
     paths = [result.file if isinstance(result, Result) else Path(result) for result in several]
     if dataset is None and options:
-        raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
+        raise InputError(f"`{next(iter(options))}`: only possible with `dataset`")
     chosen = measuring.kinds_of(None if kinds is None else ",".join(kinds))
     weights = baseline_weights
     of_baselines = as_options(weights) if isinstance(weights, Mapping) else () if weights is None else (str(weights),)

@@ -94,7 +94,7 @@ def evaluate(
         raise InputError("`results`: none; give at least one record")
     files = [result.file if isinstance(result, Result | Fusion) else Path(result) for result in several]
     if dataset is None and options and "features" not in options:
-        raise InputError(f"`{next(iter(options))}`: of no use without `dataset`")
+        raise InputError(f"`{next(iter(options))}`: only possible with `dataset`")
     given = {**options, **({} if dataset is None else {"dataset": dataset})}
     data = DataOptions.parsed(given) if given else _tuned_on(files, force=force)
     if data.datasets:
@@ -127,7 +127,7 @@ def _tuned_on(files: Sequence[Path], *, force: bool) -> DataOptions:
             return open_fusion(file).trusted(force=force).options.data
         if not is_metric_file(file):
             return DataOptions.of(read_result(file, force=force).run)
-    raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
+    raise InputError("`dataset`: needed, because the files do not name the data set that they were tuned on; give one")
 
 
 def _of_baselines(weights: Path | str | Mapping[str, Path | str] | None) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def score_images(
     if scale not in get_args(ScoredAs):
         raise InputError(f"`scale` {scale}: give 'distance' or 'score'")
     if scale_of is not None and scale != "score":
-        raise InputError(f"`scale_of` {scale_of}: of no use without `scale` score")
+        raise InputError(f"`scale_of` {scale_of}: only possible with `scale` score")
     loaded = metric if isinstance(metric, ImageMetric) else Metric.load(metric, backbone_weights, force=force)
     name = loaded.origin if isinstance(metric, ImageMetric) else str(metric)
     return images.score(

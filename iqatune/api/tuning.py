@@ -101,6 +101,7 @@ def tune(
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     strict: bool = False,
+    track: Sequence[str] = (),
     **options: Any,
 ) -> Result:
     """Tune a metric's weights to the human scores of a data set: the verb `search`.
@@ -114,6 +115,7 @@ def tune(
         cache_dir: where statistics are kept; by default the user's cache.
         progress: "bar", "none", or a function that takes a `Step`. What is said goes to the logger `iqatune`.
         strict: refuse a run whose searcher could not act as its name says.
+        track: trackers that are told of every sample: "tensorboard", "mlflow", "wandb".
         options: of the search: dataset, backbone (or features), searcher, samples, space, seed, folds, data_root, ...
             Several data sets are tuned on together: dataset=["tid2013", "live"], data_root={"tid2013": ...,
             "live": ...}, dataset_weight={"live": 0.5}.
@@ -133,7 +135,7 @@ def tune(
     """
     asked = Run.parsed({**(dict(run) if run is not None else {}), **options})
     cache, told = open_cache(cache_dir), progress_of(progress)
-    record, folder = run_search(asked, Path(output), cache=cache, progress=told, strict=strict)
+    record, folder = run_search(asked, Path(output), cache=cache, progress=told, strict=strict, track=track)
     return in_folder(record, folder)
 
 
@@ -147,6 +149,7 @@ def sweep(
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     strict: bool = False,
+    track: Sequence[str] = (),
 ) -> Sweep:
     """Search every cell of a grid: all combinations of the values that it lists for the options of a search.
 
@@ -156,7 +159,7 @@ def sweep(
         jobs: runs side by side; by default the number of processors.
         address: of a Ray cluster that does the work; by default processes of this machine.
         device: where the CNN runs, if the grid does not say.
-        cache_dir, progress, strict: as of `tune`.
+        cache_dir, progress, strict, track: as of `tune`.
 
     Returns:
         the state of every cell; its record is in `output / cell.folder`, for `read_result`.
@@ -171,7 +174,9 @@ def sweep(
     """
     cells = cells_of(grid, "grid", device) if isinstance(grid, Mapping) else read_grid(Path(grid), device)
     cache, told = open_cache(cache_dir), progress_of(progress)
-    return run_sweep(cells, Path(output), cache=cache, progress=told, address=address, jobs=jobs, strict=strict)
+    return run_sweep(
+        cells, Path(output), cache=cache, progress=told, address=address, jobs=jobs, strict=strict, track=track
+    )
 
 
 def replay(

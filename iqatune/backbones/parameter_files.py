@@ -28,7 +28,7 @@ SHOWN = 3
 """Names that are told of many."""
 
 _SAVE_STATE = "save its state dict alone, as torch.save(model.state_dict(), FILE)"
-_ANEW = "get the file anew"
+_ANEW = "get the file again"
 
 # what unpickling a file that torch did not write can end in, beside what safetensors and the disk say
 _UNREADABLE = (
@@ -149,26 +149,29 @@ def _archive_kind(path: Path) -> tuple[str, str] | None:
     inner = [name.partition("/")[2] for name in names]
     if "data.pkl" in inner:
         if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
-            return "it is a TorchScript archive, which holds code", _SAVE_STATE
+            return "it is a TorchScript archive, which contains code", _SAVE_STATE
         return None
     if any(name.startswith(("models/", "data/weights/")) or name.endswith("exported_program.json") for name in inner):
-        return "it is a program exported by torch (.pt2), which holds code", _SAVE_STATE
+        return "it is a program exported by torch (.pt2), which contains code", _SAVE_STATE
     arrays = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
     if arrays:
-        return f"it holds numpy arrays ({some_names(arrays)})", "save them as tensors, with torch.save or safetensors"
+        return (
+            f"it contains numpy arrays ({some_names(arrays)})",
+            "save them as tensors, with torch.save or safetensors",
+        )
     return f"it is a zip archive ({some_names(names)})", "unpack it"
 
 
 def _damage(path: Path, error: Exception) -> tuple[str, str]:
     """Why a file that may hold tensors could not be read."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror, "mend its permissions, or name another file"
+        return error.strerror, "correct its permissions, or name another file"
     try:
         classes = sorted(_pickled_classes(path))
     except _UNREADABLE:
         classes = []
     if classes:
-        what = f"it holds pickled objects ({some_names(classes)}), and making those would run code"
+        what = f"it contains pickled objects ({some_names(classes)}), and making those would run code"
         return what, _SAVE_STATE
     advice = "give a .pt or .pth file that torch saved, or a .safetensors file"
     return f"damaged, or of another kind ({first_line(error)})", advice

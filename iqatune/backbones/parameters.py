@@ -53,7 +53,7 @@ def read_state_dict(path: Path) -> Mapping[str, Any]:
     if isinstance(content, Mapping) and state_dicts(content):
         return content
     held = f"the keys {_some_keys(content)}" if isinstance(content, Mapping) and content else _kind(content)
-    raise InputError(f"{_OPTION} {path}: holds no state dict (a mapping of names to tensors) but {held}; give one")
+    raise InputError(f"{_OPTION} {path}: contains no state dict (a mapping of names to tensors) but {held}; give one")
 
 
 def _kind(content: object) -> str:
@@ -86,12 +86,12 @@ def fit(network: nn.Module, state: Mapping[str, Any], known: Collection[str], so
     fitting_places = fitting(places, wanted, whole)
     if len(fitting_places) > 1:
         raise InputError(
-            f"{source}: holds {len(fitting_places)} sets of parameters that fit this backbone "
+            f"{source}: contains {len(fitting_places)} sets of parameters that fit this backbone "
             f"({', '.join(place.where or 'the names themselves' for place in fitting_places)}); "
             "save the one that is meant alone, with torch.save"
         )
     if not places:
-        raise _misfit(source, f"it holds the keys {_some_keys(state)}")
+        raise _misfit(source, f"it contains the keys {_some_keys(state)}")
     chosen = next(iter(fitting_places), places[0])
     fitted = {key: _fitted(key, tensor, chosen, source) for key, tensor in ours.items()}
     unknown = foreign(chosen, whole, fitting_places)
@@ -113,7 +113,7 @@ def _fitted(ours: str, wanted: Tensor, chosen: Found, source: str) -> Tensor:
     if tensor.shape != wanted.shape:
         raise _misfit(source, f"'{key}' has shape {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
     if not tensor.isfinite().all():
-        raise InputError(f"{source}: '{key}' holds NaN or infinite parameters; give a sound file")
+        raise InputError(f"{source}: '{key}' contains NaN or infinite parameters; give an undamaged file")
     return tensor.to(wanted.dtype).contiguous()
 
 

@@ -9,16 +9,24 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import nn
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from iqatune.backbones import parameters
 from iqatune.backbones.identity import PRETRAINED, RANDOM
+from iqatune.backbones.parameter_files import first_line
 from iqatune.backbones.zoo import BACKBONES, TAPS, TIMM, BackboneInfo, plugin_of
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.padding import Padding
 from iqatune.registry import broken, held_to_contract
+
+try:
+    import torchvision
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+except (ImportError, OSError, RuntimeError) as error:  # one that was built for another torch has no operators
+    raise InputError(
+        f"torchvision does not load beside torch {torch.__version__} ({first_line(error)}); "
+        "install both anew from one place, in versions that belong together"
+    ) from error
 
 # the parameters that the published metrics and the comparative study used; torchvision's DEFAULT differs for resnet
 _TORCHVISION_PARAMETERS = "IMAGENET1K_V1"
@@ -146,7 +154,7 @@ def _check_taps(info: BackboneInfo, whole: nn.Module) -> None:
     places = [last[tap] for tap in info.taps]
     if places != sorted(places):
         deeper = ",".join(sorted(info.taps, key=last.__getitem__))
-        raise InputError(f"{name}: taps go from the image into the depth; give {TAPS}{deeper}")
+        raise InputError(f"{name}: taps must go from the image to the deepest one; give {TAPS}{deeper}")
 
 
 def _channels(info: BackboneInfo, network: nn.Module) -> tuple[int, ...]:

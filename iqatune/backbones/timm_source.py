@@ -101,7 +101,9 @@ class _Model:
         if info.model.startswith(SOURCES):
             content, architecture, options = _described(info)
             if not timm.is_model(architecture):
-                raise InputError(f"`backbone` {info.name}: is of the architecture '{architecture}', which timm has not")
+                raise InputError(
+                    f"`backbone` {info.name}: has the architecture '{architecture}', which timm does not know"
+                )
             return cls(info, architecture, timm.models.PretrainedCfg(**content), options or {})
         if any(letter in info.model for letter in "/\\:") or not timm.is_model(info.model):
             raise InputError(f"`backbone` {info.name}: timm has no such model; {_similar_models(info.model)}")
@@ -319,12 +321,14 @@ def _checked(info: BackboneInfo, asked: Sequence[int], count: int) -> tuple[int,
     name = f"`backbone` {info.name}@{','.join(info.taps)}"
     unknown = next((tap for tap in asked if not -count <= tap < count), None)
     if unknown is not None:
-        raise InputError(f"{name}: there is no tap {unknown}; its maps are 0 to {count - 1}, -1 is the last")
+        raise InputError(f"{name}: it has no tap {unknown}; its maps are 0 to {count - 1}, -1 is the last")
     taps = tuple(tap % count for tap in asked)
     if len(set(taps)) < len(taps):
         raise InputError(f"{name}: names one map twice; its maps are 0 to {count - 1}, -1 is the last")
     if list(taps) != sorted(taps):
-        raise InputError(f"{name}: taps go from the image into the depth; give @{','.join(map(str, sorted(taps)))}")
+        raise InputError(
+            f"{name}: taps must go from the image to the deepest one; give @{','.join(map(str, sorted(taps)))}"
+        )
     return taps
 
 
@@ -343,7 +347,7 @@ def _described(info: BackboneInfo) -> tuple[dict[str, Any], str, dict[str, Any]]
             return of_folder(place)  # type: ignore[no-any-return]
         except _UNREADABLE as error:
             raise InputError(
-                f"`backbone` {info.name}: no folder of a timm model ({first_line(error)}); name one that holds "
+                f"`backbone` {info.name}: not a folder of a timm model ({first_line(error)}); name one that contains "
                 "config.json and parameters, as timm's save_for_hf writes it"
             ) from error
     from huggingface_hub import constants
@@ -354,8 +358,8 @@ def _described(info: BackboneInfo) -> tuple[dict[str, Any], str, dict[str, Any]]
         return of_hub(place)  # type: ignore[no-any-return]
     except (*_UNREADABLE, *_hub_errors()) as error:
         raise InputError(
-            f"`backbone` {info.name}: could not be had from the Hugging Face hub ({first_line(error)}); look at its "
-            "name, or where there is no network name a folder that it was downloaded to, as timm:local-dir:FOLDER"
+            f"`backbone` {info.name}: could not be downloaded from the Hugging Face hub ({first_line(error)}); check "
+            "its name, or without a network name a folder with a downloaded copy: timm:local-dir:FOLDER"
         ) from error
 
 

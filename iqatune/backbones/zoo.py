@@ -208,7 +208,7 @@ def parsed(name: str) -> Named:
         word = next((tap for tap in taps if not _NUMBERS.fullmatch(tap)), None)
         if word is not None:
             raise InputError(
-                f"`backbone` {name}: '{word}' is no number, and timm's maps have no other names; give @0,1"
+                f"`backbone` {name}: '{word}' is not a number, and timm's maps have no other names; give @0,1"
             )
         taps = [str(int(tap)) for tap in taps]
     doubled = next((tap for place, tap in enumerate(taps) if tap in taps[:place]), None)

@@ -13,6 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from iqatune.backbones.parameters import initialise
+from iqatune.extras import install_command
 
 Compare = Callable[[Tensor, Tensor], object]
 
@@ -76,7 +77,7 @@ PEERS = (
 def missing() -> tuple[str, ...]:
     """A line for every package that is not installed."""
     absent = sorted({peer.package for peer in PEERS if find_spec(peer.package) is None})
-    return tuple(f"{package} is not installed: not compared; install iqatune[bench]" for package in absent)
+    return tuple(f"{package} is not installed: not compared; {install_command('bench')}" for package in absent)
 
 
 def shared_state(backbone: str, seed: int = 0) -> Mapping[str, Tensor] | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from iqatune.backbones.devices import resolve_device
+from iqatune.backbones.devices import device_name, resolve_device
 from iqatune.backbones.zoo import BACKBONES, TIMM, find
 from iqatune.bench.backbone import ON_GPU, QUICK, Setting, bench_backbone
 from iqatune.bench.objective import bench_objective, bench_ray
@@ -19,10 +19,13 @@ from iqatune.records.bench import BENCH_FILE, Bench
 from iqatune.records.documents import sealed
 from iqatune.records.environment import environment
 from iqatune.records.labels import backbone_label
+from iqatune.records.options import BackboneOptions
 from iqatune.records.result import read_result
 from iqatune.records.run_folder import RESULT_FILE
 from iqatune.records.vocabulary import Precision
 from iqatune.runtime.files import check_writable, write_text
+from iqatune.statistics.cache import Cache
+from iqatune.statistics.rates import keep_images_rate
 
 
 def run_bench(
@@ -34,6 +37,7 @@ def run_bench(
     with_ray: bool,
     output: Path,
     progress: Progress,
+    cache: Cache | None = None,
 ) -> Bench:
     """Measure, and write OUTPUT/bench.json.
 
@@ -41,6 +45,7 @@ def run_bench(
         backbones: names; none for all of the zoo's own.
         quick: small images and few rounds, which shows that it runs, not how fast it is.
         with_ray: measure Ray's Tuner too, which takes minutes.
+        cache: that keeps how fast images pass each backbone, for estimates; by default none does.
 
     Raises:
         InputError: for an unknown backbone or device, or an output that cannot be written.
@@ -90,6 +95,12 @@ def run_bench(
             environment=environment(str(place)),
         )
     )
+    if cache is not None and not quick:
+        images = (1 + setting.distorted) / setting.distorted
+        for each in measured:
+            options = BackboneOptions(backbone=each.name, resize=setting.resize, precision=precision)
+            rate = each.pairs_per_second.median * images
+            keep_images_rate(cache, options, device_name(place), images=round(rate * 60), seconds=60)
     write_text(output / BENCH_FILE, bench.model_dump_json(by_alias=True, indent=2) + "\n")
     return bench
 

@@ -1,6 +1,7 @@
 """The tables of a bench, for people."""
 
-from iqatune.cli.terminal import print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import print_line
 from iqatune.records.bench import BackboneBench, Bench, Spread
 
 
@@ -13,18 +14,29 @@ def print_bench(bench: Bench) -> None:
         (backbone.name, *(f"{backbone.profile_milliseconds[step]:.2f}" for step in steps))
         for backbone in bench.backbones
     ]
-    print_table("where an image's time goes, ms", ("backbone", *steps), shares)
+    print_table("where an image's time goes, ms", ("backbone", *steps), shares, parted=True)
     _print_objective(bench)
     _print_together(bench)
     _print_promises(bench)
 
 
 def _print_backbones(bench: Bench) -> None:
-    columns = ("backbone", "bare forward", "from memory", "of bare", "from PNG", "of bare", "from BMP", "of bare")
+    columns = (
+        "backbone",
+        "bare forward",
+        "from memory",
+        "memory of bare",
+        "from PNG",
+        "PNG of bare",
+        "from BMP",
+        "BMP of bare",
+    )
+    important = ("bare forward", "from PNG", "PNG of bare", "from memory", "memory of bare")
     title = f"image pairs a second, {bench.resized[0]}x{bench.resized[1]}, {bench.precision}, {bench.rounds} rounds"
-    print_table(title, columns, [_rates(backbone) for backbone in bench.backbones])
+    print_table(title, columns, [_rates(backbone) for backbone in bench.backbones], first=important)
     columns = ("backbone", "score", "of extraction", "scoring", "ms", "MACs 10⁹", "parameters 10⁶", "MiB")
-    print_table("scoring, and what an image costs", columns, [_costs(backbone) for backbone in bench.backbones])
+    costs = [_costs(backbone) for backbone in bench.backbones]
+    print_table("scoring, and what an image costs", columns, costs, first=("score", "of extraction", "ms", "MiB"))
 
 
 def _rates(backbone: BackboneBench) -> tuple[str, ...]:
@@ -68,7 +80,7 @@ def _print_peers(bench: Bench) -> None:
     ]
     if rows:
         columns = ("backbone", "package", "from files", "extraction is faster by", "from memory", "and by")
-        print_table("other packages, the same parameters and images", columns, rows, left=2)
+        print_table("other packages, the same parameters and images", columns, rows, left=2, names=2)
 
 
 def _print_objective(bench: Bench) -> None:
@@ -77,7 +89,7 @@ def _print_objective(bench: Bench) -> None:
         for objective in bench.objective
         for way, rate in objective.samples_per_second.items()
     ]
-    print_table("the objective", ("space", "way", "samples a second"), rows, left=2)
+    print_table("the objective", ("space", "way", "samples a second"), rows, left=2, names=2)
     if bench.ray is not None:
         ray = bench.ray
         print_line(

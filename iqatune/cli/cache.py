@@ -17,7 +17,8 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
-from iqatune.cli.terminal import print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import print_line, print_path
 from iqatune.errors import UsageError
 from iqatune.records.cache import CacheContents, Holding
 from iqatune.records.options import DataOptions
@@ -35,9 +36,9 @@ Examples:
 
 @click.command("cache", epilog=EPILOG)
 @click.argument("action", type=click.Choice(get_args(Action)), default="show")
-@optional_data_options("What is kept of this data set's images alone.")
-@option("--backbone", help="What is kept of this CNN alone.")
-@option("--all", "everything", is_flag=True, help="With clear: all that the cache holds.")
+@optional_data_options("Only what belongs to this data set's images.")
+@option("--backbone", help="Only what belongs to this CNN.")
+@option("--all", "everything", is_flag=True, help="With clear: everything in the cache.")
 @cache_option
 @config_option
 @quiet_option
@@ -53,16 +54,16 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Say where the cache is, what it holds and how large it is (show), its folder alone (where), or clear it (clear).
+    """Show the cache: where it is, its content and its size (show), only its folder (where), or clear it (clear).
 
-    What is cleared costs the time of computing it again, and no result: records are elsewhere.
+    Clearing costs the time of computing the statistics again. No result is lost: records are in other folders.
     """
     from iqatune.api.cache import open_cache
     from iqatune.statistics import inventory
 
     cache = open_cache(cache_dir)
     if action == "where" and not as_json:
-        print_line(str(cache.folder.absolute()))
+        print_path(cache.folder.absolute())
         return
     if data is None:
         refuse_without("--dataset", [name for name in DataOptions.model_fields if name != "dataset"])
@@ -90,8 +91,8 @@ def _print(found: CacheContents) -> None:
         return
     rows = [
         (
-            holding.kind,
             holding.name,
+            holding.kind,
             _settings(holding),
             "" if holding.pairs is None else str(holding.pairs),
             str(holding.files),
@@ -99,7 +100,8 @@ def _print(found: CacheContents) -> None:
         )
         for holding in found.holdings
     ]
-    print_table(f"{found.folder}: {said}", ("kind", "of", "settings", "pairs", "files", "size"), rows, left=3)
+    columns = ("of", "kind", "settings", "pairs", "files", "size")
+    print_table(f"{found.folder}: {said}", columns, rows, left=3, first=("size", "kind", "pairs", "files"))
 
 
 def _settings(holding: Holding) -> str:

@@ -40,8 +40,8 @@ Examples:
 @weights_option
 @pooling_option
 @device_option
-@option("--only", multiple=True, type=click.Choice(PARTS), help="Check this part alone; may be repeated.")
-@option("--full", is_flag=True, help="Decode every image, not a sample; look at the reference of every pair.")
+@option("--only", multiple=True, type=click.Choice(PARTS), help="Check only this part; may be repeated.")
+@option("--full", is_flag=True, help="Decode every image instead of a sample, and check the reference of every pair.")
 @config_option
 @quiet_option
 @json_option
@@ -58,9 +58,9 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Check a data set, a CNN, the searchers and the device, before hours are spent on them.
+    """Check a data set, a CNN, the searchers and the device before a long search.
 
-    Exit code 0 when there is no problem, 1 when there is one. Notes and warnings are no problems.
+    The exit code is 0 without a problem and 1 with one. Notes and warnings are not problems.
     """
     for part, name, given in (("data", "--dataset or --features", data), ("backbone", "--backbone", backbone)):
         if part in only and given is None:

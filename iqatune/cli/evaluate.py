@@ -43,11 +43,11 @@ Examples:
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULT.json|METRIC...")
 @optional_data_options("Data set to score on; may be repeated  [default: what the results were tuned on].")
-@option("--by", type=click.Choice(get_args(Grouping)), help="Figures of every group as well.")
-@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
+@option("--by", type=click.Choice(get_args(Grouping)), help="Also give the figures of every group.")
+@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Format of stdout.")
 @baseline_options
 @textures_option
-@option("--strict", is_flag=True, help="Refuse scores whose direction is probably wrong, in place of a warning.")
+@option("--strict", is_flag=True, help="Refuse scores whose direction is probably wrong, instead of a warning.")
 @force_option
 @moved_weights_option
 @device_option
@@ -75,8 +75,8 @@ def command(
     """Score tuned metrics on a data set, with intervals over its reference images.
 
     Each is a result.json or fusion.json, an export (.safetensors) or the published DISTS weights (.pt). Several data
-    sets are scored one after the other. Several metrics stand side by side: those tied with the best are marked, and
-    each is compared with each. Groups (--by) come with the weakest first.
+    sets are scored one after the other. Several metrics are compared in one table: those tied with the best are marked,
+    and each is compared with each. With --by, the weakest groups come first.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation

@@ -31,9 +31,17 @@ Examples:
 @click.command("export", epilog=EPILOG)
 @click.argument("metric_file", type=click.Path(path_type=Path), metavar="RESULT.json")
 @option(
-    "--output", required=True, type=click.Path(path_type=Path), metavar="FILE.safetensors|.pt2|.onnx", help="Where."
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.safetensors|.pt2|.onnx",
+    help="File to write.",
 )
-@option("--include-backbone", is_flag=True, help="Into a .safetensors, so that it needs no other file or download.")
+@option(
+    "--include-backbone",
+    is_flag=True,
+    help="Include the CNN's parameters in a .safetensors, so that it needs no other file or download.",
+)
 @moved_weights_option
 @force_option
 @config_option
@@ -50,14 +58,13 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Write a tuned metric to a file to use elsewhere.
+    """Write a tuned metric to a file for use elsewhere.
 
-    A .safetensors is loaded by iqatune.Metric.load, and without a search library; it checks itself. A .pt2
-    (torch.export) and an .onnx are programs that score without iqatune and always hold the backbone. Stages and
-    channels without weight are left out of all three. The scale of human scores that a search records, with its
-    interval, stands in the header of each, and an .onnx has the outputs score, low and high beside distance.
-    RESULT.json may also be a fusion.json, an export or the published DISTS weights. A fusion over several backbones
-    always holds them.
+    A .safetensors is loaded by iqatune.Metric.load, needs no search library, and checks itself. A .pt2 (torch.export)
+    and an .onnx are programs that score without iqatune and always include the backbone. Stages and channels without
+    weight are left out of all three. The header of each contains the scale of human scores that the search recorded,
+    with its interval; an .onnx also has the outputs score, low and high beside distance. RESULT.json may also be a
+    fusion.json, an export or the published DISTS weights. A fusion over several backbones always includes them.
     """
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")

@@ -11,6 +11,7 @@ from iqatune.cli.options import (
     config_option,
     data_options,
     debug_option,
+    dry_run_option,
     json_option,
     quiet_option,
 )
@@ -30,22 +31,37 @@ Examples:
 @data_options
 @backbones_options
 @cache_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    data: DataOptions, backbones: tuple[BackboneOptions, ...], *, cache_dir: Path | None, quiet: bool, as_json: bool
+    data: DataOptions,
+    backbones: tuple[BackboneOptions, ...],
+    *,
+    cache_dir: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Compute and keep the statistics of every pair of a data set.
+    """Compute and store the statistics of every pair of a data set.
 
-    A later search with the same data and backbone options finds them and runs no CNN. Interrupted, it goes on at the
-    next reference image. Of several backbones each image is decoded once for all of them.
+    A later search with the same data and backbone options uses them and runs no CNN. If it is interrupted, run it
+    again: it goes on at the next reference image. With several backbones each image is decoded once for all of them.
     """
     from iqatune.api.cache import open_cache
     from iqatune.records.extraction import Extraction, Extractions
     from iqatune.statistics.several import extract_all
 
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_extract
+
+        progress = console_progress(quiet=quiet)
+        plan = plan_extract(data, backbones, cache=open_cache(cache_dir), progress=progress)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
     found = extract_all(data, backbones, cache=open_cache(cache_dir), progress=console_progress(quiet=quiet))
 
     def line(document: Extraction) -> None:

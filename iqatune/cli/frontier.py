@@ -9,6 +9,7 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     frontier_options,
     json_option,
     quiet_option,
@@ -29,36 +30,48 @@ Examples:
 @frontier_options(FrontierOptions)
 @cache_option
 @runs_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(options: FrontierOptions, *, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
-    """Find how much agreement costs: metrics from every stage of a CNN to the image alone.
+def command(
+    options: FrontierOptions, *, cache_dir: Path | None, output: Path, dry_run: bool, quiet: bool, as_json: bool
+) -> None:
+    """Find cheaper metrics: from all stages of a CNN down to the image alone, with their cost and their agreement.
 
-    What a metric costs is decided by the last stage that has weight. Weight in a stage is penalised by what computing
-    it adds, from hardly at all to so much that the image alone is left; each set of weights that is left on the way,
-    and each number of stages, is fitted ('--searcher fit'), scored on references left out, and timed. The cheapest
-    point that loses no more than a standard error against the best is marked.
+    The last stage that has weight decides what a metric costs. Weight in a stage is penalised by the cost of that
+    stage, from almost nothing to so much that only the image is left. Each set of weights on the way, and each number
+    of stages, is fitted ('--searcher fit'), scored on references left out, and timed. The cheapest point that is not
+    worse than the best by more than a standard error is marked.
 
     Writes OUTPUT/DATASET/BACKBONE/frontier[-macs]-SPACE-sSEED/ with frontier.json, a drawing (.svg, .png) and a folder
-    for each point, whose result.json evaluates, scores, replays and exports, pruned, as any search's does. Interrupted
-    and run again, it goes on where it stopped.
+    for each point. Its result.json can be evaluated, scored with, replayed and exported as that of any search. If it is
+    interrupted, run it again: it goes on where it stopped.
     """
     from iqatune.api.cache import open_cache
     from iqatune.api.frontier import find_frontier
 
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_frontier
+
+        plan = plan_frontier(options, output, cache=cache, progress=progress)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
     found = find_frontier(options, output, cache=cache, progress=progress)
-    emit(found, form_of(as_json=as_json), table=lambda document: _print(document, found.folder))
+    emit(found, form_of(as_json=as_json), table=lambda document: print_frontier(document, found.folder))
 
 
-def _print(frontier: Frontier, folder: Path) -> None:
-    from iqatune.cli.terminal import print_line, print_table
+def print_frontier(frontier: Frontier, folder: Path) -> None:
+    """Every point, the cheapest first, and which one is marked."""
+    from iqatune.cli.table import print_table
+    from iqatune.cli.terminal import print_line
 
     rows = [
         [
-            "* " * (point.name == frontier.chosen) + ("best " * (point.name == frontier.best)),
+            point.name + " *" * (point.name == frontier.chosen) + " best" * (point.name == frontier.best),
             f"{point.penalty:g}" if point.penalty else "-",
             ",".join(map(str, point.stages)),
             str(point.channels),
@@ -73,7 +86,7 @@ def _print(frontier: Frontier, folder: Path) -> None:
         for point in frontier.points
     ]
     columns = (
-        "",
+        "point",
         "penalty",
         "stages",
         "channels",
@@ -86,7 +99,10 @@ def _print(frontier: Frontier, folder: Path) -> None:
         "times as fast",
     )
     simulated = ", SIMULATED observers" if frontier.simulated else ""
-    print_table(f"{frontier.options.backbone} on {frontier.options.dataset}{simulated}", columns, rows)
+    title = f"{frontier.options.backbone} on {frontier.options.dataset}{simulated}"
+    print_table(
+        title, columns, rows, first=("held-out SRCC", "ms", "stages", "times as fast", "below the best", "95 %")
+    )
     print_line(
         f"* the cheapest point that loses no more than a standard error against the best. Uniform weights: held-out "
         f"{frontier.uniform_held_out_srcc:.4f}"

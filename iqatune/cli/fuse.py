@@ -40,15 +40,16 @@ Examples:
 def command(
     options: FuseOptions, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool
 ) -> None:
-    """Fuse metrics into one: D is the weighted sum of their D, with weights of 0 and more that agree best with people.
+    """Fuse several metrics into one: D is the weighted sum of their D, with weights of 0 or more that agree best with
+    people.
 
     Members are tuned records (result.json), exports (.safetensors), published DISTS weights (.pt) and columns of
-    --features, by default all of its numeric ones. Each is shown alone, beside the mean of their z-scores and of their
-    ranks, on the same references held out; records that were tuned on these pairs are tuned anew without them. A member
-    that earns nothing gets weight 0.
+    --features, by default all numeric ones. Each is also shown alone, with the mean of their z-scores and of their
+    ranks, on the same references held out. Records that were tuned on these pairs are tuned again without them. A
+    member that does not help gets weight 0.
 
-    Writes OUTPUT/DATASET/fusion/MEMBERS/SEARCHER-columns-sSEED/fusion.json, which score, evaluate, replay and export
-    take as they take a result.json; with columns among its members evaluate and replay alone.
+    Writes OUTPUT/DATASET/fusion/MEMBERS/SEARCHER-columns-sSEED/fusion.json. score, evaluate, replay and export accept
+    it like a result.json; with columns among its members only evaluate and replay do.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.fusion_table import print_fusion

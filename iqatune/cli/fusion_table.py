@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from iqatune.cli.table import print_table
 from iqatune.cli.tables import SIMULATED
-from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.records.fusion import Fusion, FusionMember
 
-HOW = {"refitted": "tuned anew", "of its record": "its own folds", "as it is": "as it is"}
+HOW = {"refitted": "tuned again", "of its record": "its own folds", "as it is": "as it is"}
 """How a member comes to its held-out figure."""
 
 
@@ -22,13 +23,14 @@ def print_fusion(fusion: Fusion, file: Path) -> None:
     uniform = None if held_out is None else held_out.uniform_srcc_mean
     ranks = fusion.rank_mean
     rows += [
-        (f"fusion ({options.searcher})", "1.000", figure(fusion.figures.srcc), bounds, figure(mean), "tuned anew"),
+        (f"fusion ({options.searcher})", "1.000", figure(fusion.figures.srcc), bounds, figure(mean), "tuned again"),
         ("mean of z-scores", "-", figure(fusion.uniform.srcc), "-", figure(uniform), "-"),
         ("rank mean", "-", figure(ranks.srcc), "-", figure(ranks.held_out_srcc), "-"),
     ]
     pairs = f"{fusion.protocol.pairs} pairs, {fusion.protocol.references} references"
     columns = ("metric", "weight", "SRCC", "95% interval", "held-out SRCC", "held out how")
-    print_table(f"{options.dataset} ({pairs}), {len(fusion.members)} members", columns, rows)
+    important = ("SRCC", "held-out SRCC", "weight", "held out how")
+    print_table(f"{options.dataset} ({pairs}), {len(fusion.members)} members", columns, rows, first=important)
     nothing = [member.name for member in fusion.members if member.weight == 0]
     if nothing:
         print_line(f"Without weight: {', '.join(nothing)}.")

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ from statistics import fmean
 from typing import Any
 
 from iqatune.cli.progress import console_progress
+from iqatune.cli.table import columns_of, layout, print_table, tables
 from iqatune.cli.tables import SIMULATED
-from iqatune.cli.terminal import add_rows, print_line, print_table, tell
+from iqatune.cli.terminal import print_line, tell
 from iqatune.errors import as_flags
 from iqatune.escape import visible
-from iqatune.progress import Advance, Progress
+from iqatune.progress import Advance, Progress, duration
 from iqatune.records.labels import search_note
 from iqatune.records.sweep import CellState, Sweep
 from iqatune.tuning.sweep import Show
@@ -40,7 +42,7 @@ def print_sweep(sweep: Sweep) -> None:
     """The grid's figures, and the cells that failed with their reasons."""
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
-    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, left=3)
+    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, names=3, parted=True)
     print_line(NOTE)
     if any(cell.simulated for cell in sweep.cells):
         print_line(SIMULATED)
@@ -79,16 +81,36 @@ def _mean(values: Sequence[float]) -> str:
     return "undefined" if math.isnan(mean) else f"{mean:.4f}"
 
 
+class _End:
+    """Estimates when a sweep ends: what is left takes as long, run by run, as those that ended since it began."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, int] | None = None
+
+    def __call__(self, sweep: Sweep) -> str:
+        """What to say of the time left; empty as long as no run has ended, and at the end."""
+        over = sum(cell.state in ("done", "failed") for cell in sweep.cells)
+        if self._began is None:
+            self._began = time.monotonic(), over  # those that an earlier sweep finished took no time of this one
+        began, before = self._began
+        left = len(sweep.cells) - over
+        if over == before or not left:
+            return ""
+        return f"about {duration((time.monotonic() - began) / (over - before) * left)} left"
+
+
 def _lines() -> Show:
     seen: dict[str, str] = {}
+    end = _End()
 
     def show(sweep: Sweep) -> None:
+        left = end(sweep)
         new = [cell for cell in sweep.cells if cell.state in ("done", "failed") and seen.get(cell.folder) is None]
         finished = len(seen)
         for number, cell in enumerate(new, start=finished + 1):
             seen[cell.folder] = cell.state
             told = f"failed: {cell.error}" if cell.state == "failed" else _told(cell)
-            tell(f"{number}/{len(sweep.cells)} {cell.folder}: {told}")
+            tell(f"{number}/{len(sweep.cells)} {cell.folder}: {told}{f'; {left}' if left else ''}")
 
     return show
 
@@ -102,22 +124,21 @@ def _told(cell: CellState) -> str:
 def _live() -> Iterator[tuple[Progress, Show]]:
     from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     # the table that stays is the one that print_sweep prints
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        shown: dict[str, Any] = {"table": "", "doing": ""}
+        shown: dict[str, Any] = {"table": "", "end": "", "doing": ""}
+        end = _End()
 
         def update(**changes: Any) -> None:
             shown.update(changes)
-            live.update(Group(shown["table"], shown["doing"]))
+            live.update(Group(*shown.values()))
 
         def show(sweep: Sweep) -> None:
             columns, rows = grid(sweep)
-            table = Table(*map(visible, columns))
-            add_rows(table, rows)
-            update(table=table)
+            found = layout(columns_of(columns, rows, names=3), console.width, parted=True)
+            update(table=Group(*tables(found)), end=end(sweep))
 
         yield _AboveTable(live.console.print, lambda line: update(doing=line)), show
 

@@ -1,6 +1,7 @@
 """Under an evaluation: what metrics miss of the human scores, and what these allow."""
 
-from iqatune.cli.terminal import figure, print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import figure, print_line
 from iqatune.records.evaluation import Evaluation
 from iqatune.scoring.human_scores import ceiling_line, couples_line, has_figures
 

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import click
 
 from iqatune.cli.options import debug_option, json_option
-from iqatune.cli.terminal import print_table
+from iqatune.cli.table import print_table
 from iqatune.errors import InputError, as_flags
 from iqatune.registry import Plugin
 
@@ -27,10 +27,10 @@ Row = dict[str, object]
 @json_option
 @debug_option
 def command(kind: Kind, family: str | None, *, as_json: bool) -> None:
-    """List what the other verbs know by name: data sets, backbones, searchers, spaces or baselines.
+    """List the names that the other verbs know: data sets, backbones, searchers, spaces or baselines.
 
-    What an installed package adds is marked with its name and version. FAMILY, as nevergrad or optuna, lists all
-    searchers of that library.
+    Names that an installed package adds are marked with its name and version. FAMILY, such as nevergrad or optuna,
+    lists all searchers of that library.
     """
     if family is not None and kind != "searchers":
         raise InputError(f"{family}: only searchers come in families; leave it out")
@@ -52,7 +52,8 @@ def command(kind: Kind, family: str | None, *, as_json: bool) -> None:
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_cell(row, column) for column in columns] for row in rows]
-    print_table(kind, [column.replace("_", " ") for column in columns], cells, left=len(columns))
+    heads = [column.replace("_", " ") for column in columns]
+    print_table(kind, heads, cells, left=len(columns), first=("description", "pairs", "channels", "drives"))
 
 
 def _cell(row: Row, column: str) -> str:

@@ -31,21 +31,27 @@ INTERRUPTED = 130
 # a verb's module is imported when the verb is used: `iqatune --help` stays quick
 VERBS = {
     "search": "Tune a metric's weights to human scores.",
-    "frontier": "Find what agreement costs: metrics from every stage to the image alone.",
+    "frontier": "Find cheaper metrics, and what they lose in agreement.",
     "sweep": "Search a grid of data sets, backbones and searchers.",
     "evaluate": "Score tuned metrics on a data set.",
-    "fuse": "Fuse metrics into one, with weights that agree with people.",
-    "robust": "Measure what degraded images leave of a metric's agreement.",
+    "fuse": "Fuse several metrics into one.",
+    "robust": "Measure how much of a metric's agreement remains on degraded images.",
     "report": "Write tables and figures of all results in a folder.",
     "score": "Score image pairs with a tuned metric.",
-    "export": "Write a tuned metric to a file to use elsewhere.",
+    "export": "Write a tuned metric to a file for use elsewhere.",
     "replay": "Recompute every figure of a record.",
-    "extract": "Compute and keep the statistics of a data set.",
-    "cache": "Say what the cache holds, and clear it.",
+    "extract": "Compute and store the statistics of a data set.",
+    "cache": "Show what is in the cache, and clear it.",
     "doctor": "Check data, CNN, searchers and device before a search.",
-    "bench": "Measure the speed of this machine, beside other packages.",
+    "bench": "Measure the speed of this machine, and of other packages.",
     "list": "List data sets, backbones, searchers, spaces or baselines.",
 }
+
+GOES_ON: frozenset[str] = frozenset({"search", "frontier", "sweep", "extract"})
+"""Verbs that go on where they were interrupted."""
+
+KEEPS_STATISTICS: frozenset[str] = frozenset({"evaluate", "fuse", "robust", "report", "replay"})
+"""Verbs of whose work the cache keeps the longest part, the statistics of images, as they are computed."""
 
 EXAMPLES = """\b
 Examples:
@@ -90,8 +96,8 @@ def cli() -> None:
     """Tune image quality metrics of the DISTS family to human scores.
 
     A metric compares a reference image with a distorted one in the feature maps of a pretrained CNN. iqatune
-    precomputes the statistics of every image pair once, and has a search algorithm find the metric's weights that
-    agree best with the human scores.
+    computes the statistics of every image pair once. A search algorithm then finds the metric's weights that agree
+    best with the human scores.
     """
 
 
@@ -113,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(_one_line(error), BAD_INPUT, debug=debug)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; what was done is kept", INTERRUPTED, debug=debug)
+        return _fail(f"interrupted; {_kept(arguments)}", INTERRUPTED, debug=debug)
     except (BrokenPipeError, SystemExit):
         # the reader of a pipe has gone (as in `iqatune list backbones | head -1`), which click makes an exit of
         _leave_stdout()
@@ -123,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _leave_stdout()
         return _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", BAD_INPUT, debug=debug)
     except MemoryError:
-        return _fail("there is not enough memory for this; free some, or give less at once", BAD_INPUT, debug=debug)
+        return _fail("not enough memory; free some, or do less at once", BAD_INPUT, debug=debug)
     except Exception as error:  # noqa: BLE001 the last line of defence: a defect is told in a line, and exits as one
         line = " ".join(f"internal error ({type(error).__name__}: {error}); --debug shows where".split())
         return _fail(line, DEFECT, debug=debug)
@@ -134,6 +140,16 @@ def _commands(arguments: Sequence[str]) -> Iterator[click.Command]:
     """The commands of all verbs, that of the verb named first; each is imported when it is its turn."""
     for verb in sorted(VERBS, key=lambda verb: verb not in arguments):
         yield _command(verb)
+
+
+def _kept(arguments: Sequence[str]) -> str:
+    """What an interrupt leaves of a verb's work, and what the same command does with it."""
+    verb = next((argument for argument in arguments if argument in VERBS), None)
+    if verb in GOES_ON:
+        return "what was done is kept, and the same command goes on where it stopped"
+    if verb in KEEPS_STATISTICS:
+        return "computed statistics are kept, and the same command goes on from them"
+    return "the same command starts again from the beginning"
 
 
 def _leave_stdout() -> None:

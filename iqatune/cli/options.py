@@ -124,7 +124,7 @@ class Whole(click.ParamType[int]):
         try:
             number = whole_number(str(value))
         except ValueError:
-            self.fail(f"'{value}' is no whole number", param, ctx)
+            self.fail(f"'{value}' is not a whole number", param, ctx)
         if self._minimum is not None and number < self._minimum:
             self.fail(f"{number} is too small; give {self._minimum} or more", param, ctx)
         return number
@@ -150,7 +150,7 @@ class Decimal(click.ParamType[float]):
         try:
             return number(str(value))
         except ValueError:
-            self.fail(f"'{value}' is no number", param, ctx)
+            self.fail(f"'{value}' is not a number", param, ctx)
 
 
 def short_side(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
@@ -211,7 +211,7 @@ def refuse_without(needed: str, names: Sequence[str]) -> None:
         if parameter.name in names and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise InputError(f"{', '.join(given)}: of no use without {needed}")
+        raise InputError(f"{', '.join(given)}: only possible with {needed}")
 
 
 def refuse_beside(other: str, name: str) -> None:
@@ -243,7 +243,18 @@ debug_option = click.option("--debug", is_flag=True, expose_value=False, help="S
 quiet_option = option("--quiet", is_flag=True, help="No progress on stderr.")
 
 force_option = option(
-    "--force", is_flag=True, help="Take a record that is not what was written (its seal is broken), and say so."
+    "--force", is_flag=True, help="Accept a record that was changed (its seal is broken), and say so."
+)
+
+track_option = option(
+    "--track",
+    multiple=True,
+    metavar="tensorboard|mlflow|wandb",
+    help="Tell TensorBoard, MLflow or W&B of every sample; may be repeated (pip install 'iqatune[tracking]').",
+)
+
+dry_run_option = option(
+    "--dry-run", is_flag=True, help="Say what would be done and how long it takes; compute and write nothing."
 )
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
@@ -260,7 +271,7 @@ max_pixels_option = option(
     type=Whole(1),
     expose_value=False,
     callback=_set_variable,
-    help="Read pictures of up to so many pixels  [default: 2^27].",
+    help="Largest number of pixels that an image may have  [default: 2^27].",
 )
 
 _where_data_options = (
@@ -270,7 +281,8 @@ _where_data_options = (
         multiple=True,
         type=OfEachSet(),
         metavar="DIR|NAME=DIR",
-        help="Its folder, as distributed; of several sets one each  [default: $IQATUNE_DATA/<dataset>].",
+        help="Folder of the data set, as distributed; with several sets one NAME=DIR for each  [default: "
+        "$IQATUNE_DATA/<dataset>].",
     ),
     option_of(
         DataOptions,
@@ -278,34 +290,40 @@ _where_data_options = (
         metavar="FILE.csv",
         help="For --dataset csv: columns reference, distorted, score, or those of pyiqa's meta_info_*.csv.",
     ),
-    option_of(DataOptions, "--better", help="For --dataset csv: which score is better."),
+    option_of(
+        DataOptions, "--better", help="For --dataset csv: whether a higher or a lower score means better quality."
+    ),
     option_of(
         DataOptions,
         "--label",
         multiple=True,
         type=OfEachSet(),
         metavar="FILE|NAME=FILE",
-        help="Take this label file of the data set, as live's dmos.mat; see 'iqatune list datasets'.",
+        help="Use this label file of the data set, such as dmos.mat of live; see 'iqatune list datasets'.",
     ),
     option_of(
         DataOptions,
         "--exclude",
         metavar="DISTORTION",
-        help="Leave a distortion out; may be repeated. Of several sets NAME=DISTORTION.",
+        help="Leave a distortion out; may be repeated. With several sets NAME=DISTORTION.",
     ),
-    option_of(DataOptions, "--allow-missing", help="Work on the images that are there, and record how many are not."),
-    option_of(DataOptions, "--raters", help="Average the rows that name one pair, such as a row for each rater."),
+    option_of(
+        DataOptions, "--allow-missing", help="Use the pairs whose images exist, and record how many are missing."
+    ),
+    option_of(
+        DataOptions, "--raters", help="Average the rows that name the same pair, such as one row for each rater."
+    ),
     option_of(
         DataOptions,
         "--features",
         metavar="FILE.csv",
-        help="Figures of other metrics in the place of images: columns reference, distorted, score and further ones.",
+        help="Figures of other metrics instead of images: columns reference, distorted, score and one for each metric.",
     ),
     option_of(
         DataOptions,
         "--feature-columns",
         metavar="A,B,...",
-        help="Those columns of it alone  [default: all that are numeric throughout].",
+        help="Use only these columns of --features  [default: all numeric ones].",
     ),
     max_pixels_option,
 )
@@ -315,8 +333,7 @@ _dataset_option = option_of(
     required=False,
     multiple=True,
     metavar="NAME",
-    help="Data set; see 'iqatune list datasets'. May be repeated: several are then tuned on together  "
-    "[with --features: csv].",
+    help="Data set; see 'iqatune list datasets'. Repeat it to tune on several together  [with --features: csv].",
 )
 
 data_options = handed_over(DataOptions, "data", _dataset_option, *_where_data_options)
@@ -335,7 +352,7 @@ def optional_data_options(text: str) -> Decorator[Any]:
 
 
 BACKBONE = "NAME[@TAP,...]"
-_BACKBONE = "CNN; see 'iqatune list backbones'. After @ the maps that it is tapped at, as timm:NAME@2,5,8,11"
+_BACKBONE = "CNN; see 'iqatune list backbones'. After @ the feature maps to use, such as timm:NAME@2,5,8,11"
 
 weights_option = option_of(
     BackboneOptions,
@@ -351,7 +368,7 @@ unlabelled_option = option(
 moved_weights_option = option(
     "--backbone-weights",
     metavar="FILE|NAME=FILE,...",
-    help="Where the CNN's parameters are now, of views of two CNNs those of each  [default: as in the search].",
+    help="Where the CNN's parameters are now; for views of two CNNs NAME=FILE,NAME=FILE  [default: as in the search].",
 )
 
 _baseline_options = (
@@ -390,7 +407,11 @@ measured_baseline_options = together(
     _baseline_options[1],
 )
 
-pooling_option = option_of(BackboneOptions, "--pooling", help="Max pooling, or L2 in its place.")
+pooling_option = option_of(
+    BackboneOptions,
+    "--pooling",
+    help="native: the CNN's own max pooling; l2: L2 pooling instead; auto: l2 for the VGGs, otherwise native.",
+)
 
 device_option = option_of(BackboneOptions, "--device", metavar=DEVICES, help="Where the CNN runs.")
 
@@ -405,7 +426,7 @@ _backbone_options = (
         default=str(BackboneOptions.model_fields["resize"].default),
         callback=short_side,
         metavar="256|none",
-        help="Short side of larger images.",
+        help="Short side that larger images are reduced to.",
     ),
 )
 
@@ -414,14 +435,14 @@ _views_options = (
         Run,
         "--view",
         metavar="VIEW",
-        help="A second view of each image, whose stages count beside the backbone's own, or two with this one twice: "
+        help="A second view of each image, used together with the backbone's own; given twice, these two: "
         "resize:SIDE, flip, backbone:NAME[=FILE] or stages:FIRST-LAST.",
     ),
     option_of(
         Run,
         "--unlabelled",
         metavar="DIR",
-        help="For --searcher mutual: images without scores, which are damaged on the spot.",
+        help="For --searcher mutual: folder of images without scores; iqatune makes damaged versions of them.",
     ),
 )
 
@@ -430,9 +451,9 @@ _machine_options = (
         BackboneOptions,
         "--device",
         metavar=DEVICES,
-        help="Where the CNN runs; auto takes every GPU there is, as cuda does.",
+        help="Where the CNN runs; auto: all GPUs if there are any, otherwise the CPU; cuda: all GPUs.",
     ),
-    option_of(BackboneOptions, "--precision", help="Of the CNN's arithmetic; moments are float32 in any case."),
+    option_of(BackboneOptions, "--precision", help="Precision of the CNN; moments are always float32."),
 )
 
 machine_options = together(*_machine_options)
@@ -459,7 +480,7 @@ def backbones_options(command: Command) -> Command:
             multiple=True,
             type=OfEachSet(),
             metavar="pretrained|random|FILE",
-            help="The CNN's parameters; of one of several CNNs as NAME=FILE  [default: pretrained].",
+            help="The CNN's parameters; with several CNNs NAME=FILE for one of them  [default: pretrained].",
         ),
         *_backbone_options[2:],
         *_machine_options,
@@ -490,7 +511,7 @@ textures_option = option_of(
     Run,
     "--textures",
     metavar="DIR|scikit-image",
-    help="Tell the texture tolerance too, of the textures in a folder or of those that come with scikit-image.",
+    help="Also give the texture tolerance, for the textures in a folder or those that come with scikit-image.",
 )
 
 _dataset_weight_option = option(
@@ -521,12 +542,12 @@ run_options = handed_over(
         type=Whole(),
         default=None,
         show_default=f"{SAMPLES}; {MOST_SAMPLES} with --stop auto",
-        help="Configurations to try; with --stop auto at most. fit and mutual have a number of their own.",
+        help="Configurations to try; with --stop auto the maximum. fit and mutual choose their own number.",
     ),
     option_of(
         Run,
         "--stop",
-        help="auto: end where further samples may gain less than the best one's standard error over references.",
+        help="auto: stop when further samples can gain less than the best one's standard error over references.",
     ),
     option_of(
         Run,
@@ -534,77 +555,82 @@ run_options = handed_over(
         default=None,
         show_default="stage; with --features columns",
         metavar="stage|stage+K|channel, each with +c|columns",
-        help="What the searcher's numbers stand for; +c: the constant c1 = c2 too.",
+        help="What the searcher's numbers stand for; with +c also the constant c1 = c2.",
     ),
     option_of(
         Run,
         "--prior",
         metavar="cube|simplex|dirichlet:A",
-        help="How its numbers become shares: themselves, uniform on the simplex, or sparse (A < 1) to even (A > 1).",
+        help="How numbers become shares: used as they are (cube), uniform on the simplex, or from sparse (A < "
+        "1) to even (A > 1).",
     ),
     option_of(
         Run,
         "--objective",
-        help="What is maximised. reference-srcc: mean SRCC within references; worst-distortion: lowest SRCC among "
-        "distortions. plcc fits a logistic curve for every sample: 25 to 120 ms each, where srcc takes .1 to 1.",
+        help="Figure to maximise. reference-srcc: mean SRCC within references; worst-distortion: lowest SRCC "
+        "among distortions. plcc fits a logistic curve for every sample: 25 to 120 ms each, compared with "
+        ".1 to 1 for srcc.",
     ),
     option_of(
         Run,
         "--penalty",
         metavar="X",
-        help="Of fit: what a unit of weight costs, for each unit of its stage's cost; what is not worth it gets none.",
+        help="For fit: price of a unit of weight, for each unit of its stage's cost; stages that are not worth "
+        "it get no weight.",
     ),
     option_of(
         Run,
         "--stage-costs",
         metavar="0,A,B,...",
-        help="What each stage costs beyond those before it, the image's 0 first; 'iqatune frontier' measures it.",
+        help="For --penalty: what each stage costs in addition to those before it, beginning with 0 for the "
+        "image; 'iqatune frontier' measures it.",
     ),
     option_of(
         Run,
         "--last-stage",
         type=Whole(0),
         metavar="K",
-        help="Of fit: no weight after this stage, 0 being the image  [default: the backbone's last].",
+        help="For fit: no weight after this stage; 0 is the image  [default: the backbone's last].",
     ),
-    option_of(Run, "--seed", help="Of the searcher and of the folds."),
+    option_of(Run, "--seed", help="Random seed of the searcher and of the folds."),
     option_of(Run, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
-    option_of(Run, "--leave-one-set-out", help="In their place a fold for each of several data sets."),
+    option_of(Run, "--leave-one-set-out", help="Instead of --folds: hold out one of several data sets at a time."),
     option_of(
         Run,
         "--leave-one-distortion-out",
-        help="In their place a fold for each distortion: whether weights carry over to other damage, not to other "
-        "pictures.",
+        help="Instead of --folds: hold out one distortion at a time. Shows whether weights carry over to other "
+        "damage, not to other pictures.",
     ),
     option_of(
         Run,
         "--split-column",
         metavar="NAME",
-        help="In their place what a column of --pairs or --features says: train, val, test, or a name for each fold.",
+        help="Instead of --folds: the split in a column of --pairs or --features: train, val, test, or a name "
+        "for each fold.",
     ),
     option_of(Run, "--structure", help="What s compares: the covariance, or the product of standard deviations."),
-    option_of(Run, "--c1", help="Constant of l, above 0; larger ones make it tolerant where maps are weak."),
+    option_of(Run, "--c1", help="Constant of l, above 0; a larger one makes l more tolerant where maps are weak."),
     option_of(Run, "--c2", help="Constant of s, likewise."),
-    option_of(Run, "--engine", help="In this process, or under Ray Tune."),
+    option_of(Run, "--engine", help="Search in this process, or with Ray Tune."),
     option_of(
         Run,
         "--address",
         metavar="HOST:PORT|auto",
-        help="For --engine ray: a running cluster  [default: one is started].",
+        help="For --engine ray: a running cluster  [default: start one].",
     ),
     textures_option,
     option_of(
         Run,
         "--texture-weight",
         metavar="W",
-        help="Maximise the objective less W times the texture tolerance: mean D of two crops of one texture over mean "
-        "D of the pairs. Without --textures, of those of scikit-image.",
+        help="Maximise the objective minus W times the texture tolerance: mean D of two crops of one texture "
+        "over mean D of the pairs. Without --textures, those of scikit-image are used.",
     ),
-    option_of(Run, "--concurrency", help="For --engine ray: samples evaluated side by side."),
+    option_of(Run, "--concurrency", help="For --engine ray: samples evaluated at the same time."),
     option(
         "--strict",
         is_flag=True,
-        help="Refuse what is warned of otherwise: a searcher that could not act as its name says, or scores whose "
+        help="Turn two warnings into errors: a searcher that cannot do what its name says, and scores whose "
         "direction is probably wrong.",
     ),
     *_machine_options,
@@ -633,8 +659,8 @@ def frontier_options(model: type[Options]) -> Decorator[Any]:
         option_of(
             model,
             "--by",
-            help="What weight in a stage is penalised by: the milliseconds that computing it adds on this machine, or "
-            "multiply-accumulate operations, which are the same everywhere.",
+            help="Cost of a stage: the milliseconds that it adds on this machine, or its multiply-accumulate "
+            "operations, which are the same everywhere.",
         ),
         *(option_of(model, name, **settings) for name, settings in shared.items()),
         *_machine_options,
@@ -642,29 +668,37 @@ def frontier_options(model: type[Options]) -> Decorator[Any]:
 
 
 _fuse_run_options = (
-    option_of(FuseOptions, "--searcher", metavar="NAME", help="What finds the weights; see 'iqatune list searchers'."),
-    option_of(FuseOptions, "--samples", type=Whole(), help="Weights to try; fit has a number of its own."),
     option_of(
-        FuseOptions, "--prior", metavar="cube|simplex|dirichlet:A", help="How a searcher's numbers become shares."
+        FuseOptions,
+        "--searcher",
+        metavar="NAME",
+        help="Search algorithm for the weights; see 'iqatune list searchers'.",
     ),
-    option_of(FuseOptions, "--objective", help="What is maximised; as of search."),
-    option_of(FuseOptions, "--seed", help="Of the searcher and of the folds."),
+    option_of(FuseOptions, "--samples", type=Whole(), help="Weights to try; fit chooses its own number."),
+    option_of(
+        FuseOptions,
+        "--prior",
+        metavar="cube|simplex|dirichlet:A",
+        help="How a searcher's numbers become shares; as for search.",
+    ),
+    option_of(FuseOptions, "--objective", help="Figure to maximise; as for search."),
+    option_of(FuseOptions, "--seed", help="Random seed of the searcher and of the folds."),
     option_of(FuseOptions, "--folds", help="Folds by reference for the held-out SRCC; 0 for none."),
     option_of(
         FuseOptions,
         "--leave-one-distortion-out",
-        help="In their place a fold for each distortion: whether weights carry over to other damage.",
+        help="Instead of --folds: hold out one distortion at a time. Shows whether weights carry over to other damage.",
     ),
     option_of(
         FuseOptions,
         "--split-column",
         metavar="NAME",
-        help="In their place what a column of --pairs or --features says.",
+        help="Instead of --folds: the split in a column of --pairs or --features.",
     ),
     option(
         "--strict",
         is_flag=True,
-        help="Refuse what is warned of otherwise, as scores whose direction is probably wrong.",
+        help="Turn warnings into errors, such as that of scores whose direction is probably wrong.",
     ),
 )
 
@@ -676,7 +710,7 @@ fuse_options = handed_over(
         "--dataset",
         required=False,
         metavar="NAME",
-        help="Data set whose pairs are fused on; see 'iqatune list datasets'  [with --features alone: csv].",
+        help="Data set for choosing the weights; see 'iqatune list datasets'  [with --features alone: csv].",
     ),
     *_where_data_options,
     option_of(

@@ -2,13 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from iqatune.cli.terminal import tell
 from iqatune.errors import as_flags
 from iqatune.escape import visible
-from iqatune.progress import Advance, Progress
+from iqatune.progress import Advance, Progress, duration
 
 LINE_EVERY_S = 5.0
 
@@ -27,25 +27,34 @@ class WarningsOnly(Progress):
 
 
 class Console(WarningsOnly):
-    """Says everything, and shows how far long work is."""
+    """Says everything, and shows how far long work is, and how good it is so far."""
+
+    _note = ""
 
     def say(self, line: str) -> None:
         """A line on stderr."""
         _print(line)
 
+    def note(self, text: str) -> None:
+        """Shown below the bar, or at the end of the next line."""
+        self._note = text
+
     @contextmanager
     def track(self, title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Advance]:
         """A bar on a terminal, else lines."""
-        with (_bar if sys.stderr.isatty() else _lines)(title, total, unit, done) as advance:
+        self._note = ""
+        show = _bar if sys.stderr.isatty() else _lines
+        with show(title, total, unit, done, note=lambda: self._note) as advance:
             yield advance
 
 
 @contextmanager
-def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+def _bar(title: str, total: int, unit: str, done: int, *, note: Callable[[], str]) -> Iterator[Advance]:
     # rich is imported where a bar is drawn: it is not needed, and slow to import, for `iqatune --help`
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
 
     started = time.monotonic()
     columns = (
@@ -55,7 +64,14 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=Console(stderr=True)) as progress:
+
+    class Noted(RichProgress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if note():
+                yield Text(visible(note()))
+
+    with Noted(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(visible(title), total=total, completed=done, rate="")
         new = 0
 
@@ -68,7 +84,7 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+def _lines(title: str, total: int, unit: str, done: int, *, note: Callable[[], str]) -> Iterator[Advance]:
     started = last = time.monotonic()
     new = 0
 
@@ -79,12 +95,18 @@ def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         if new and now - last >= LINE_EVERY_S:
             last = now
             left = (total - done - new) * (now - started) / new
-            _print(f"{title}: {done + new}/{total}, {_rate(new, now - started, unit)}, {left:.0f} s left")
+            _print(
+                f"{title}: {done + new}/{total}, {_rate(new, now - started, unit)}, {duration(left)} left{_after(note)}"
+            )
 
     yield advance
     elapsed = time.monotonic() - started
     if new and elapsed >= LINE_EVERY_S:
-        _print(f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s")
+        _print(f"{title}: {done + new}/{total}, {_rate(new, elapsed, unit)}, {elapsed:.1f} s{_after(note)}")
+
+
+def _after(note: Callable[[], str]) -> str:
+    return f"; {note()}" if note() else ""
 
 
 def _rate(count: int, seconds: float, unit: str) -> str:

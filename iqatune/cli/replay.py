@@ -35,7 +35,7 @@ Examples:
     multiple=True,
     type=OfEachSet(),
     metavar="DIR|NAME=DIR",
-    help="Where the data set is now, or one of several  [default: as in the search].",
+    help="Where the data set is now; for one of several NAME=DIR  [default: as in the search].",
 )
 @option("--pairs", metavar="FILE.csv", help="Where the pairs file is now  [default: as in the search].")
 @option("--features", metavar="FILE.csv", help="Where the features file is now  [default: as in the search].")
@@ -65,8 +65,8 @@ def command(
 ) -> int:
     """Recompute every figure of a record from its weights and the data.
 
-    Exit code 0 when all are what they were to 1e-6; 1 otherwise, and what differs is named: figures, and hashes or
-    other parts of the protocol.
+    The exit code is 0 if all figures agree to 1e-6, otherwise 1. Everything that differs is named: figures, and hashes
+    or other parts of the protocol.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_replay

@@ -19,7 +19,7 @@ from iqatune.cli.options import (
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
-from iqatune.cli.terminal import print_line
+from iqatune.cli.terminal import print_path
 from iqatune.records.options import DataOptions
 
 EPILOG = """\b
@@ -33,10 +33,14 @@ Examples:
 @click.command("report", epilog=EPILOG)
 @click.argument("folder", type=click.Path(path_type=Path), metavar="RESULTS_DIR")
 @option("--output", type=click.Path(path_type=Path), help="Folder of the report  [default: RESULTS_DIR/report].")
-@option("--score", "every", is_flag=True, help="Score all records again on the data sets that they name.")
+@option("--score", "every", is_flag=True, help="Score all records again on the data sets that they were tuned on.")
 @optional_data_options("Score all records on this data set; see 'iqatune list datasets'.")
 @baseline_options
-@option("--images", is_flag=True, help="Put small pictures of the data sets into the page (mind their licences).")
+@option(
+    "--images",
+    is_flag=True,
+    help="Show small pictures of the data sets (check their licences before you publish the report).",
+)
 @force_option
 @moved_weights_option
 @device_option
@@ -62,9 +66,9 @@ def command(
 ) -> None:
     """Write tables and figures of all results in a folder: HTML, Markdown, LaTeX and CSV.
 
-    Records alone give most of it. Figures by distortion, paired tests, transfer and example images take the data: name
-    one data set (--dataset), or have all of them scored again (--score). Evaluations that were kept in the folder
-    ('iqatune evaluate --by distortion --format json > FILE.json') are used as well.
+    Most of the report needs only the records. Figures by distortion, paired tests, transfer and example images need the
+    data: name one data set (--dataset), or have all of them scored again (--score). Evaluations in the folder ('iqatune
+    evaluate --by distortion --format json > FILE.json') are used as well.
     """
     from iqatune.api.cache import open_cache
     from iqatune.report.build import Scoring, write_report
@@ -84,4 +88,4 @@ def command(
         others = asked(baselines, weights=baseline_weights, better=baseline_better)
         scoring = Scoring(data=data, every=every, baselines=others, images=images, machine=machine)
     page = write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force)
-    print_line(str(page))
+    print_path(page)

@@ -39,14 +39,14 @@ Examples:
 @option(
     "--kinds",
     metavar="side,jpeg,blur,noise,unseen",
-    help="What is done to the images: the first four to both of a pair, in five severities; unseen (a shift by one "
-    "pixel; JPEG 95) to the distorted one alone  [default: all].",
+    help="Changes to make: the first four to both images of a pair, in five severities; unseen (a shift by "
+    "one pixel; JPEG 95) to the distorted one only  [default: all].",
 )
 @measured_baseline_options
 @option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for robust.json, robust.csv and drawings (SVG, PDF)  [default: none are written].",
+    help="Folder for robust.json, robust.csv and drawings (SVG, PDF)  [default: write none].",
 )
 @force_option
 @moved_weights_option
@@ -71,11 +71,12 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure how robust metrics are: what is left of their agreement on degraded images.
+    """Measure how robust metrics are: how much of their agreement remains on degraded images.
 
-    Both images of every pair are made small, compressed, blurred or noisy alike, and the metric's SRCC with the same
-    human scores is set beside that on the images as they are. Then the distorted images alone are changed so that
-    nobody sees it, and the couples of pairs whose order changes are counted. What a pair costs stands beside it.
+    Both images of every pair are made small, compressed, blurred or noisy in the same way. The metric's SRCC with the
+    same human scores is compared with that on the original images. Then only the distorted images are changed, so
+    slightly that nobody sees it, and the couples of pairs whose order changes are counted. The cost of a pair is
+    measured too.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.robust_tables import print_robust

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from iqatune.cli.table import print_table
 from iqatune.cli.tables import SAME_PAIRS, SAME_REFERENCES, SIMULATED
-from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.records.robust import Changed, Kind, OnSet, Robust
 from iqatune.scoring.robustness import DEGRADATIONS, NOT_SEEN
 
@@ -40,7 +41,8 @@ def _print_retained(title: str, rows: list[tuple[str, OnSet]], kinds: Sequence[K
         for name, on_set in rows
     ]
     columns = ("metric", "SRCC", "agreement retained", "95%", "improved", *kinds)
-    print_table(f"{title}, both images degraded alike", columns, cells)
+    important = ("agreement retained", "95%", "SRCC", "improved")
+    print_table(f"{title}, both images degraded alike", columns, cells, first=important)
 
 
 def _print_severities(rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> None:
@@ -50,7 +52,7 @@ def _print_severities(rows: list[tuple[str, OnSet]], kinds: Sequence[Kind]) -> N
             for name, on_set in rows
         ]
         strengths = [transform.partition(":")[2] for transform in DEGRADATIONS[kind]]
-        print_table(f"SRCC, {kind}", ("metric", "as it is", *strengths), cells)
+        print_table(f"SRCC, {kind}", ("metric", "as it is", *strengths), cells, parted=True)
 
 
 def _print_unseen(title: str, rows: list[tuple[str, OnSet]]) -> None:
@@ -61,7 +63,8 @@ def _print_unseen(title: str, rows: list[tuple[str, OnSet]]) -> None:
         (name, *(_share(found) for each in on_set.unseen for found in (each.all, each.different)[: 1 + apart]))
         for name, on_set in rows
     ]
-    print_table(f"{title}, the distorted images alone changed: couples in another order", ("metric", *heads), cells)
+    changed = f"{title}, the distorted images alone changed: couples in another order"
+    print_table(changed, ("metric", *heads), cells, parted=True)
     told = f", of which people tell {first.different.couples} apart" if first.different is not None else ""
     print_line(f"Shares, with 95 % intervals, of {first.all.couples} couples of pairs{told}.")
 

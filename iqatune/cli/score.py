@@ -49,19 +49,20 @@ def _side(context: click.Context, parameter: click.Parameter, value: str) -> int
     default="protocol",
     callback=_side,
     metavar="protocol|256|none",
-    help="Short side of larger images; protocol is what the metric was tuned with.",
+    help="Short side that larger images are reduced to; protocol: as when the metric was tuned.",
 )
 @option(
     "--scale",
     type=click.Choice(get_args(ScoredAs)),
     default="distance",
-    help="D alone; or also the score that people would give, with its interval, as on the set it was tuned on.",
+    help="distance: D only; score: also the score that people would give, with its interval, on the scale "
+    "of the set it was tuned on.",
 )
-@option("--scale-of", metavar="NAME", help="The data set whose scale is meant, where it was tuned on several.")
+@option("--scale-of", metavar="NAME", help="Which data set's scale to use, if the metric was tuned on several.")
 @device_option
-@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Of stdout.")
+@option("--format", "form", type=click.Choice(get_args(Form)), default="table", help="Format of stdout.")
 @max_pixels_option
-@option("--keep-going", is_flag=True, help="Score the rest where a file cannot be used; the exit code is 2 even so.")
+@option("--keep-going", is_flag=True, help="If a file cannot be used, score the others; the exit code is still 2.")
 @config_option
 @quiet_option
 @json_option
@@ -83,10 +84,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Score image pairs: the distance D of each, 0 for identical images, larger is worse.
+    """Score image pairs: the distance D of each, 0 for identical images; larger is worse.
 
-    With --scale score also what people would say: the score on the scale of the data set that it was tuned on, and the
-    interval in which theirs lies with a probability of 95 %.
+    With --scale score also the score that people would give, on the scale of the data set that the metric was tuned on,
+    and the interval that contains it with a probability of 95 %.
 
     METRIC is a result.json or fusion.json, an export (.safetensors) or the published DISTS weights (.pt). REFERENCE and
     DISTORTED are two files, or two folders whose files are paired by name.
@@ -97,7 +98,7 @@ def command(
         raise InputError("score: name REFERENCE and DISTORTED (two files or two folders), or --pairs FILE.csv")
 
     if scale_of is not None and scale != "score":
-        raise InputError(f"--scale-of {scale_of}: of no use without --scale score")
+        raise InputError(f"--scale-of {scale_of}: only possible with --scale score")
     if as_json and form == "csv":
         raise InputError("--json, --format csv: one of them; leave the other out")
 

@@ -9,11 +9,13 @@ from iqatune.cli.options import (
     cache_option,
     config_option,
     debug_option,
+    dry_run_option,
     json_option,
     quiet_option,
     refuse_beside,
     run_options,
     runs_option,
+    track_option,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.records.options import Run
@@ -36,19 +38,31 @@ Examples:
 @run_options
 @cache_option
 @runs_option
+@track_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
-def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool) -> None:
+def command(
+    run: Run,
+    *,
+    strict: bool,
+    cache_dir: Path | None,
+    output: Path,
+    track: tuple[str, ...],
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Tune a metric's weights to the human scores of a data set.
 
-    Of several data sets, each with its own scores, the weighted mean of their objectives is maximised.
+    With several data sets, each with its own scores, the weighted mean of their objectives is maximised.
 
     Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the
-    best alpha and beta, and how well they do) and trials.jsonl (every sample). Interrupted and run again, it goes on
-    where it stopped; with more --samples it goes on from those that there are, if the searcher can. With --features the
-    weights are of a CSV file's columns, in the place of a CNN's channels.
+    best alpha and beta, and how good they are) and trials.jsonl (every sample). If it is interrupted, run it again: it
+    goes on where it stopped. With more --samples it continues the finished search, if the searcher can. With --features
+    the weights are those of a CSV file's columns instead of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search
@@ -57,5 +71,12 @@ def command(run: Run, *, strict: bool, cache_dir: Path | None, output: Path, qui
     if run.split != "references":
         refuse_beside("another split", "folds")
     cache, progress = open_cache(cache_dir), console_progress(quiet=quiet)
-    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_search
+
+        plan = plan_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
+    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

@@ -8,7 +8,8 @@ from string import ascii_uppercase
 from typing import Final
 
 from iqatune.cli.human_scores import print_human_scores
-from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.cli.textures import print_tolerance, tolerance_lines
 from iqatune.errors import as_flags
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
@@ -16,7 +17,8 @@ from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
 from iqatune.records.distances import Distances, PairDistance
 from iqatune.records.evaluation import Evaluated, Evaluation
-from iqatune.records.labels import HELD_OUT, search_note, source_label
+from iqatune.records.labels import HELD_OUT, dataset_label, search_note, source_label
+from iqatune.records.names import with_short_files
 from iqatune.records.replay import Replay
 from iqatune.records.result import BestColumn, HeldOut, Protocol, Result, SetResult
 from iqatune.records.run_folder import RunFolder
@@ -60,11 +62,12 @@ def print_search(result: Result, folder: RunFolder) -> None:
         folds = figure(held_out.best_column_srcc_mean if held_out else None)
         rows.append((f"best column ({column.name})", figure(column.srcc), "-", "-", "-", folds))
     protocol = result.protocol
-    data = f"{run.dataset} ({protocol.pairs} pairs, {protocol.references} references)"
+    data = f"{dataset_label(run)} ({protocol.pairs} pairs, {protocol.references} references)"
     title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
-    print_table(title, columns, rows)
+    print_table(title, columns, rows, first=("SRCC", "held-out SRCC", "95% interval", "PLCC"))
     if result.sets:
-        print_table("by data set", SET_COLUMNS, [_of_set(name, part) for name, part in result.sets.items()])
+        parts = [_of_set(name, part) for name, part in result.sets.items()]
+        print_table("by data set", SET_COLUMNS, parts, first=("SRCC", "uniform", "held-out SRCC", "uniform held out"))
         print_line("Figures of all sets are weighted means: scores of two sets are never ranked together.")
     if best is not None and best.columns:
         shares = [
@@ -76,7 +79,7 @@ def print_search(result: Result, folder: RunFolder) -> None:
         alpha, beta = tuned_weights(result).stage_sums()
         stages = [str(stage) for stage in range(len(result.channels))]
         shares = [[name, *(f"{value:.3f}" for value in sums)] for name, sums in (("alpha", alpha), ("beta", beta))]
-        print_table("where the weight sits, by stage", ("", *stages), shares)
+        print_table("where the weight sits, by stage", ("", *stages), shares, parted=True)
         if best.c is not None:
             print_line(f"Constants c1 = c2 = {best.c:g} were chosen; the uniform weights have {_constants(protocol)}.")
     for line in _gains(result):
@@ -170,7 +173,7 @@ def _optimism(held_out: HeldOut) -> str:
     if held_out.is_older:
         return (
             f"Tuned minus held-out, as an older release recorded it: {_signed(held_out.optimism)}; they are of "
-            "different pairs, and that is no measure of the optimism. Search anew for it."
+            "different pairs, and that is no measure of the optimism. Search again for it."
         )
     return (
         f"Optimism: {_signed(held_out.optimism)}, what the weights tuned on all pairs reach on a fold's pairs above "
@@ -191,10 +194,7 @@ def _verdict(gain: Gain, held_out: HeldOut) -> str:
 
 
 MOST_COMPARED = 8
-"""Metrics whose comparisons, each with each, still fit a terminal."""
-
-WIDTH, GAP = 78, 3
-"""Columns of a terminal that a table of many metrics may take, and those between two of its columns."""
+"""Metrics whose comparisons, each with each, are still read with ease."""
 
 LONGEST_HEAD = 7
 """Letters of a metric's name that is the head of its column; others are given a letter."""
@@ -202,11 +202,12 @@ LONGEST_HEAD = 7
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Metrics side by side, each beside each, then their groups, the weakest first."""
+    evaluation, file_key = with_short_files(evaluation)
     rows = [
         (
             metric.file,
             metric.tuned_on + _seen_mark(metric),
-            figure(metric.srcc) + (" *" if metric.tied_with_best and len(evaluation.results) > 1 else ""),
+            figure(metric.srcc) + ("" if len(evaluation.results) == 1 else " *" if metric.tied_with_best else "  "),
             interval(metric.confidence.srcc if metric.confidence else None),
             figure(metric.krcc),
             interval(metric.confidence.krcc if metric.confidence else None),
@@ -216,8 +217,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
         for metric in evaluation.results
     ]
     first = evaluation.results[0].protocol
-    columns = ("metric", "tuned on", "SRCC", "95%", "KRCC", "95%", "PLCC", "95%")
-    print_table(f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references", columns, rows, left=2)
+    columns = ("metric", "tuned on", "SRCC", "SRCC 95%", "KRCC", "KRCC 95%", "PLCC", "PLCC 95%")
+    title = f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references"
+    important = ("SRCC", "SRCC 95%", "tuned on", "PLCC", "KRCC", "PLCC 95%")
+    print_table(title, columns, rows, left=2, first=important)
     if len(evaluation.results) > 1:
         print_line("* tied with the best: the 95 % interval of the paired difference, over references, holds 0.")
     for line in (*seen_lines(evaluation), *protocol_differences(evaluation)):
@@ -238,6 +241,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
         for head, metric in zip(heads, evaluation.results, strict=True):
             if head != metric.file:
                 print_line(f"{head}: {metric.file}")
+    for line in file_key:
+        print_line(line)
     if evaluation.simulated:
         print_line(SIMULATED)
 
@@ -316,9 +321,8 @@ def _print_comparisons(evaluation: Evaluation, heads: Sequence[str]) -> None:
         sign = SIGNS[couple.verdict]
         cells[couple.first][couple.second] = sign
         cells[couple.second][couple.first] = turned.get(sign, sign)
-    for block in _blocks([len(head) for head in heads], max(map(len, heads))):
-        rows = [[head, *(row[place] for place in block)] for head, row in zip(heads, cells, strict=True)]
-        print_table("each beside each, by SRCC", ("", *(heads[place] for place in block)), rows)
+    rows = [[head, *row] for head, row in zip(heads, cells, strict=True)]
+    print_table("each beside each, by SRCC", ("", *heads), rows, parted=True)
     print_line(
         "> the row is better than the column, < worse, = a tie, ? not tested; by a paired bootstrap over references at "
         "5 % after Holm's correction over all couples."
@@ -334,7 +338,8 @@ def _print_groups(evaluation: Evaluation, heads: Sequence[str]) -> None:
             (group.group, str(group.pairs), figure(group.srcc), figure(group.krcc), figure(group.plcc))
             for group in first.groups
         ]
-        print_table(f"{first.file} by {by}", (by, "pairs", "SRCC", "KRCC", "PLCC"), rows)
+        columns = (by, "pairs", "SRCC", "KRCC", "PLCC")
+        print_table(f"{first.file} by {by}", columns, rows, first=("SRCC", "PLCC", "KRCC"))
         return
     of_metric = [{group.group: group.srcc for group in metric.groups} for metric in evaluation.results]
     cells = []
@@ -342,30 +347,12 @@ def _print_groups(evaluation: Evaluation, heads: Sequence[str]) -> None:
         values = [by_group.get(group.group, math.nan) for by_group in of_metric]
         best = max((value for value in values if not math.isnan(value)), default=math.nan)
         cells.append(["- " if math.isnan(value) else f"{value:.3f}{'*' if value == best else ' '}" for value in values])
-    names = max(len(by), *(len(group.group) for group in first.groups)) + len("   pairs")
-    for block in _blocks([max(len(head), len("-0.000*")) for head in heads], names):
-        of_block = [
-            [group.group, str(group.pairs), *(row[place] for place in block)]
-            for group, row in zip(first.groups, cells, strict=True)
-        ]
-        print_table(f"SRCC by {by}", (by, "pairs", *(heads[place] for place in block)), of_block)
+    by_metric = [(group.group, str(group.pairs), *row) for group, row in zip(first.groups, cells, strict=True)]
+    print_table(f"SRCC by {by}", (by, "pairs", *heads), by_metric, names=2, parted=True)
     print_line(
         f"* the highest of its row; -: too few pairs. The order is that of {heads[0]}, the weakest first; "
         "--format json and csv have KRCC and PLCC."
     )
-
-
-def _blocks(widths: Sequence[int], names: int) -> Iterator[list[int]]:
-    """Columns of the given widths beside names, parted where they would not fit a terminal; one column at least."""
-    block: list[int] = []
-    taken = names
-    for place, width in enumerate(widths):
-        if block and taken + GAP + width > WIDTH:
-            yield block
-            block, taken = [], names
-        block.append(place)
-        taken += GAP + width
-    yield block
 
 
 def print_replay(replay: Replay) -> None:
@@ -377,7 +364,7 @@ def print_replay(replay: Replay) -> None:
         for shown in different or main
     ]
     if rows:
-        print_table(replay.file, ("figure", "recorded", "recomputed", ""), rows)
+        print_table(replay.file, ("figure", "recorded", "recomputed", "is"), rows, first=("is", "recorded"))
     for change in replay.changed:
         print_line(f"{change.name} has changed: {change.recorded} in the record, {change.now} now")
     for note in replay.notes:
@@ -396,7 +383,7 @@ def print_distances(distances: Distances) -> None:
     rows = [
         (pair.reference, pair.distorted, *_figures_of(pair)[: 1 if scale is None else 3]) for pair in distances.pairs
     ]
-    print_table(title, columns, rows, left=2)
+    print_table(title, columns, rows, left=2, names=2)
     if scale is not None:
         simulated = "; SIMULATED observers" if scale.simulated else ""
         print_line(f"Score: {scale.name}{simulated}. The interval is of the score that people would give the image.")
@@ -421,7 +408,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         )
         for finding in diagnosis.findings
     ]
-    print_table("doctor", ("what", "check", "result", "finding"), rows, left=4)
+    print_table("doctor", ("what", "check", "result", "finding"), rows, left=4, first=("result", "finding"))
     counts = Counter(finding.level for finding in diagnosis.findings)
     print_line(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
 

@@ -1,16 +1,13 @@
-"""What a terminal shows: streams that cannot fail for a name, lines, and tables."""
+"""What a terminal shows: streams that cannot fail for a name, and lines."""
 
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from iqatune.errors import InputError
 from iqatune.escape import visible
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 LONGEST_LINE = 4000
 """Letters of an error line; a cell of a damaged file may hold more, and nobody reads them."""
@@ -108,8 +105,39 @@ class _UntilReaderGoes(_Unfailing):
 
 
 def print_line(line: str) -> None:
-    """Print a line on stdout."""
-    print(visible(line))
+    """Print a sentence on stdout, on as many lines as the terminal needs; no word of it is parted."""
+    shown, width = visible(line), width_of(sys.stdout)
+    print(shown if width is None else "\n".join(folded(shown, width)))
+
+
+def print_path(path: Path) -> None:
+    """Print a path on stdout, on one line whatever its length, so that it can be copied."""
+    print(visible(str(path)))
+
+
+def width_of(stream: TextIO) -> int | None:
+    """How many columns a stream's reader has: as COLUMNS says, else as its terminal says; None where neither does."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isascii() and said.isdigit() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Lines of at most so many columns, parted at spaces; a longer word has a line to itself."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def tell(line: str) -> None:
@@ -118,36 +146,6 @@ def tell(line: str) -> None:
     if len(shown) > LONGEST_LINE:
         shown = f"{shown[: LONGEST_LINE // 2]} [...] {shown[-LONGEST_LINE // 4 :]}"
     print(shown, file=sys.stderr, flush=True)
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
-    """Print a table whose first `left` columns hold words, and whose others hold figures."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        # names are kept whole, long ones (paths) are folded rather than cut; sentences wrap; figures never do
-        longest = max((len(row[number]) for row in rows), default=0) if number == 0 else 0
-        table.add_column(
-            visible(column),
-            justify="left" if number < left else "right",
-            no_wrap=number >= left,
-            min_width=min(longest, 24),
-            overflow="fold",
-        )
-    add_rows(table, rows)
-    # a pipe or a file has no width to fold a table to; a name that looks like markup or an emoji's is shown as it is
-    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 160)
-    console.print(visible(title), style="bold", soft_wrap=True)  # a path is never folded
-    console.print(table)
-
-
-def add_rows(table: "Table", rows: Sequence[Sequence[str]]) -> None:
-    """Add rows of names and figures to a table of a console without markup."""
-    for row in rows:
-        table.add_row(*map(visible, row))
 
 
 def figure(value: float | None, digits: int = 4) -> str:

@@ -2,7 +2,8 @@
 
 import math
 
-from iqatune.cli.terminal import figure, interval, print_line, print_table
+from iqatune.cli.table import print_table
+from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.records.evaluation import Evaluation
 from iqatune.records.result import Result
 from iqatune.records.textures import Textures

@@ -185,7 +185,7 @@ def find_root(options: DataOptions, info: DatasetInfo) -> Path:
             )
         root, origin = Path(base) / info.name, "$IQATUNE_DATA"
     if not root.is_dir():
-        raise InputError(f"{origin} {root}: no such folder; name the folder that holds {info.name}")
+        raise InputError(f"{origin} {root}: no such folder; name the folder that contains {info.name}")
     return root
 
 

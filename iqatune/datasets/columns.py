@@ -94,7 +94,7 @@ def read_sheet(path: Path, required: Sequence[Sequence[str]]) -> Sheet:
         # spreadsheets do not show this line, and do not count it
         lines = lines[1:]
         if stated[1] not in SEPARATORS:
-            raise InputError(f"{path}: 'sep={stated[1]}' names no separator that is read; take , or ; or a tab")
+            raise InputError(f"{path}: 'sep={stated[1]}' is not a separator that can be used; take , or ; or a tab")
     separator = _separator(path, lines, required) if stated is None else stated[1]
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     header: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ def read_sheet(path: Path, required: Sequence[Sequence[str]]) -> Sheet:
                 continue
             rows.append((f"row {place}", _row(stripped, header, f"{path}: row {place}", separator)))
     except csv.Error as error:
-        raise InputError(f"{path}: row {place + 1} is no CSV ({error}); correct its quotes") from error
+        raise InputError(f"{path}: row {place + 1} is not CSV ({error}); correct its quotes") from error
     if not header:
         _check_header(header, required, path)
     decimal = "." if separator == "," else decimal_mark([[cells[name] for _, cells in rows] for name in header])
@@ -135,7 +135,7 @@ def _encoding(path: Path) -> str:
     if start.startswith(_WORKBOOKS):
         raise InputError(f"{path}: a spreadsheet's own file, not a CSV file; {SAVE_AS} in the spreadsheet")
     if b"\0" in start.partition(b"\n")[0]:
-        raise InputError(f"{path}: no text, or UTF-16 without a byte order mark; {SAVE_AS}")
+        raise InputError(f"{path}: not text, or UTF-16 without a byte order mark; {SAVE_AS}")
     return "utf-8"
 
 
@@ -154,7 +154,7 @@ def _undecodable(path: Path) -> str:
         try:
             line.decode()
         except UnicodeDecodeError as error:
-            return f"line {number} holds the byte 0x{line[error.start]:02X}, which is no UTF-8"
+            return f"line {number} contains the byte 0x{line[error.start]:02X}, which is not UTF-8"
     return "is no UTF-8"
 
 
@@ -174,7 +174,7 @@ def _separator(path: Path, lines: Sequence[str], required: Sequence[Sequence[str
         return ","
     names = " and ".join(SEPARATORS[each] for each in parting)
     found = shown(next(line for line in lines if line.strip()).strip())
-    raise InputError(f"{path}: its first row has {names} ({found}); part its cells by one of them")
+    raise InputError(f"{path}: its first row has {names} ({found}); separate its cells with one of them")
 
 
 def _first_row(lines: Sequence[str], separator: str) -> tuple[str, ...]:

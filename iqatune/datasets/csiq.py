@@ -106,7 +106,7 @@ def _row(cells: dict[str, Any], path: Path, where: str) -> Row:
     if kind not in DISTORTIONS:
         raise InputError(f"{path}: {where} has the dst_type '{kind}', none of {', '.join(DISTORTIONS)}; correct it")
     if not (level.isascii() and level.isdecimal()):
-        raise InputError(f"{path}: {where} has the dst_lev '{level}', no whole number; correct it")
+        raise InputError(f"{path}: {where} has the dst_lev '{level}', not a whole number; correct it")
     name = f"{image}.{DISTORTIONS[kind]}.{int(level)}.png"
     return Row(where=where, image=name, score=cells["dmos"], std=cells.get(DEVIATIONS))
 
@@ -130,7 +130,7 @@ def _rows(path: Path) -> Iterable[tuple[Any, ...]]:
             size = sum(part.file_size for part in parts.infolist())
         if size > LARGEST:
             raise InputError(
-                f"{path}: holds {size / 2**20:.0f} MiB, far more than 866 scores; restore the set's own file"
+                f"{path}: contains {size / 2**20:.0f} MiB, far more than 866 scores; restore the set's own file"
             )
         with closing(load_workbook(path, read_only=True, data_only=True)) as workbook:
             if SHEET not in workbook.sheetnames:

@@ -184,20 +184,47 @@ def load(options: DataOptions) -> PairTable:
     Raises:
         InputError: when the folder cannot be written, or an option does not fit.
     """
-    if options.pairs is not None or options.better is not None:
-        raise UsageError("`pairs`, `better`: only `dataset` csv takes them; leave them out")
-    if options.label is not None:
-        chosen_label(options, INFO)
-    digest = parameters_sha256()
-    folder = (Path(options.data_root) if options.data_root else _cache_folder()) / f"demo-{digest[:12]}"
+    folder = _folder(options)
     try:
         ensure_images(folder)
     except OSError as error:
         raise InputError(
             f"{folder}: the demo images cannot be written ({error.strerror}); name another folder with `data_root`"
         ) from error
-    labels = LabelList("simulated observers", digest, "the demo set", "higher", entries=_entries(), simulated=True)
-    return build_table(options, labels, FileFinder(folder))
+    return build_table(options, _labels(), FileFinder(folder))
+
+
+def table_to_be(options: DataOptions) -> PairTable:
+    """The table that `load` gives, whether or not its images are made yet.
+
+    Raises:
+        InputError: when an option does not fit.
+    """
+    return build_table(options, _labels(), _Named(_folder(options)))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Takes every image to be where it will be."""
+
+    root: Path
+
+    def find(self, name: str) -> Path:
+        return self.root / name
+
+
+def _folder(options: DataOptions) -> Path:
+    """Where the images are, or will be."""
+    if options.pairs is not None or options.better is not None:
+        raise UsageError("`pairs`, `better`: only `dataset` csv takes them; leave them out")
+    if options.label is not None:
+        chosen_label(options, INFO)
+    return (Path(options.data_root) if options.data_root else _cache_folder()) / f"demo-{parameters_sha256()[:12]}"
+
+
+def _labels() -> LabelList:
+    digest = parameters_sha256()
+    return LabelList("simulated observers", digest, "the demo set", "higher", entries=_entries(), simulated=True)
 
 
 def parameters_sha256() -> str:

@@ -29,7 +29,9 @@ def load(options: DataOptions) -> PairTable:
     """
     for name, given in (("pairs", options.pairs), ("data_root", options.data_root)):
         if given is not None:
-            raise UsageError(f"`{name}` {given}: of no use with `features`, which names the pairs itself; leave it out")
+            raise UsageError(
+                f"`{name}` {given}: not possible with `features`, which names the pairs itself; leave it out"
+            )
     path = _path(options)
     if options.label is not None:
         chosen_label(options, INFO)
@@ -119,7 +121,7 @@ def _no_feature(sheet: Sheet, name: str) -> str | None:
     wrong = ((where, text, _number(text, sheet)) for where, text in filled)
     return next(
         (
-            f"{where} has '{shown(text)}'{fault.removeprefix('no number')}"
+            f"{where} has '{shown(text)}'{fault.removeprefix('not a number')}"
             for where, text, fault in wrong
             if isinstance(fault, str)
         ),

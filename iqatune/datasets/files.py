@@ -102,7 +102,7 @@ def only_alike(name: str, entries: Iterable[Path], *, casefold: bool = False) ->
         entry for entry in entries if (composed(entry.name).casefold() if casefold else composed(entry.name)) == wanted
     )
     if len(alike) > 1:
-        raise InputError(f"{alike[0].parent}: holds {len(alike)} files that look like '{wanted}'; move one away")
+        raise InputError(f"{alike[0].parent}: contains {len(alike)} files that look like '{wanted}'; move one away")
     return alike[0] if alike else None
 
 

@@ -140,7 +140,7 @@ def _variables(path: Path, *names: str, optional: str = "") -> list[list[Any]]:
         size = _decompressed_size(path.read_bytes()) if path.stat().st_size <= LARGEST else LARGEST + 1
         inside = whosmat(path) if size <= LARGEST else []
         if size > LARGEST or any(math.prod(shape) > MOST for _, shape, _ in inside):
-            raise InputError(f"{path}: holds far more than {expected} scores or names; restore the set's own file")
+            raise InputError(f"{path}: contains far more than {expected} scores or names; restore the set's own file")
         names = (*names, *(name for name, _, _ in inside if name == optional))
         contents = loadmat(path, squeeze_me=True, chars_as_strings=True, variable_names=names)
         variables = [contents[name].tolist() for name in names]

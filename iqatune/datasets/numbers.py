@@ -45,7 +45,7 @@ def number(text: str, decimal: DecimalMark = ".") -> float:
     Raises:
         ValueError: for anything else, with what it is: 'no number (a percentage)'.
     """
-    return float(_with_point(text, decimal, _NUMBER, "no number")[0])
+    return float(_with_point(text, decimal, _NUMBER, "not a number")[0])
 
 
 def whole_number(text: str, decimal: DecimalMark = ".") -> int:
@@ -54,7 +54,7 @@ def whole_number(text: str, decimal: DecimalMark = ".") -> int:
     Raises:
         ValueError: for anything else, as `number`.
     """
-    return int(_with_point(text, decimal, _WHOLE, "no whole number")[1])
+    return int(_with_point(text, decimal, _WHOLE, "not a whole number")[1])
 
 
 def is_missing(text: str) -> bool:

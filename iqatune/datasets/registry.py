@@ -80,9 +80,9 @@ def load_pairs(options: DataOptions) -> PairTable:
 def _loaded(options: DataOptions) -> PairTable:
     adapter = DATASETS.find(options.dataset)
     if options.features is not None and options.dataset != PAIRS_SET:
-        raise UsageError(f"`features` {options.features}: holds pairs and scores of its own; leave out `dataset`")
+        raise UsageError(f"`features` {options.features}: contains pairs and scores of its own; leave out `dataset`")
     if options.features is None and options.feature_columns:
-        raise UsageError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+        raise UsageError("`feature_columns`: only possible with `features` FILE.csv; name the file")
     if options.features is not None:
         return features_csv.load(options)
     if DATASETS.is_builtin(options.dataset):
@@ -119,7 +119,7 @@ def table_fault(table: Any, dataset: str) -> str | None:
 
 def _pair_fault(pair: Any, sign: float) -> str | None:
     if not isinstance(pair, Pair):
-        return f"its table holds a {type(pair).__name__}, not a Pair"
+        return f"its table contains a {type(pair).__name__}, not a Pair"
     for path in (pair.reference, pair.distorted):
         if not isinstance(path, Path) or not path.is_absolute():
             return f"{path} is no absolute path"

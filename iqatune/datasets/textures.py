@@ -104,7 +104,7 @@ def _images(given: str) -> dict[str, Path]:
         if found[name].is_file() and not any(part.startswith(".") for part in Path(name).parts)
     }
     if not images:
-        raise InputError(f"`textures` {given}: holds no image; give a folder of images, or {TEXTURES}")
+        raise InputError(f"`textures` {given}: contains no image; give a folder of images, or {TEXTURES}")
     return images
 
 

@@ -26,7 +26,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
     """Parameters are finite, the hash that records will carry, what size it needs, and that every stage responds."""
     bad = [name for name, tensor in backbone.state_dict().items() if not tensor.isfinite().all()]
     if bad:
-        yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters anew"
+        yield "parameters", "problem", f"NaN or infinite: {some(bad)}; get the parameters again"
         return
     count = sum(parameter.numel() for parameter in backbone.parameters())
     source = f"{backbone.weights}, {backbone.found_in}" if backbone.found_in else backbone.weights
@@ -34,7 +34,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
     channels = " ".join(str(channel) for channel in backbone.channels)
     taps = f"; taps {' '.join(backbone.taps)}" if backbone.taps else ""
     side = backbone.minimum_size
-    size = f"the smallest square image that it was seen to take is {side}x{side}"
+    size = f"the smallest square image that it accepted is {side}x{side}"
     if backbone.padding is not None:
         size = f"images are padded to {backbone.padding} pixels"
     yield "size", "ok", f"{size}; channels {channels}{taps}; pooling {backbone.pooling}"
@@ -45,7 +45,7 @@ def backbone_outcomes(backbone: Backbone) -> Iterator[Outcome]:
         yield (
             "response",
             "problem",
-            f"{some(silent)} is all zeros or not finite for noise; these are no usable parameters",
+            f"{some(silent)} is all zeros or not finite for noise; these parameters cannot be used",
         )
     else:
         yield "response", "ok", f"all {len(maps)} stages respond"

@@ -66,7 +66,7 @@ def without_copies(table: PairTable, progress: Progress) -> tuple[PairTable, Out
     left = len(reference_files(merged))
     if left < len(files):
         return merged, ("pictures", "warning", copies_line(len(files), left))
-    return merged, ("pictures", "ok", "every reference is a picture of its own")
+    return merged, ("pictures", "ok", "every reference shows a different picture")
 
 
 def _picture(path: Path) -> str | None:
@@ -152,11 +152,11 @@ def _sizes(pairs: Sequence[Pair], sizes: dict[Path, tuple[int, int]]) -> Outcome
         if pair.reference in sizes and pair.distorted in sizes and sizes[pair.reference] != sizes[pair.distorted]
     ]
     if different:
-        return "sizes", "problem", f"{len(different)} pairs are not of one size: {some(different)}"
+        return "sizes", "problem", f"{len(different)} pairs have two images of different sizes: {some(different)}"
     if not sizes:
         return "sizes", "problem", "no image has a readable header"
     least, most = min(sizes.values(), key=min), max(sizes.values(), key=min)
-    return "sizes", "ok", f"both images of every pair are of one size; {_size(least)} to {_size(most)}"
+    return "sizes", "ok", f"both images of every pair have the same size; {_size(least)} to {_size(most)}"
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -231,7 +231,7 @@ def _direction(table: PairTable, seen: Sequence[_Seen]) -> Outcome:
     agreement = srcc(quality, fidelity)
     says = f"SRCC of PSNR is {agreement:+.2f} on {len(seen)} pairs"
     if np.isnan(agreement):
-        return "direction", "warning", "cannot be told: PSNR or the scores are constant on the sample"
+        return "direction", "warning", "unknown: PSNR or the scores are constant on the sample"
     if agreement < -SURE:
         wrong = f"read as {table.better} is better, which is the wrong way round"
         return "direction", "problem", f"{says}: {table.label} is {wrong}"

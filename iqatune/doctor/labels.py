@@ -105,7 +105,7 @@ def _levels(table: PairTable, published: Published, *, excluded: set[str], sever
     if missing:
         return "levels", severity, f"missing: {some([f'{distortion} level {level}' for distortion, level in missing])}"
     graded = any(level is not None for _, level in expected)
-    return "levels", "ok", "every level of every distortion is there" if graded else "this set grades no levels"
+    return "levels", "ok", "every level of every distortion is present" if graded else "this set has no levels"
 
 
 def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcome:
@@ -113,7 +113,7 @@ def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcom
     low, high = min(scores), max(scores)
     usual = table.values == published.values if table.values else table.label.casefold() == info.labels[0].casefold()
     if published.scores is None or not usual:
-        return "scores", "ok", f"{low:g} to {high:g}, {table.better} is better; nothing is published of {table.label}"
+        return "scores", "ok", f"{low:g} to {high:g}, {table.better} is better; no range is published for {table.label}"
     lowest, highest = published.scores
     slack = SLACK * (highest - lowest)
     outside = low < lowest - slack or high > highest + slack
@@ -141,7 +141,7 @@ def _named_references(pairs: Sequence[Pair]) -> Outcome:
         if not pair.distorted.name.casefold().startswith(pair.reference.stem.casefold())
     ]
     if wrong:
-        return "references", "problem", f"the names are not of one reference: {some(wrong)}; correct the label file"
+        return "references", "problem", f"named after another reference: {some(wrong)}; correct the label file"
     return "references", "ok", "every distorted image is named after its reference"
 
 
@@ -158,12 +158,12 @@ def _case(pairs: Sequence[Pair]) -> Iterator[Outcome]:
         usual = max(alike, key=lambda kind: len(alike[kind]))
         odd += [name for kind, names in alike.items() if kind != usual for name in names]
     if odd:
-        yield "case", "note", f"file names in mixed case, which are found all the same: {some(odd)}"
+        yield "case", "note", f"file names in mixed case, which are still found: {some(odd)}"
     else:
         yield "case", "ok", "file names are of one case"
     ambiguous = [name for folder in {pair.distorted.parent for pair in pairs} for name in _alike(folder)]
     if ambiguous:
-        yield "case", "warning", f"files that differ in case alone: {some(ambiguous)}; remove the one that is not meant"
+        yield "case", "warning", f"files whose names differ only in case: {some(ambiguous)}; remove the wrong one"
 
 
 def _alike(folder: Path) -> list[str]:

@@ -21,6 +21,8 @@ METHOD_FEW = "bootstrap over references, Student's t on the middle 68 % of Fishe
 FEW_REFERENCES = 15
 """Below this many studentised percentiles rest on a few extreme resamples, and an interval can fill the whole range."""
 _CHUNK = 2**19  # numbers in one working array: what fits a core's cache
+_PIECE = 128  # pairs whose couples with all others are counted at once: their table of places fits the cache as well
+_TOGETHER = 64  # references whose counts are multiplied by all resamples at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,14 +152,18 @@ def resampled_krcc(quality: Floats, prediction: Floats, references: NDArray[np.i
     number for each couple of references; so are the numbers of couples that are not tied.
     """
     starts = np.searchsorted(references, np.arange(counts.shape[1] + 1))
+    of_quality, of_prediction = _Places(quality), _Places(prediction)
     halves = np.zeros((3, *counts.shape))  # M w of the three forms
-    for block in _reference_blocks(starts):
-        pairs = slice(starts[block.start], starts[block.stop])
-        sign_y, sign_x = _couples(quality[pairs], quality), _couples(prediction[pairs], prediction)
-        for half, couples in zip(halves, (sign_x * sign_y, sign_x * sign_x, sign_y * sign_y), strict=True):
-            by_column = np.add.reduceat(couples, starts[:-1], axis=1, dtype=np.int32)
-            by_reference = np.add.reduceat(by_column, starts[block] - starts[block.start], axis=0)
-            half[:, block] = counts @ by_reference.T.astype(np.float64)
+    for first in range(0, counts.shape[1], _TOGETHER):
+        block = range(first, min(first + _TOGETHER, counts.shape[1]))
+        by_reference = np.zeros((3, len(block), counts.shape[1]))
+        for row, reference in enumerate(block):
+            for start in range(starts[reference], starts[reference + 1], _PIECE):
+                some = slice(start, min(start + _PIECE, starts[reference + 1]))
+                couples = _couples(of_quality.against(some), of_prediction.against(some))
+                by_reference[:, row] += np.add.reduceat(couples, starts[:-1], axis=1)
+        for half, form in zip(halves, by_reference, strict=True):
+            half[:, block.start : block.stop] = counts @ form.T
     forms = [_sum(counts, half) for half in halves]
     return _resampled((forms[0], forms[1], forms[2]), [2 * half for half in halves], counts)
 
@@ -262,20 +268,45 @@ def _sum(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.einsum("bn,bn->b", a, b))
 
 
-def _couples(a: Floats, b: Floats) -> NDArray[np.int8]:
-    """sign(a_i - b_j), (A, B), by comparison: differences of infinite values are no numbers."""
-    return (a[:, None] > b).astype(np.int8) - (a[:, None] < b).astype(np.int8)
+@dataclass(frozen=True)
+class _Against:
+    """Some pairs' values as thresholds: between them, or at one of them, lies every other value.
+
+    Attributes:
+        place: (N,) where each value lies: 2 m of them at one of m different thresholds or below the last, or above it.
+        signs: (2 m + 1, n) sign(v_i - v) of each of the n pairs with a value that lies there.
+    """
+
+    place: NDArray[np.intp]
+    signs: Floats
+
+
+class _Places:
+    """The order of one list of values (N,), found once, for where each lies among those of some pairs."""
+
+    def __init__(self, values: Floats) -> None:
+        _, self._group, counts = np.unique(values, return_inverse=True, return_counts=True)
+        self._groups = len(counts)
+
+    def against(self, some: slice) -> _Against:
+        is_one = np.zeros(self._groups, dtype=np.int32)
+        is_one[self._group[some]] = 1
+        place_of = 2 * np.cumsum(is_one, dtype=np.int32) - is_one
+        place, own = place_of[self._group], place_of[self._group[some]]
+        everywhere = np.arange(int(place_of[-1]) + 1 + int(is_one[-1]))
+        return _Against(place, np.sign(own - everywhere[:, None]).astype(np.float64))
+
+
+def _couples(quality: _Against, prediction: _Against) -> Floats:
+    """(3, N) of some pairs with each of all: concordant less discordant, not tied in prediction, not in quality.
+
+    What a pair is among the some follows from where its two values lie, so that a table of all places tells it.
+    """
+    both = quality.signs @ prediction.signs.T
+    untied = [np.abs(one.signs).sum(axis=1)[one.place] for one in (prediction, quality)]
+    return np.stack((both[quality.place, prediction.place], *untied))
 
 
 def _chunks(rows: int, columns: int) -> Iterator[slice]:
     step = max(1, _CHUNK // columns)
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
-
-
-def _reference_blocks(starts: NDArray[np.intp]) -> Iterator[slice]:
-    """Runs of whole references whose couples with all pairs fit the working array, one reference at least."""
-    rows, first = max(1, _CHUNK // int(starts[-1])), 0
-    while first < starts.size - 1:
-        stop = max(first + 1, int(np.searchsorted(starts, starts[first] + rows, side="right")) - 1)
-        yield slice(first, stop)
-        first = stop

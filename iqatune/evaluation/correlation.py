@@ -172,7 +172,7 @@ def checked_pairs(quality: ArrayLike, prediction: ArrayLike) -> tuple[Floats, Fl
         raise ValueError(f"a correlation needs at least 2 pairs, got {y.size}")
     for name, values in (("quality", y), ("prediction", x)):
         if np.isnan(values).any():
-            raise ValueError(f"{name} holds {int(np.isnan(values).sum())} NaN")
+            raise ValueError(f"{name} contains {int(np.isnan(values).sum())} NaN")
     return y, x
 
 

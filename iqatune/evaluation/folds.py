@@ -117,7 +117,7 @@ def by_set(groups: Sequence[str], set_ids: Sequence[str]) -> tuple[Split, ...]:
     """
     names = list(dict.fromkeys(set_ids))
     if len(names) < 2:
-        raise InputError("`leave_one_set_out`: takes several data sets; name another `dataset`")
+        raise InputError("`leave_one_set_out`: needs several data sets; name another `dataset`")
     sets, ids = np.asarray(set_ids), np.asarray(groups)
     splits = tuple(Split(sets == name, ~np.isin(ids, ids[sets == name]), name) for name in names)
     few = next((split.name for split in splits if split.tuned.sum() < FEWEST_PAIRS), None)
@@ -150,7 +150,7 @@ def by_distortion(
     names = np.asarray([name.casefold() for name in distortions])
     spelled = dict(zip(names[::-1].tolist(), reversed(distortions), strict=True))
     if len(spelled) < 2:
-        raise InputError("`leave_one_distortion_out`: takes pairs of several distortions; leave it out")
+        raise InputError("`leave_one_distortion_out`: needs pairs of several distortions; leave it out")
     sets = np.asarray(set_ids or ("",) * len(names))
     splits, left_out = [], []
     for name in dict.fromkeys(names.tolist()):
@@ -193,18 +193,18 @@ def by_column(values: Sequence[str], column: str) -> tuple[Split, ...]:
     roles = {TRAIN, VAL, TEST}
     if roles & set(found) and not set(found) <= roles:
         other = next(value for value in values if value.casefold() not in roles)
-        raise InputError(f"`split_column` {column}: holds '{other}' beside train, val or test; take either kind")
+        raise InputError(f"`split_column` {column}: contains '{other}' beside train, val or test; take either kind")
     if set(found) <= roles:
         found = [TEST] if TEST in found else [VAL] if VAL in found else []
     spelled = dict(zip(words[::-1].tolist(), reversed(values), strict=True))
     splits = tuple(Split(words == word, words != word, spelled[word]) for word in found)
     if not splits:
-        raise InputError(f"`split_column` {column}: says train of every pair, and nothing is held out")
+        raise InputError(f"`split_column` {column}: says train for every pair, so nothing is held out")
     for split in splits:
         if min(split.held_out.sum(), split.tuned.sum()) < FEWEST_PAIRS:
             raise InputError(
-                f"`split_column` {column}: '{split.name}' holds {split.held_out.sum()} of {len(words)} pairs; a fold "
-                f"takes {FEWEST_PAIRS}, and {FEWEST_PAIRS} to tune on"
+                f"`split_column` {column}: '{split.name}' contains {split.held_out.sum()} of {len(words)} pairs; a "
+                f"fold takes {FEWEST_PAIRS}, and {FEWEST_PAIRS} to tune on"
             )
     return splits
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from iqatune.backbones.parameter_files import first_line
 from iqatune.errors import InputError
+from iqatune.extras import install_command
 from iqatune.metric.base import ImageMetric
 from iqatune.metric.export import header_of, weights_of
 from iqatune.metric.files import HEADER
@@ -98,7 +99,7 @@ def save_onnx(metric: ImageMetric, path: Path) -> Header | FusedHeader:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
-        raise InputError(f"`output` {path}: {error.name} is not installed; pip install 'iqatune[export]'") from error
+        raise InputError(f"`output` {path}: needs {error.name}; {install_command('export')}") from error
     minimum = _minimum_size(metric)
     scale = metric.scales[0] if len(metric.scales) == 1 else None  # of several, no output could say which is meant
     program = _exported(metric, minimum, path, scale)
@@ -195,7 +196,7 @@ def _verify_scale(scale: Scale, distances: Floats, found: Sequence[Floats], path
         expected = np.interp(distances, scale.distances, knots)
         if not np.allclose(values, expected, rtol=0, atol=TOLERANCE * span):
             worst = float(np.max(np.abs(values - expected)))
-            raise InputError(f"`output` {path}: its scores are off by {worst:.2g}; not written")
+            raise InputError(f"`output` {path}: its scores differ by {worst:.2g}; not written")
 
 
 def _floor_max_pooling(module: nn.Module) -> None:

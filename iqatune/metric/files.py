@@ -137,7 +137,7 @@ def _fusion(
     path: Path, header: FusedHeader, tensors: Mapping[str, Tensor], backbone_weights: str | None
 ) -> StoredFusion:
     if backbone_weights is not None:
-        raise InputError(f"`backbone_weights` {backbone_weights}: {path} holds its backbones; leave it out")
+        raise InputError(f"`backbone_weights` {backbone_weights}: {path} contains its backbones; leave it out")
     members = []
     for place, member in enumerate(header.members):
         prefix = f"{place}."
@@ -161,7 +161,7 @@ def _weights(path: Path, header: Header | MemberHeader, tensors: dict[str, Tenso
     try:
         return Weights(header.channels, tensors.pop("alpha").numpy(), tensors.pop("beta").numpy())
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: holds no weights of its {len(header.channels)} stages ({error})") from error
+        raise InputError(f"{path}: contains no weights of its {len(header.channels)} stages ({error})") from error
 
 
 def _stored(path: Path, header: Header | MemberHeader, weights: Weights, backbone: Backbone) -> StoredMetric:
@@ -259,15 +259,17 @@ def read_fusion(path: Path, backbone_weights: str | None = None, *, force: bool 
         )
     if backbone_weights is not None:
         raise InputError(
-            f"`backbone_weights` {backbone_weights}: of which backbone of {path}? Fuse anew with NAME=FILE, or name an "
-            "export of it, which holds its backbones"
+            f"`backbone_weights` {backbone_weights}: say for which backbone of {path}: fuse again with NAME=FILE, or "
+            "name an export of it, which contains its backbones"
         )
     members = []
     for member, share in used:
         opened.check_member(member)
         stored = read_metric(opened.member_file(member), fusion.options.weights_of(member.backbone), force=force)
         if isinstance(stored, StoredFusion):
-            raise InputError(f"{path}: its member {member.name} is a fusion itself; fuse anew with the members of that")
+            raise InputError(
+                f"{path}: its member {member.name} is itself a fusion; fuse again with the members of that one"
+            )
         members.append(StoredMember(name=member.name, metric=stored, weight=share))
     return StoredFusion(
         members=tuple(members),
@@ -341,13 +343,13 @@ def read_dists(path: Path, backbone_weights: str = PRETRAINED) -> StoredMetric:
     content = load_saved(path, str(path))
     channels = (3, *find("vgg16").channels)
     if not isinstance(content, Mapping) or not all(isinstance(content.get(key), Tensor) for key in ("alpha", "beta")):
-        raise InputError(f"{path}: holds no alpha and beta; name the weights.pt of DISTS")
+        raise InputError(f"{path}: contains no alpha and beta; name the weights.pt of DISTS")
     alpha, beta = (content[key].detach().double().flatten().numpy() for key in ("alpha", "beta"))
     total = alpha.sum() + beta.sum()
     try:
         weights = Weights(channels, alpha / total, beta / total)
     except ValueError as error:
-        raise InputError(f"{path}: no weights of DISTS, {error}") from error
+        raise InputError(f"{path}: not weights of DISTS, {error}") from error
     return StoredMetric(
         backbone=build_backbone("vgg16", backbone_weights, "l2"),
         weights=weights,
@@ -376,7 +378,7 @@ def _read_tensors(path: Path) -> tuple[Header | FusedHeader, dict[str, Tensor]]:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from error
     if text is None:
-        raise InputError(f"{path}: no metric but other tensors; name a file that 'iqatune export' wrote")
+        raise InputError(f"{path}: not a metric but other tensors; name a file that 'iqatune export' wrote")
     content = parse_json(path, text.encode())
     is_fused = isinstance(content, dict) and content.get("format") == FUSED_FORMAT
     header = (
@@ -385,7 +387,7 @@ def _read_tensors(path: Path) -> tuple[Header | FusedHeader, dict[str, Tensor]]:
         else validated(path, text.encode(), Header, f"an export of {EXPORT_FORMAT}")
     )
     if seal(content, tensors) != header.sha256:
-        raise InputError(f"{path}: damaged, it does not hold what was written; export it again")
+        raise InputError(f"{path}: damaged: its content is not what was written; export it again")
     return header, tensors
 
 

@@ -48,8 +48,8 @@ def choose_scale(scales: Sequence[Scale], of: str | None, *, holder: str) -> Sca
     names = tuple(scale.dataset for scale in scales)
     if not scales:
         raise InputError(
-            f"{holder}: carries no map to human scores, as records of earlier releases, published DISTS weights and "
-            "fewer than 6 pairs do not; search anew, or take distances"
+            f"{holder}: has no scale of human scores (nor have records of earlier releases, published DISTS weights "
+            "and fewer than 6 pairs); search again, or take distances"
         )
     if of is None and len(scales) > 1:
         raise InputError(f"`scale_of`: {holder} was tuned on {', '.join(names)}, which have a scale each; name one")

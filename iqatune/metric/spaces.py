@@ -374,7 +374,7 @@ def tilts_of(name: str) -> int:
     if inner in (StageSpace.name, ChannelSpace.name):
         return 0
     if name == COLUMNS:
-        raise InputError("`space` columns: is of a features file; name one with `features`, or take stage")
+        raise InputError("`space` columns: needs a features file; name one with `features`, or take stage")
     match = re.fullmatch(r"stage\+([1-9]\d?)", inner)
     if match is None:
         raise InputError(

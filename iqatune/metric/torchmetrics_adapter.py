@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torchmetrics
 from torch import Tensor
 
+from iqatune.extras import install_command
 from iqatune.metric.base import ImageMetric
 from iqatune.metric.module import Metric
+
+try:
+    import torchmetrics
+except ImportError as error:
+    raise ImportError(f"TunedMetric needs torchmetrics; {install_command('torchmetrics')}") from error
 
 
 class TunedMetric(torchmetrics.Metric):

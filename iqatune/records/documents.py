@@ -122,7 +122,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def refuse_fault(path: Path, fault: str | None, otherwise: str) -> None:
@@ -130,7 +130,7 @@ def refuse_fault(path: Path, fault: str | None, otherwise: str) -> None:
 
     Args:
         fault: in what; None where it is what was written.
-        otherwise: what can be done instead of restoring it, as "search anew".
+        otherwise: what can be done instead of restoring it, as "search again".
 
     Raises:
         InputError: naming the file and its fault.

@@ -205,7 +205,7 @@ class OpenedFusion:
             InputError: without `force`, when the file is not what was written.
         """
         if not force:
-            refuse_fault(self.path, self.fault, "fuse anew")
+            refuse_fault(self.path, self.fault, "fuse again")
         return self.fusion
 
     @property
@@ -225,10 +225,10 @@ class OpenedFusion:
         """
         file = self.member_file(member)
         if not file.is_file():
-            raise InputError(f"{self.path}: its member {member.name} is not at {file}; put it there, or fuse anew")
+            raise InputError(f"{self.path}: its member {member.name} is not at {file}; put it there, or fuse again")
         if sha256_of_file(file) != member.sha256:
             raise InputError(
-                f"{self.path}: its member {member.name}, {file}, is not the file that was fused; fuse anew"
+                f"{self.path}: its member {member.name}, {file}, is not the file that was fused; fuse again"
             )
 
 

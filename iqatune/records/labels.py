@@ -1,13 +1,15 @@
 """What tables and pages call the data set and the backbone of a run."""
 
+import re
 from pathlib import Path
 from typing import Final, Protocol
 
-from iqatune.records.options import JOINED, DataOptions
+from iqatune.records.evaluation import Evaluation
+from iqatune.records.options import JOINED, PAIRS_SET, DataOptions
 from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Result
 from iqatune.records.view import without_file
-from iqatune.records.vocabulary import ObjectiveName, Split, Stop
+from iqatune.records.vocabulary import PRETRAINED, RANDOM, ObjectiveName, Split, Stop
 
 HELD_OUT: Final[dict[Split, str]] = {
     "references": "references",
@@ -19,7 +21,7 @@ HELD_OUT: Final[dict[Split, str]] = {
 
 
 def dataset_label(data: DataOptions) -> str:
-    """The data set's name; of pairs in a CSV file also its folder's, of a features file its own, to tell them apart.
+    """The data set's name; of pairs or features in a CSV file also the file's, as csv:my_pairs.
 
     Of several sets the names of all, with the weights where they are not the same.
     """
@@ -28,12 +30,14 @@ def dataset_label(data: DataOptions) -> str:
         if len(set(weights)) == 1:
             return JOINED.join(names)
         return JOINED.join(f"{name} ({weight:.3g})" for name, weight in zip(names, weights, strict=True))
-    if data.features is not None:
-        return f"{data.dataset}:{Path(data.features).stem}"
-    if data.pairs is None:
-        return data.dataset
-    pairs = Path(data.pairs)
-    return f"{data.dataset}:{pairs.parent.name or pairs.stem}"
+    file = data.pairs if data.features is None else data.features
+    return data.dataset if file is None else f"{data.dataset}:{Path(file).stem}"
+
+
+def evaluated_set(evaluation: Evaluation) -> str:
+    """The data set that metrics were scored on; of pairs in a CSV file also the file's name."""
+    name = evaluation.dataset
+    return f"{name}:{Path(evaluation.results[0].protocol.label).stem}" if name == PAIRS_SET else name
 
 
 FEATURES = "features"
@@ -53,21 +57,38 @@ class Tuned(Protocol):
 
 def source_label(tuned: Tuned) -> str:
     """The backbone, and the views of it; where a features file is in its place that file's name."""
-    return _seen_through(tuned, "") if tuned.features is None else Path(tuned.features).name
+    return seen_through(tuned) if tuned.features is None else Path(tuned.features).name
 
 
 def backbone_label(result: Result) -> str:
-    """The backbone, and where its parameters come from when they are not the downloaded ones."""
+    """The backbone, and which parameters it has when they are not the downloaded ones.
+
+    Among others it may need more: see `iqatune.records.names`.
+    """
     if result.run.features is not None:
         return FEATURES
-    weights = result.protocol.backbone_weights
-    return _seen_through(result.run, "" if weights == "pretrained" else f" ({Path(weights).stem})")
+    weights, backbone = result.protocol.backbone_weights, seen_through(result.run)
+    return backbone if weights == PRETRAINED else f"{backbone} ({parameters_word(backbone, weights)})"
 
 
-def _seen_through(tuned: Tuned, weights: str) -> str:
-    """As squeezenet, or squeezenet [resize:192 x flip]."""
+FILE: Final = "file"
+"""What parameters are called that came from a file."""
+
+OF_IMAGENET: Final = ("vgg16", "vgg19", "alexnet", "squeezenet", "resnet50", "resnet101", "xception")
+"""Backbones whose downloaded parameters are those for ImageNet; timm's are for many tasks."""
+
+
+def parameters_word(backbone: str, weights: str) -> str:
+    """What parameters are called that a protocol says come from `weights`: ImageNet, pretrained, random or file."""
+    if weights == PRETRAINED:
+        return "ImageNet" if re.split("[@~ ]", backbone)[0] in OF_IMAGENET else PRETRAINED
+    return RANDOM if weights == RANDOM else FILE
+
+
+def seen_through(tuned: Tuned) -> str:
+    """What images are seen through, as squeezenet, or squeezenet [resize:192 x flip]."""
     views = f" [{' x '.join(map(without_file, tuned.view))}]" if tuned.view else ""
-    return f"{tuned.backbone}{weights}{views}"
+    return f"{tuned.backbone}{views}"
 
 
 class Searched(Protocol):

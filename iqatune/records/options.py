@@ -208,7 +208,7 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in values.items() if name != "dataset_weight"}
     given = values.get("dataset")
     every = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
-    if not every and values.get("features") is not None:
+    if not every and any(values.get(name) is not None for name in ("features", "pairs")):
         every = [PAIRS_SET]  # it goes without saying
     names = [name for name in every if isinstance(name, str)]
     if not names or len(names) < len(every):
@@ -224,7 +224,7 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
     said = {option: _said(option, values.get(option), names) for option in OF_EACH}
     if len(names) == 1:
         if said["dataset_weight"]:
-            raise InputError("`dataset_weight`: of no use with one data set; name several, or leave it out")
+            raise InputError("`dataset_weight`: only possible with several data sets; name more, or leave it out")
         found["dataset"] = names[0]
         for option in OF_EACH:
             if option in found:
@@ -297,7 +297,7 @@ def _weight(value: Any) -> float:
     try:
         weight = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"`dataset_weight` {value}: no number; give a weight above 0") from None
+        raise InputError(f"`dataset_weight` {value}: not a number; give a weight above 0") from None
     if not 0 < weight < math.inf:
         raise InputError(f"`dataset_weight` {value}: give a weight above 0")
     return weight

@@ -456,7 +456,7 @@ class OpenedResult:
             InputError: without `force`, when the file is not what was written.
         """
         if not force:
-            refuse_fault(self.path, self.fault, "search anew")
+            refuse_fault(self.path, self.fault, "search again")
         return self.result
 
     @property
@@ -498,7 +498,7 @@ def read_result(path: Path) -> Result:
     """
     found = open_result(path)
     if found.fault is not None:
-        raise InputError(f"{path}: {found.fault}; restore the file, or delete it and search anew")
+        raise InputError(f"{path}: {found.fault}; restore the file, or delete it and search again")
     return found.result
 
 

@@ -17,6 +17,7 @@ from iqatune.records.export import EXPORT_FORMAT, FUSED_FORMAT, FusedHeader, Hea
 from iqatune.records.extraction import EXTRACTION, EXTRACTIONS, Extraction, Extractions
 from iqatune.records.frontier import FRONTIER_SCHEMA, Frontier
 from iqatune.records.fusion import FUSION_SCHEMA, Fusion
+from iqatune.records.plan import PLAN_SCHEMA, Plan
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.robust import ROBUST_SCHEMA, Robust
@@ -38,6 +39,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "doctor": (DIAGNOSIS_SCHEMA, Diagnosis),
     "cache": (CACHE_SCHEMA, CacheContents),
     "bench": (BENCH_SCHEMA, Bench),
+    "plan": (PLAN_SCHEMA, Plan),
     "extraction": (EXTRACTION, Extraction),
     "extractions": (EXTRACTIONS, Extractions),
     "metric": (EXPORT_FORMAT, Header),

@@ -25,7 +25,7 @@ class Inner:
     mu: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """One evaluated configuration.
 

@@ -7,8 +7,9 @@ doubled or moved is found. Files of the first releases have none, and are read a
 import hashlib
 import json
 import math
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -107,7 +108,7 @@ class TrialLog:
         check: called before the file is written, to refuse it where another process may have the folder.
 
     Attributes:
-        trials: every trial, in order; grows with `append`.
+        trials: every trial, in order; grows with `extend`.
 
     Raises:
         InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
@@ -128,13 +129,13 @@ class TrialLog:
         """Of all lines, as they should be in the file."""
         return TrialsDigest(lines=len(self.trials), sha256=self._chain)
 
-    def append(self, trial: Trial) -> None:
-        """Keep one trial, in memory and in the file."""
+    def extend(self, trials: Sequence[Trial]) -> None:
+        """Keep trials, in memory and in the file; those that become known together are written together."""
         self._check()
-        line, chain = _line(trial, self._names, self._chain)
-        append_bytes(self.path, line)
+        content, chain = _text(trials, self._names, self._chain)
+        append_bytes(self.path, content)
         self._chain = chain
-        self.trials.append(trial)
+        self.trials.extend(trials)
 
     def settle(self) -> bool:
         """Compare the file with the trials in memory, and write it again if anything of them is not in it.
@@ -147,14 +148,11 @@ class TrialLog:
         """
         if self._is_whole():
             return False
-        lines, self._chain = [], _START
-        for trial in self.trials:
-            line, self._chain = _line(trial, self._names, self._chain)
-            lines.append(line)
+        content, self._chain = _text(self.trials, self._names, _START)
         self._check()
-        write_bytes(self.path, b"".join(lines))
+        write_bytes(self.path, content)
         if not self._is_whole():
-            raise InputError(f"{self.path}: does not hold the trials that were written to it; look after its disk")
+            raise InputError(f"{self.path}: does not contain the trials that were written to it; check the disk")
         return True
 
     def _is_whole(self) -> bool:
@@ -170,9 +168,8 @@ def read_trials(path: Path, names: Sequence[str]) -> TrialsRead:
     Raises:
         InputError: naming the line, when one before the last is not a trial of these parameters, or is damaged.
     """
-    whole, _ = _content(path)
     trials, unprotected, chain = [], 0, _START
-    for number, (line, is_checked, chain) in enumerate(_chained(path, whole), start=1):  # noqa: B007 the last chain counts
+    for number, (line, is_checked, chain) in enumerate(_chained(path), start=1):  # noqa: B007 the last chain counts
         trials.append(_trial(path, number, line, names))
         unprotected += not is_checked
     return TrialsRead(tuple(trials), TrialsDigest(lines=len(trials), sha256=chain), unprotected)
@@ -184,11 +181,10 @@ def digest_of(path: Path) -> TrialsDigest:
     Raises:
         InputError: naming the line that is damaged; a torn last one is.
     """
-    whole, torn = _content(path)
-    if torn:
-        raise InputError(f"{path}: its last line is torn")
+    if _is_torn(path):
+        raise InputError(f"{path}: its last line is incomplete")
     count, chain = 0, _START
-    for _, _, chain in _chained(path, whole):  # noqa: B007 the last chain counts
+    for _, _, chain in _chained(path):  # noqa: B007 the last chain counts
         count += 1
     return TrialsDigest(lines=count, sha256=chain)
 
@@ -197,23 +193,36 @@ def _linked(chain: str, text: bytes) -> str:
     return hashlib.sha256(chain.encode() + b"\n" + text).hexdigest()
 
 
-def _line(trial: Trial, names: Sequence[str], chain: str) -> tuple[bytes, str]:
-    """A trial as a line, SRCC that is undefined as null; and the chain with it."""
-    line = TrialLine(
-        sample=trial.sample,
-        trial_id=trial.trial_id,
-        parameters=dict(zip(names, trial.parameters.tolist(), strict=True)),
-        srcc=_defined(trial.srcc),
-        budget=trial.budget,
-        chosen_by=trial.chosen_by,
-        seconds=trial.seconds,
-        value=_defined(trial.value),
-        inner=None if trial.inner is None else _inner_line(trial.inner),
-    )
-    absent = {name for name in ("value", "inner") if getattr(trial, name) is None}
-    text = json.dumps(line.model_dump(exclude={"check", *absent})).encode().removesuffix(b"}")
-    chain = _linked(chain, text)
-    return text + f', "check": "{chain[:CHECK]}"}}\n'.encode(), chain
+def _text(trials: Iterable[Trial], names: Sequence[str], chain: str) -> tuple[bytes, str]:
+    """Trials as lines, and the chain with them.
+
+    Args:
+        chain: at the line before.
+    """
+    lines = []
+    for trial in trials:
+        text = json.dumps(_content(trial, names), allow_nan=False).encode().removesuffix(b"}")
+        chain = _linked(chain, text)
+        lines.append(text + f', "check": "{chain[:CHECK]}"}}\n'.encode())
+    return b"".join(lines), chain
+
+
+def _content(trial: Trial, names: Sequence[str]) -> dict[str, Any]:
+    """What `TrialLine` is of a trial, figures that are undefined as None: no model is made of each of a million."""
+    content = {
+        "sample": trial.sample,
+        "trial_id": trial.trial_id,
+        "parameters": dict(zip(names, trial.parameters.tolist(), strict=True)),
+        "srcc": _defined(trial.srcc),
+        "budget": trial.budget,
+        "chosen_by": trial.chosen_by,
+        "seconds": trial.seconds,
+    }
+    if trial.value is not None:
+        content["value"] = _defined(trial.value)
+    if trial.inner is not None:
+        content["inner"] = _inner_line(trial.inner).model_dump()
+    return content
 
 
 def _inner_line(inner: Inner) -> InnerLine:
@@ -233,41 +242,62 @@ def _or_nan(figure: float | None) -> float:
     return math.nan if figure is None else figure
 
 
-def _content(path: Path) -> tuple[bytes, bytes]:
-    """The whole lines of a file, and what stands after them."""
+def _lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of a file, one at a time; none where there is no file.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
     except FileNotFoundError:
-        return b"", b""
+        return
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    whole, newline, torn = content.rpartition(b"\n")
-    return whole + newline, torn
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file ends in the middle of a line.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _cut_torn_line(path: Path) -> None:
-    whole, torn = _content(path)
-    if torn:
+    if _is_torn(path):
+        whole = sum(map(len, _lines(path)))
         with writing(path), path.open("rb+") as file:
-            file.truncate(len(whole))
+            file.truncate(whole)
 
 
-def _chained(path: Path, whole: bytes) -> Iterator[tuple[bytes, bool, str]]:
+def _chained(path: Path) -> Iterator[tuple[bytes, bool, str]]:
     """Every line, whether it has a checksum, and the chain up to it.
 
     Raises:
         InputError: for a line whose checksum is another, and one without any after one that has it.
     """
     chain, protected = _START, False
-    for number, raw in enumerate(whole.split(b"\n")[:-1], start=1):
-        line = raw.removesuffix(b"\r")
+    for number, raw in enumerate(_lines(path), start=1):
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
         checked = _CHECKED.fullmatch(line)
         chain = _linked(chain, line if checked is None else checked[1])
         wrong = protected if checked is None else checked[2].decode() != chain[:CHECK]
         if wrong:
             raise InputError(
                 f"{path}: line {number} or one before it was changed, lost, doubled or moved; delete the folder to "
-                "search anew"
+                "search again"
             )
         protected = checked is not None
         yield line, protected, chain
@@ -279,10 +309,10 @@ def _trial(path: Path, number: int, text: bytes, names: Sequence[str]) -> Trial:
         parameters = np.array([line.parameters[name] for name in names], dtype=np.float64)
     except (InputError, KeyError) as error:
         raise InputError(
-            f"{path}: line {number} is not a trial of this run; delete the folder to start anew"
+            f"{path}: line {number} is not a trial of this run; delete the folder to start again"
         ) from error
     if line.check is not None and _CHECKED.fullmatch(text) is None:
-        raise InputError(f"{path}: line {number} is not as it was written; delete the folder to search anew")
+        raise InputError(f"{path}: line {number} is not as it was written; delete the folder to search again")
     return Trial(
         sample=line.sample,
         trial_id=line.trial_id,

@@ -27,6 +27,7 @@ from iqatune.report.sections.frontiers import frontiers_section
 from iqatune.report.sections.fusions import fusions_section
 from iqatune.report.sections.human_scores import human_scores_section
 from iqatune.report.sections.published import published_section
+from iqatune.report.sections.samples import samples_section
 from iqatune.report.sections.scores import scores_section
 from iqatune.report.sections.searchers import searchers_section
 from iqatune.report.sections.speed import speed_section
@@ -128,6 +129,7 @@ def make_report(
         scores_section(context),
         searchers_section(context),
         fits_section(context),
+        samples_section(context),
         others_section(context),
         human_scores_section(context, with_images=with_images),
         distortions_section(context),
@@ -257,7 +259,7 @@ def _scores_of(
     elif not own:
         files = [run.path for run in found.runs if run.result.channels]
     if not files:
-        raise InputError(f"{found.folder}: holds no record that {dataset_label(data)} could be scored with")
+        raise InputError(f"{found.folder}: contains no record that {dataset_label(data)} could be scored with")
     # a record that is not what was written has been refused before, unless it was forced
     uniform = (Asked(name=UNIFORM),)
     scores = score(files, data, scoring.machine, baselines=uniform, force=bool(found.forced))

@@ -1,6 +1,6 @@
 """What is in a results folder: records, evaluations, speeds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -13,7 +13,8 @@ from iqatune.records.documents import broken_seal, parse_json, validated
 from iqatune.records.evaluation import EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, Evaluation, Evaluations
 from iqatune.records.frontier import FRONTIER_FILE, FRONTIER_SCHEMA, Frontier
 from iqatune.records.fusion import FUSION_SCHEMA, Fusion
-from iqatune.records.labels import backbone_label, dataset_label, search_note
+from iqatune.records.labels import evaluated_set, search_note
+from iqatune.records.names import Names, names_of
 from iqatune.records.result import RESULT_SCHEMA, Best, Protocol, Result, open_result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, TRIALS_FILE
 from iqatune.records.trial import Trial
@@ -21,33 +22,8 @@ from iqatune.records.trials import read_trials
 from iqatune.records.vocabulary import FIT, MUTUAL, ObjectiveName, Split, Stop
 
 Document = TypeVar("Document", bound=Model)
-Key = TypeVar("Key")
 
 SEALED = (RESULT_SCHEMA, EVALUATION_SCHEMA, EVALUATIONS_SCHEMA, BENCH_SCHEMA, FRONTIER_SCHEMA, FUSION_SCHEMA)
-
-SHORT = 6
-"""Digits of a hash that tell apart what has the same name."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """What data sets and backbones are called in a report: by other names where they hold something else.
-
-    Attributes:
-        pairs: names of sets of pairs in CSV files, by the hash of what they hold.
-        backbones: by their own name and the hash of their parameters.
-    """
-
-    pairs: Mapping[str, str]
-    backbones: Mapping[tuple[str, str], str]
-
-    def dataset(self, result: Result) -> str:
-        """The data set that a run was tuned on."""
-        return self.pairs.get(result.protocol.dataset_sha256, dataset_label(result.run))
-
-    def backbone(self, result: Result) -> str:
-        """The backbone of a run, and where its parameters come from when they are not the downloaded ones."""
-        return self.backbones.get((result.run.backbone, result.protocol.backbone_sha256), backbone_label(result))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +173,7 @@ class Collection:
         """An evaluation under the name that its data set has here: that of the same pairs and scores."""
         digests = {metric.protocol.dataset_sha256 for metric in evaluation.results}
         names = [group.setting.dataset for group in self.groups if group.protocol.dataset_sha256 in digests]
-        return evaluation.model_copy(update={"dataset": names[0]}) if names else evaluation
+        return evaluation.model_copy(update={"dataset": names[0] if names else evaluated_set(evaluation)})
 
     def simulated(self, dataset: str) -> bool:
         """Whether the human scores of that data set are simulated."""
@@ -231,11 +207,13 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         complete.append(FoundRun(path, result, _trials(path, result.best, forced=opened.forced is not None)))
     if not complete and unfinished:
         path, why = unfinished[0]
-        raise InputError(f"{folder}: holds no complete run: {path}: {why}")
+        raise InputError(f"{folder}: contains no complete run: {path}: {why}")
     if not complete and next(folder.rglob(FRONTIER_FILE), None) is not None:
-        raise InputError(f"{folder}: holds frontiers alone, whose points are no searches; add a search to report on")
+        raise InputError(f"{folder}: contains frontiers alone, whose points are no searches; add a search to report on")
     if not complete:
-        raise InputError(f"{folder}: holds no complete run ({RESULT_FILE}); run iqatune search --output {folder} first")
+        raise InputError(
+            f"{folder}: contains no complete run ({RESULT_FILE}); run iqatune search --output {folder} first"
+        )
     documents = list(_other_documents(folder))
     names = names_of([run.result for run in complete])
     groups = grouped(complete, names)
@@ -267,36 +245,6 @@ def collect(folder: Path, *, force: bool = False) -> Collection:
         speeds=_speeds([bench for _, bench, _ in benches if not bench.quick]),
         frontiers=tuple(frontier for _, frontier, _ in frontiers if frontier.status == "complete"),
     )
-
-
-def names_of(results: Sequence[Result]) -> Names:
-    """A name for every set of pairs and every backbone, no two of them the same."""
-    pairs: dict[str, tuple[str, ...]] = {}
-    backbones: dict[tuple[str, str], tuple[str, ...]] = {}
-    for result in results:
-        run, protocol = result.run, result.protocol
-        file = run.pairs if run.features is None else run.features
-        if file is not None and not run.datasets:
-            label, digest = dataset_label(run), protocol.dataset_sha256
-            of_features = f"{run.dataset}:{Path(file).parent.name}/{Path(file).stem}"
-            finer = f"{label}/{Path(file).stem}" if run.features is None else of_features
-            pairs.setdefault(digest, (label, finer, f"{finer} {digest[:SHORT]}"))
-        label, digest = backbone_label(result), protocol.backbone_sha256
-        backbones.setdefault((run.backbone, digest), (label, f"{label} {digest[:SHORT]}"))
-    return Names(_apart(pairs), _apart(backbones))
-
-
-def _apart(candidates: Mapping[Key, tuple[str, ...]]) -> dict[Key, str]:
-    """For every key the shortest of its names that none of the others with the same first name has."""
-    alike: dict[str, list[Key]] = {}
-    for key, names in candidates.items():
-        alike.setdefault(names[0], []).append(key)
-    found: dict[Key, str] = {}
-    for keys in alike.values():
-        columns = zip(*(candidates[key] for key in keys), strict=True)
-        column = next((column for column in columns if len(set(column)) == len(keys)), None)
-        found |= dict(zip(keys, column or [candidates[key][-1] for key in keys], strict=True))
-    return found
 
 
 def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from iqatune.records.result import Protocol
+from iqatune.records.vocabulary import PRETRAINED, RANDOM
 from iqatune.report.collect import SettingRuns
 from iqatune.report.model import MARKS
 
@@ -95,8 +97,8 @@ def card(usual_protocol: Usual, groups: Sequence[SettingRuns]) -> tuple[str, ...
             f"Resize {resized}, pooling {method['pooling']}, structure by {method['structure']}, "
             f"{method['precision']}, c1 {method['c1']:g}, c2 {method['c2']:g}."
         )
-        parameters = sorted({(group.setting.backbone, group.protocol.backbone_sha256) for group in through_backbones})
-        lines.append("Backbone parameters: " + ", ".join(f"{name} {_short(sha)}" for name, sha in parameters) + ".")
+        parameters = sorted({(group.setting.backbone, _parameters(group.protocol)) for group in through_backbones})
+        lines.append("Backbone parameters: " + ", ".join(f"{name} {of_name}" for name, of_name in parameters) + ".")
     lines += [
         f"Features of {dataset}: {', '.join(columns)}."
         for dataset, columns in sorted(
@@ -128,6 +130,12 @@ def _commonest(protocols: Sequence[Protocol], names: Sequence[str]) -> dict[str,
 
 def _title(name: str) -> str:
     return name.replace("_sha256", " contents").replace("_", " ")
+
+
+def _parameters(protocol: Protocol) -> str:
+    """The hash of a backbone's parameters, and the file that they came from."""
+    in_file = protocol.backbone_weights not in (PRETRAINED, RANDOM)
+    return _short(protocol.backbone_sha256) + (f" ({PurePath(protocol.backbone_weights).name})" if in_file else "")
 
 
 def _say(value: object) -> str:

@@ -50,7 +50,7 @@ def table_csv(table: Table) -> str:
             further = dict(cell.more)
             fields += [_machine(cell), *(repr(further[name]) if name in further else "" for name in names)]
             if is_ranked:
-                fields.append("" if cell.missing else str(cell.tied).lower())
+                fields.append("" if cell.missing else cell.tied)
         writer.writerow(map(csv_cell, fields))
     return text.getvalue()
 

@@ -237,7 +237,7 @@ def read_cached(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); mend its permissions, or name another `cache_dir`"
+            f"{path}: cannot be read ({error.strerror}); correct its permissions, or name another `cache_dir`"
         ) from error
 
 

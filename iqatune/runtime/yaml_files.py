@@ -70,14 +70,14 @@ def _check_bounds(events: Iterable[Any], name: str) -> None:
                 sizes_of[anchor] = size
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in anchors:
-                raise InputError(f"{name}: '*{event.anchor}' stands within what it stands for; write it out")
+                raise InputError(f"{name}: '*{event.anchor}' refers to itself; write it out")
             sizes[-1] += sizes_of.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             sizes[-1] += 1
         if len(sizes) > DEEPEST:
             raise InputError(f"{name}: is nested more than {DEEPEST} deep; options are lists of values")
         if sum(sizes) > MOST:
-            raise InputError(f"{name}: holds more than {MOST} values (aliases written out); leave some out")
+            raise InputError(f"{name}: contains more than {MOST} values (aliases written out); leave some out")
 
 
 def _loader() -> type[Any]:

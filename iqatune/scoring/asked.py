@@ -108,7 +108,7 @@ def _better(given: Sequence[str], baselines: Sequence[Asked]) -> Iterator[tuple[
         name = named[1].strip()
         if name not in names:
             advice = did_you_mean(name, names) if names else "name it with `baseline` NAME=FILE.csv"
-            raise InputError(f"`baseline_better` {text}: is of a file of scores, and none is called {name}; {advice}")
+            raise InputError(f"`baseline_better` {text}: needs a file of scores, and none is called {name}; {advice}")
         yield name, cast(Better, named[2].strip())
 
 

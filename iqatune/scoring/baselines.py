@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iqatune.backbones.identity import PRETRAINED, Identity
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
+from iqatune.extras import install_command
 from iqatune.images import Rgb
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
@@ -154,8 +155,8 @@ def find(name: str) -> Baseline:
     with held_to_contract("baseline", name, BASELINES.plugin(name)):  # what a module is part of is imported
         importable = _is_importable(baseline.module)
     if not importable:
-        install = baseline.package if baseline.extra is None else f"iqatune[{baseline.extra}]"
-        raise InputError(f"`baseline` {name}: needs {baseline.module}; install {install}")
+        install = f"install {baseline.package}" if baseline.extra is None else install_command(baseline.extra)
+        raise InputError(f"`baseline` {name}: needs {baseline.module}; {install}")
     return baseline
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iqatune.errors import InputError
+from iqatune.extras import install_command
 from iqatune.scoring.baselines import Baseline, Compare
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def published_weights() -> Path:
         found = []
     there = [path for path in found if path.is_file()]
     if not there:
-        raise InputError(f"`baseline` dists: {PACKAGE} has no {WEIGHTS}; install iqatune[baselines]")
+        raise InputError(f"`baseline` dists: {PACKAGE} has no {WEIGHTS}; {install_command('baselines')}")
     return there[0]
 
 

@@ -22,7 +22,7 @@ from iqatune.progress import Progress
 from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
 from iqatune.records.fusion import Fusion, OpenedFusion, is_fusion, open_fusion
-from iqatune.records.labels import source_label
+from iqatune.records.labels import dataset_label, source_label
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
     ColumnWeight,
@@ -153,7 +153,7 @@ def score(
     results = [of_file.trusted(force=force) for of_file in opened]
     with_uniform = any(each.name == UNIFORM for each in baselines)
     if with_uniform and not records:
-        raise InputError("`baseline` uniform: is of the backbone of a record, and none is named; leave it out")
+        raise InputError("`baseline` uniform: needs a record with a backbone, and none is named; leave it out")
     fusions = {file: open_fusion(file) for file in files if is_fusion(file)}
     fused = [each.trusted(force=force) for each in fusions.values()]
     if data.features is not None:
@@ -363,7 +363,9 @@ def _column_weights(file: Path, result: Result, table: PairTable) -> dict[str, C
         )
     missing = [name for name in result.best.columns if name not in table.columns]
     if missing:
-        raise InputError(f"{file}: was tuned on columns that {table.label} has not: {', '.join(missing)}; add them")
+        raise InputError(
+            f"{file}: was tuned on columns that are missing in {table.label}: {', '.join(missing)}; add them"
+        )
     return result.best.columns
 
 
@@ -489,7 +491,7 @@ def evaluate(
     """
     if textures is not None:
         if data.features is not None:
-            raise InputError(f"`textures` {textures}: are images, and `features` has none; leave them out")
+            raise InputError(f"`textures` {textures}: need images, and `features` has none; leave them out")
         load_textures(textures)  # refused before anything is computed
     if data.features is not None:
         results = [open_result(file).trusted(force=force) for file in _records(files)]
@@ -539,7 +541,9 @@ def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions
     asked_for = [DataOptions.of(open_result(file).trusted(force=force).run) for file in _records(files)]
     asked_for += [fusion.options.data for fusion in _fusions(files, force=force)]
     if not asked_for:
-        raise InputError("`dataset`: needed, as the files name no data set that they were tuned on; give one")
+        raise InputError(
+            "`dataset`: needed, because the files do not name the data set that they were tuned on; give one"
+        )
     every = (data for asked_data in asked_for for data in asked_data.sets)
     return tuple(dict.fromkeys(data.model_copy(update={"feature_columns": (), "split_column": None}) for data in every))
 
@@ -572,7 +576,7 @@ def evaluation_of(scores: ScoredSet, by: Grouping | None = None) -> Evaluation:
                 searcher=run.searcher if run and is_tuned else "",
                 space=run.space if run and is_tuned else "",
                 prior=run.prior if run and is_tuned else "",
-                tuned_on=run.dataset if run and is_tuned else "",
+                tuned_on=dataset_label(run) if run and is_tuned else "",
                 confidence=confidence(table.quality, metric.distances, table.reference_ids),
                 tied_with_best=is_tied,
                 protocol=metric.protocol,
@@ -633,14 +637,14 @@ def as_csv(*evaluations: Evaluation) -> str:
     writer.writerow([*metric_names, "group", "pairs", *figure_names])
     for evaluation in evaluations:
         for metric in evaluation.results:
-            names = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space, metric.tuned_on]
-            names += [evaluation.dataset, str(evaluation.simulated).lower()]
+            names: list[object] = [metric.file, metric.kind, metric.backbone, metric.searcher, metric.space]
+            names += [metric.tuned_on, evaluation.dataset, evaluation.simulated]
             bounds = list(metric.confidence.srcc) if metric.confidence else ["", ""]
             figures = [metric.srcc, metric.krcc, metric.plcc]
             forced = metric.forced or ""
             here = metric.tuned_here
             references = None if here is None else here.references
-            seen = ["" if here is None else str(here.pairs).lower(), "" if references is None else references]
+            seen = ["" if here is None else here.pairs, "" if references is None else references]
             beside = [getattr(metric, name) for name in FIGURES]
             found = metric.texture_tolerance
             beside += ["", "", ""] if found is None else [found.value, found.low, found.high]

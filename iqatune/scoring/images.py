@@ -66,8 +66,8 @@ def score(
         progress.warn(line)
     if scale is not None and resize != metric.short_side:
         progress.warn(
-            f"`resize` {resize or 'none'}: the scale is of images at {metric.short_side or 'their own size'}; scores "
-            "and intervals need not hold"
+            f"`resize` {resize or 'none'}: the scale was made for images at {metric.short_side or 'their own size'}; "
+            "scores and intervals may be wrong"
         )
     results: dict[int, float | InputError] = {}
     with progress.track("scoring", len(found.pairs), "pairs") as advance:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from iqatune.backbones.zoo import TAPS
 from iqatune.errors import InputError
+from iqatune.extras import install_command
 from iqatune.scoring.baselines import Baseline, Compare
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ def linear_weights(name: str) -> list["Tensor"]:
     folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
     path = folder / "functional" / "image" / "lpips_models" / f"{name}.pth"
     if not path.is_file():
-        raise InputError(f"`baseline` lpips: torchmetrics has no {path.name}; install iqatune[baselines]")
+        raise InputError(f"`baseline` lpips: torchmetrics has no {path.name}; {install_command('baselines')}")
     content = load_saved(path, str(path))
     found = [content[key] for key in sorted(content)] if isinstance(content, dict) else []
     if not found or not all(isinstance(weight, Tensor) and weight.ndim == 4 for weight in found):
-        raise InputError(f"{path}: holds no weights of LPIPS; install torchmetrics anew")
+        raise InputError(f"{path}: contains no weights of LPIPS; install torchmetrics again")
     return [weight.detach().flatten() for weight in found]
 
 

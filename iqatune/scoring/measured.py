@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.errors import InputError
 from iqatune.images import Rgb
@@ -42,7 +44,7 @@ def kept_scores(
     lookup = cache.lookup_scores(table, name, settings, progress)
     lookup.tell_damage(progress)
     lookup.check_can_be_completed()
-    scores: Floats = lookup.values
+    scores: Floats = np.asarray(lookup.values)
     if lookup.missing:
         of_pair = measure()
         done = len(table) - lookup.missing_pairs

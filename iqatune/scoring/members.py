@@ -74,7 +74,7 @@ def values_of_column(file: Path, column: str, table: PairTable) -> Floats:
 def _columns(options: FuseOptions) -> tuple[str, ...]:
     if options.features is None:
         if options.feature_columns:
-            raise InputError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+            raise InputError("`feature_columns`: only possible with `features` FILE.csv; name the file")
         return ()
     path = Path(options.features)
     if not path.is_file():

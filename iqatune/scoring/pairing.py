@@ -66,7 +66,7 @@ def pairs_of_csv(path: Path) -> ImagePairs:
         reference, distorted = (filled(cells, column, f"{path}: {where}") for column in columns)
         pairs.append(ImagePair(_found(finder, reference), _found(finder, distorted), (reference, distorted)))
     if not pairs:
-        raise InputError(f"{path}: holds no pair")
+        raise InputError(f"{path}: contains no pair")
     return ImagePairs(tuple(pairs))
 
 
@@ -106,7 +106,7 @@ def _images(folder: Path) -> dict[str, Path]:
     for path in files:
         name = composed(path.relative_to(folder).as_posix())
         if name in names:
-            raise InputError(f"{folder}: holds two files that look like '{name}'; move one away")
+            raise InputError(f"{folder}: contains two files that look like '{name}'; move one away")
         names[name] = path
     return {name: path for name, path in names.items() if not any(part.startswith(".") for part in Path(name).parts)}
 

@@ -90,7 +90,7 @@ def kinds_of(text: str | None) -> tuple[str, ...]:
     given = [name.strip() for name in text.split(",")]
     for name in given:
         if name not in KINDS:
-            raise InputError(f"`kinds` {text}: there is no kind '{name}'; {did_you_mean(name, KINDS)}")
+            raise InputError(f"`kinds` {text}: unknown kind '{name}'; {did_you_mean(name, KINDS)}")
     return tuple(kind for kind in KINDS if kind in given)
 
 
@@ -149,8 +149,8 @@ def robustness(
     for each in baselines:
         if each.scores is not None:
             raise InputError(
-                f"`baseline` {each.name}={each.scores}: holds scores of the images as they are, and these are degraded "
-                "here; name a baseline that is measured, or leave it out"
+                f"`baseline` {each.name}={each.scores}: contains scores of the images as they are, and these are "
+                "degraded here; name a baseline that is measured, or leave it out"
             )
     every = [_on_set(files, data, machine, kinds=kinds, baselines=baselines, force=force) for data in data_sets]
     on_sets = [[_figures(scored, place) for place in range(len(scored.scores.metrics))] for scored in every]

@@ -120,10 +120,10 @@ class Fit:
     ) -> None:
         self._space = space
         self._penalty = penalty
-        self._couples = couples
-        self._table = table
+        self._couples, self._table = _of_couples(couples, table)
         few = table.shape[1] <= FEW_FEATURES
-        self._differences = (table[couples.worse] - table[couples.better]).astype(np.float64) if few else None
+        differences = table[couples.worse] - table[couples.better] if few else None
+        self._differences = None if differences is None else differences.astype(np.float64)
         spread = self._apart(space.spread(space.uniform, np.full(self._own, 0.5))).std() if len(couples.weight) else 0.0
         self._temperature = TEMPERATURE / spread if spread > 0 else 1.0
         self._root = np.sqrt(space.uniform)
@@ -243,6 +243,15 @@ class Fit:
         )
         back: Floats = (by_row.astype(self._table.dtype) @ self._table).astype(np.float64)
         return back
+
+
+def _of_couples(couples: Couples, table: Floats) -> tuple[Couples, Floats]:
+    """Of a table far larger than what the couples speak of that part alone, which is what a fit reads in each step."""
+    rows, places = np.unique(np.concatenate((couples.better, couples.worse)), return_inverse=True)
+    if len(rows) == 0 or len(rows) > len(table) // 2:
+        return couples, table
+    better, worse = np.split(places, 2)
+    return Couples(better, worse, couples.weight), table[rows]
 
 
 def minimised(

@@ -33,7 +33,17 @@ class BatchObjective(Protocol):
 
 
 AHEAD = 1024
-"""Configurations evaluated together where the searcher does not need their results: a twentieth of a second's work."""
+"""Configurations evaluated together at most, where the searcher does not need their results: all that it draws at
+random, or a population."""
+
+FIRST = 32
+"""Configurations of the first batch."""
+
+BATCH_S = 0.25
+"""Seconds that a batch should take: so much is lost when the process is killed."""
+
+TINY_S = 1e-9
+"""A clock may stand still between two looks."""
 
 
 class OtherSearch(Exception):
@@ -44,7 +54,7 @@ def search(
     searcher: Searcher,
     objective: Objective | ValueObjective,
     recorded: Sequence[Trial] = (),
-    keep: Callable[[Trial], object] = lambda trial: None,
+    keep: Callable[[Sequence[Trial]], object] = lambda trials: None,
 ) -> list[Trial]:
     """Run a searcher to its end, or on from where an interrupted search stopped.
 
@@ -56,7 +66,7 @@ def search(
         searcher: a fresh one.
         objective: evaluates parameters at a budget.
         recorded: the trials of an interrupted search, in order.
-        keep: called with every new trial as soon as it is known, such as to write it down.
+        keep: called with new trials as soon as they are known, such as to write them down.
 
     Returns:
         every trial, recorded and new, in order.
@@ -68,7 +78,8 @@ def search(
     for trial in recorded:
         searcher.observe(_proposed_again(searcher, trial), trial.merit)
         trials.append(trial)
-    together = AHEAD if searcher.needs_no_results and isinstance(objective, BatchObjective) else 1
+    ahead = AHEAD if isinstance(objective, BatchObjective) else 1
+    together = min(FIRST, ahead)
     while True:
         started = time.perf_counter()
         proposals = _proposed(searcher, together)
@@ -76,30 +87,34 @@ def search(
             return trials
         found = _evaluated(objective, proposals)
         seconds = (time.perf_counter() - started) / len(proposals)
+        new = []
         for proposal, figures in zip(proposals, found, strict=True):
             srcc, value = figures if isinstance(figures, Figures) else (figures, None)
             started = time.perf_counter()
             searcher.observe(proposal, srcc if value is None else value)
-            trial = Trial(
-                sample=proposal.sample,
-                trial_id=proposal.trial_id,
-                parameters=proposal.parameters,
-                srcc=srcc,
-                budget=searcher.problem.budgets[proposal.budget],
-                chosen_by=proposal.chosen_by,
-                seconds=seconds + time.perf_counter() - started,
-                value=value,
-                inner=proposal.inner,
+            new.append(
+                Trial(
+                    sample=proposal.sample,
+                    trial_id=proposal.trial_id,
+                    parameters=proposal.parameters,
+                    srcc=srcc,
+                    budget=searcher.problem.budgets[proposal.budget],
+                    chosen_by=proposal.chosen_by,
+                    seconds=seconds + time.perf_counter() - started,
+                    value=value,
+                    inner=proposal.inner,
+                )
             )
-            trials.append(trial)
-            keep(trial)
+        trials.extend(new)
+        keep(new)
+        together = min(ahead, max(1, round(BATCH_S / max(seconds, TINY_S))))
 
 
 def _proposed(searcher: Searcher, count: int) -> list[Proposal]:
-    """The next `count` proposals, fewer at the end of the search."""
+    """The next `count` proposals, fewer at the end of the search, and where further ones need results of these."""
     proposals: list[Proposal] = []
     with suppress(SearchExhausted):
-        while len(proposals) < count:
+        while not proposals or (len(proposals) < count and searcher.is_ahead):
             proposals.append(searcher.propose())
     return proposals
 

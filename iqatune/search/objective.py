@@ -20,10 +20,14 @@ from iqatune.evaluation.measures import Measure
 from iqatune.metric.spaces import Space
 from iqatune.metric.weights import Floats
 from iqatune.runtime.threads import ThreadPools, processors
+from iqatune.search.products import OnDevice
 
 TOGETHER = 32
 """Configurations that a thread evaluates at once, at most: enough that the features are seldom read from memory, and
 that the thread seldom waits for the interpreter's lock."""
+
+VALUES = 1 << 20
+"""Distances that a thread works on at once, at most, whatever the number of pairs: 24 MB."""
 
 ROUNDING = 8
 """Distances closer than this many units of rounding of the largest may be out of order, and are computed again."""
@@ -50,16 +54,26 @@ class Objective:
         tables: (N, F) features of the pairs in that space, one for each way to compare that it offers.
         quality: (N,) human scores, higher is better.
         subsets: rows that each budget looks at, the last one all that there are; by default one budget, every row.
+        device: what multiplies batches, by its name in torch; None for NumPy. SRCCs are the same.
     """
 
     def __init__(
-        self, space: Space, tables: Sequence[Floats], quality: Floats, subsets: Sequence[NDArray[np.intp]] | None = None
+        self,
+        space: Space,
+        tables: Sequence[Floats],
+        quality: Floats,
+        subsets: Sequence[NDArray[np.intp]] | None = None,
+        *,
+        device: str | None = None,
     ) -> None:
         self.space = space
         rows = subsets if subsets is not None else [np.arange(len(quality))]
         self._budgets = [
             tuple(_Ranking(_rows_of(table, subset), quality[subset]) for table in tables) for subset in rows
         ]
+        self._together = max(1, min(TOGETHER, VALUES // max(len(quality), 1)))
+        self._device = device
+        self._products: dict[int, OnDevice] = {}
         self._idle: list[_Workspace] = []
         self._pools = ThreadPools()
 
@@ -77,39 +91,52 @@ class Objective:
         taken before: fresh pages for every step would cost more than the steps do.
         """
         rankings, chosen = self._budgets[-1], self.space.table(parameters)
-        coefficients = self.space.coefficients(parameters)
-        factors = coefficients.astype(rankings[0].features.dtype)
-
         threads = processors()
-        together = max(1, min(TOGETHER, -(-len(parameters) // threads)))
+        together = max(1, min(self._together, -(-len(parameters) // threads)))
         alike = [np.flatnonzero(chosen == table) for table in range(len(rankings))]
         parts = [rows[start : start + together] for rows in alike for start in range(0, len(rows), together)]
+        products = {table: self._on_device(table) for table in set(chosen.tolist())}
         found = np.empty(len(parameters))
 
         def correlate(rows: NDArray[np.intp]) -> None:
-            ranking = rankings[chosen[rows[0]]]
+            table = int(chosen[rows[0]])
+            ranking, on_device = rankings[table], products[table]
+            coefficients = self.space.coefficients(parameters[rows])
             with self._workspace() as workspace:
-                distances = np.matmul(factors[rows], ranking.features.T, out=workspace.distances[: len(rows)])
-                found[rows] = ranking.correlations(coefficients[rows], distances, workspace)
+                distances: NDArray[np.floating]
+                if on_device is None:
+                    factors = coefficients.astype(ranking.features.dtype)
+                    distances = np.matmul(factors, ranking.features.T, out=workspace.distances[: len(rows)])
+                else:
+                    distances = on_device(coefficients)
+                found[rows] = ranking.correlations(coefficients, distances, workspace)
 
         # a thread of BLAS for each of these; more of its own would spin where these want to work
         with self._pools.limit(1), ThreadPoolExecutor(threads) as pool:
             list(pool.map(correlate, parts))
         return found
 
+    def _on_device(self, table: int) -> OnDevice | None:
+        """What multiplies with the features of a table, which the device gets once; None for NumPy."""
+        if self._device is None:
+            return None
+        if table not in self._products:
+            self._products[table] = OnDevice(self._budgets[-1][table].features, self._device)
+        return self._products[table]
+
     @contextmanager
     def _workspace(self) -> Iterator["_Workspace"]:
         try:
             workspace = self._idle.pop()
         except IndexError:
-            workspace = self._budgets[-1][0].workspace(TOGETHER)
+            workspace = self._budgets[-1][0].workspace(self._together)
         try:
             yield workspace
         finally:
             self._idle.append(workspace)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_idle": []}  # whoever gets a copy takes memory of its own
+        return self.__dict__ | {"_idle": [], "_products": {}}  # whoever gets a copy takes memory of its own
 
 
 class FiguresObjective(Protocol):

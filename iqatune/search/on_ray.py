@@ -12,7 +12,7 @@ from iqatune.search.task import Task
 def search_on_ray(
     task: Task,
     recorded: Sequence[Trial] = (),
-    keep: Callable[[Trial], None] = lambda trial: None,
+    keep: Callable[[Sequence[Trial]], None] = lambda trials: None,
     *,
     address: str | None = None,
     concurrency: int = 1,
@@ -26,7 +26,7 @@ def search_on_ray(
     Args:
         task: what to search.
         recorded: the trials of an interrupted search with the same concurrency, in order.
-        keep: called in this process with every new trial as soon as it is known.
+        keep: called in this process with new trials as soon as they are known.
         address: of a running cluster that this machine is part of; by default one is started and ended again.
         concurrency: evaluations under way at a time. Above 1 a searcher decides before it knows all results so far,
             and which ones it knows depends on which evaluation ends first.
@@ -45,7 +45,7 @@ def search_on_ray(
             "it; leave ray:// out, or use 'iqatune sweep'"
         )
     with connection(address, concurrency) as ray:
-        return ray.call(keep, _search, task, recorded, concurrency)
+        return ray.call(lambda trial: keep([trial]), _search, task, recorded, concurrency)
 
 
 def _search(desk: Desk, task: Task, recorded: Sequence[Trial], concurrency: int) -> tuple[Conduct, list[Trial]]:

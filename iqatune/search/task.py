@@ -26,6 +26,7 @@ from iqatune.search.objective import (
     distances_of,
     weighted_mean,
 )
+from iqatune.search.products import WORTH, gpu_of
 from iqatune.search.searchers.base import Problem, Searcher
 from iqatune.search.searchers.registry import find, make_searcher
 from iqatune.search.sparsity import Sparsity
@@ -63,6 +64,7 @@ class Task:
         views: the stages that each of two views has among the space's; none where there are no views.
         unlabelled: (U, F) features of pairs without scores, a table for each of `tables`; none where there are none.
             They are on no side of a split: nothing is known of them but the images.
+        device: as the option of that name: a GPU multiplies batches where they are worth it; None for no GPU.
     """
 
     searcher: str
@@ -85,6 +87,7 @@ class Task:
     texture_weight: float = 0.0
     views: tuple[range, ...] = ()
     unlabelled: tuple[Floats, ...] = ()
+    device: str | None = None
 
     @classmethod
     def of(cls, run: Run, prepared: PreparedPairs) -> "Task":
@@ -110,6 +113,7 @@ class Task:
             texture_weight=run.texture_weight,
             views=prepared.views,
             unlabelled=prepared.unlabelled_tables(space),
+            device=run.device,
         )
 
     @property
@@ -159,7 +163,9 @@ class Task:
 
     def of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> Objective:
         """The SRCC of one data set on some rows for every budget."""
-        return Objective(self.space, self.tables, self.quality, subsets)
+        is_worth_it = self.samples * self.tables[0].size >= WORTH
+        device = gpu_of(self.device) if is_worth_it else None
+        return Objective(self.space, self.tables, self.quality, subsets, device=device)
 
     def other_of_subsets(self, subsets: Sequence[NDArray[np.intp]]) -> OtherObjective | TolerantObjective:
         """What is maximised, where that is not the SRCC, of one data set on some rows for every budget."""
@@ -288,7 +294,7 @@ class Task:
         return replace(self, space=space)
 
     def run(
-        self, recorded: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda trial: None
+        self, recorded: Sequence[Trial] = (), keep: Callable[[Sequence[Trial]], None] = lambda trials: None
     ) -> tuple[Searcher, list[Trial]]:
         """Search in this process; see `iqatune.search.loop.search`."""
         searcher = self.make_searcher()

@@ -1,21 +1,24 @@
 """The cache folder: what every file in it is called, and what it holds of a table. No CNN and no torch is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from iqatune.backbones import identity as identities
 from iqatune.backbones.identity import Identity
 from iqatune.backbones.zoo import origin_of
 from iqatune.datasets.table import PairTable
+from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.options import BackboneOptions
 from iqatune.runtime.files import writing
 from iqatune.runtime.kept import check_can_be_kept, damage_line
 from iqatune.runtime.stamps import Stamp
-from iqatune.statistics.digests import digests_anew, file_digests, stamps_of
+from iqatune.statistics.by_group import Block, MomentsByGroup, is_too_large
+from iqatune.statistics.digests import digests_anew, file_digests, remembered_digests, stamps_of
 from iqatune.statistics.pictures import picture_digests, reference_files
 from iqatune.statistics.same_pictures import Remembered
 from iqatune.statistics.store import (
@@ -29,8 +32,14 @@ from iqatune.statistics.store import (
     write_group,
 )
 
-DIGESTS, PICTURES, LIKENESS, BACKBONES = MEMOS = ("digests.json", "pictures.json", "likeness.json", "backbones.json")
-"""Files that remember what takes time to find out: of image files, of references, and of backbones."""
+DIGESTS, PICTURES, LIKENESS, BACKBONES, RATES = MEMOS = (
+    "digests.json",
+    "pictures.json",
+    "likeness.json",
+    "backbones.json",
+    "rates.json",
+)
+"""Files that remember what takes time to find out: of image files, of references, of backbones, and of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +105,14 @@ class Lookup:
     """What the store holds of a table.
 
     Attributes:
-        values: (N, ...), as moments (N, 5, C) float32; the rows of the missing groups are not filled in.
+        values: (N, ...), as moments (N, 5, C) float32; the rows of the missing groups are not filled in. Moments that
+            are too large for memory stay in the store.
         missing: the pairs that the store does not hold, or holds damaged, by their references.
         damaged: what is wrong with each damaged file that may have held some of them.
         image_digests: SHA-256 of every image file of the table.
     """
 
-    values: Values
+    values: Values | MomentsByGroup
     missing: tuple[ReferenceGroup, ...]
     damaged: tuple[str, ...]
     image_digests: dict[Path, str]
@@ -120,6 +130,11 @@ class Lookup:
         """
         if self.missing:
             check_can_be_kept(self.missing[0].place.path)
+
+    def fill(self, rows: Sequence[int] | NDArray[np.intp], values: Values) -> None:
+        """Fill in rows, where they are not read from the store anyway."""
+        if not isinstance(self.values, MomentsByGroup):
+            self.values[np.asarray(rows)] = values
 
     def tell_damage(self, progress: Progress) -> None:
         """A line for each damaged file."""
@@ -212,11 +227,34 @@ class Cache:
         """
         return self._lookup(table, shelf_of_scores(self.baselines, baseline, settings), progress)
 
+    def lacks(self, table: PairTable, settings: Settings, progress: Progress) -> NDArray[np.bool_]:
+        """(N,) whether the store seems to lack the moments of a pair; no image and no moment is read.
+
+        What is remembered of the images decides, and what files of the store say that they are of: one that is damaged
+        counts as there, and an image of which nothing is remembered as absent.
+
+        Raises:
+            InputError: naming an image file that cannot be read.
+        """
+        stamps = image_stamps(table)
+        digests = remembered_digests(stamps, self.folder / DIGESTS, progress)
+        known = [row for row, pair in enumerate(table.pairs) if {pair.reference, pair.distorted} <= digests.keys()]
+        shelf = shelf_of_moments(self.statistics, settings)
+        reader = Reader(shelf)
+        lacks = np.ones(len(table), dtype=bool)
+        of_known = replace(table, pairs=tuple(table.pairs[row] for row in known), sets=(), pictures=())
+        for group in _groups(of_known, shelf, digests, stamps):
+            there = reader.images_of(group.names[0])
+            for row, name in zip(group.rows, group.names[1:], strict=True):
+                lacks[known[row]] = name not in there
+        return lacks
+
     def _lookup(self, table: PairTable, shelf: Shelf, progress: Progress) -> Lookup:
         stamps = image_stamps(table)
         digests = self.digests(stamps, progress)
-        values = np.empty((len(table), *shelf.shape), dtype=shelf.dtype)
         groups = _groups(table, shelf, digests, stamps)
+        shape = (len(table), *shelf.shape)
+        values = _moments_of(groups, shelf) if is_too_large(shape) else np.empty(shape, dtype=shelf.dtype)
         return read_missing(Lookup(values=values, missing=groups, damaged=(), image_digests=digests))
 
 
@@ -243,13 +281,26 @@ def read_missing(lookup: Lookup) -> Lookup:
         folder = group.shelf.folder
         reader = readers[folder] = readers.get(folder) or Reader(group.shelf)
         found = reader.read(group.names[0], group.names[1:])
-        rows = np.array(group.rows)
-        lookup.values[rows[found.there]] = found.values[found.there]
+        lookup.fill(np.array(group.rows)[found.there], found.values[found.there])
         absent = np.flatnonzero(~found.there).tolist()
         if absent:
             damaged |= found.damaged
             missing.append(replace(group.only(absent), damaged=tuple(found.damaged)))
     return replace(lookup, missing=tuple(missing), damaged=tuple(damaged.values()))
+
+
+def _moments_of(groups: Sequence[ReferenceGroup], shelf: Shelf) -> MomentsByGroup:
+    """The moments of all groups, which are in the store when they are read."""
+
+    def read() -> Iterator[Block]:
+        reader = Reader(shelf)
+        for group in groups:
+            found = reader.read(group.names[0], group.names[1:])
+            if not found.there.all():
+                raise InputError(f"{group.place.path}: was removed or damaged meanwhile; run it again")
+            yield np.array(group.rows), found.values
+
+    return MomentsByGroup((sum(len(group.rows) for group in groups), shelf.shape[0], shelf.shape[1]), read)
 
 
 def _groups(

@@ -46,15 +46,20 @@ def file_digests(stamps: Mapping[Path, Stamp], memo: Path, progress: Progress) -
     Raises:
         InputError: naming a file that cannot be read, or the memo when it cannot be written.
     """
+    remembered = remembered_digests(stamps, memo, progress)
+    if len(remembered) == len(stamps):
+        return remembered
+    return _hashed(stamps, remembered, memo, progress)
+
+
+def remembered_digests(stamps: Mapping[Path, Stamp], memo: Path, progress: Progress) -> dict[Path, str]:
+    """Of the files those whose digest is remembered, with it; none is read."""
     known = _read(memo, progress)
-    remembered = {
+    return {
         path: entry[-1]
         for path, stamp in stamps.items()
         if (entry := known.get(str(path))) is not None and entry[:-1] == stamp
     }
-    if len(remembered) == len(stamps):
-        return remembered
-    return _hashed(stamps, remembered, memo, progress)
 
 
 def digests_anew(stamps: Mapping[Path, Stamp], memo: Path, progress: Progress) -> dict[Path, str]:

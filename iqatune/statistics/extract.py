@@ -25,6 +25,7 @@ from iqatune.errors import InputError
 from iqatune.images import Rgb
 from iqatune.progress import Progress
 from iqatune.records.vocabulary import Precision
+from iqatune.statistics.by_group import AnyMoments
 from iqatune.statistics.cache import Lookup, ReferenceGroup
 from iqatune.statistics.digests import check_unchanged
 from iqatune.statistics.kernels import Kernels, kernels_of
@@ -53,7 +54,7 @@ class Statistics:
         image_digests: SHA-256 of every image file of the table.
     """
 
-    moments: Moments
+    moments: AnyMoments
     computed: int
     image_digests: dict[Path, str]
 
@@ -79,15 +80,14 @@ def extract(
             small for the backbone, or that was changed meanwhile; and a file that cannot be kept.
     """
     lookup.tell_damage(progress)
-    moments, wanted = lookup.values, lookup.missing_pairs
+    total, wanted = len(lookup.values), lookup.missing_pairs
     if lookup.missing:
-        done = len(moments) - wanted
-        with progress.track(f"extracting {backbone.name}", len(moments), "pairs", done=done) as advance:
+        with progress.track(f"extracting {backbone.name}", total, "pairs", done=total - wanted) as advance:
             groups = extracted(lookup.missing, backbone, device, precision=precision, resize=resize, progress=progress)
             for group, computed in groups:
-                moments[list(group.rows)] = computed
+                lookup.fill(group.rows, computed)
                 advance(len(group.rows))
-    return Statistics(moments=moments, computed=wanted, image_digests=lookup.image_digests)
+    return Statistics(moments=lookup.values, computed=wanted, image_digests=lookup.image_digests)
 
 
 def extracted(

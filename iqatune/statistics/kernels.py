@@ -33,7 +33,7 @@ def kernels_of(device: torch.device, progress: Progress) -> Kernels:
         raise
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        progress.warn(f"moments on {device} are measured by plain torch operations, which takes longer: {reason}")
+        progress.warn(f"moments on {device} are computed with plain torch operations, which takes longer: {reason}")
         return moments
 
 

@@ -89,8 +89,8 @@ def one_reference_a_picture(table: PairTable, pictures: Mapping[Path, str]) -> P
 def copies_line(files: int, pictures: int) -> str:
     """What a user is told of references that are there more than once."""
     return (
-        f"{files} reference files hold {pictures} {'picture' if pictures == 1 else 'pictures'}: "
-        f"files of one picture are one reference, in folds, intervals and counts"
+        f"{files} reference files show {pictures} {'picture' if pictures == 1 else 'pictures'}: "
+        f"files with the same picture count as one reference, in folds, intervals and counts"
     )
 
 

@@ -27,12 +27,13 @@ from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.result import Best, Protocol
 from iqatune.runtime.cluster import is_connected
 from iqatune.statistics import distances as measured
+from iqatune.statistics.by_group import AnyMoments, one_after_the_other
 from iqatune.statistics.cache import Cache, image_name, settings_of
 from iqatune.statistics.columns import file_sha256
 from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
+from iqatune.statistics.rates import keep_images_rate
 from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
-from iqatune.statistics.store import Moments
 from iqatune.statistics.views import Seen, channels_of, sha256_of, side_by_side, stages_of
 
 NO_DEVICE = "none: all statistics were in the cache"
@@ -46,7 +47,7 @@ class Prepared:
     Attributes:
         table: the pairs.
         channels: of every stage of the backbone, the image's 3 first.
-        moments: (N, 5, C) moments of the pairs.
+        moments: (N, 5, C) moments of the pairs; of a large set they stay in the store (`numpy.asarray` reads them).
         protocol: everything that changes a number without changing the method.
         device: name of what the backbone ran on; NO_DEVICE where it did not.
         seconds: that loading and extraction took.
@@ -59,7 +60,7 @@ class Prepared:
 
     table: PairTable
     channels: tuple[int, ...]
-    moments: Moments
+    moments: AnyMoments
     protocol: Protocol
     device: str
     seconds: float
@@ -67,7 +68,7 @@ class Prepared:
     set_protocols: Mapping[str, Protocol] = field(default_factory=dict)
     textures: "Prepared | None" = None
     views: tuple[range, ...] = ()
-    unlabelled: Moments | None = None
+    unlabelled: AnyMoments | None = None
 
     @property
     def similarity(self) -> Similarity:
@@ -90,7 +91,7 @@ class Prepared:
         """(U, F) features of the pairs without scores, as of `tables`; none where there are no such pairs."""
         return () if self.unlabelled is None else self._tables_of(self.unlabelled, space)
 
-    def _tables_of(self, moments: Moments, space: BackboneSpace) -> tuple[Floats, ...]:
+    def _tables_of(self, moments: AnyMoments, space: BackboneSpace) -> tuple[Floats, ...]:
         offered = space.similarities(self.similarity)
         return tuple(measured.feature_table(moments, space, similarity) for similarity in offered)
 
@@ -343,7 +344,7 @@ def _joined(table: PairTable, parts: Sequence[Prepared], seconds: float) -> Prep
     return Prepared(
         table=table,
         channels=parts[0].channels,
-        moments=np.concatenate([part.moments for part in parts]),
+        moments=one_after_the_other([part.moments for part in parts]),
         protocol=joined_protocol(table, list(protocols.values())),
         device=devices[0] if devices else NO_DEVICE,
         seconds=seconds,
@@ -398,7 +399,7 @@ class _Found:
     """The moments of every pair, the backbone they are of, and what it ran on."""
 
     identity: Identity
-    moments: Moments
+    moments: AnyMoments
     image_digests: dict[Path, str]
     computed: int
     device: str
@@ -440,7 +441,11 @@ def _statistics(table: PairTable, options: BackboneOptions, cache: Cache, progre
     several = wanted > 0 and gpus > 1 and not is_connected()
     if several:
         lookup = fill_store(lookup, options, gpus=gpus, progress=progress)
+    images = sum(len(set(group.names)) for group in lookup.missing)
+    before = time.perf_counter()
     found = extract(lookup, backbone, device, precision=options.precision, resize=options.resize, progress=progress)
+    seconds = time.perf_counter() - before
+    keep_images_rate(cache, options, device_name(device), images=images, seconds=seconds)
     name = device_name(device) + (f" and {gpus - 1} more" if several else "")
     return _Found(
         identity=backbone.identity,

@@ -211,6 +211,13 @@ class Reader:
             found.damaged.update({} if found.there.all() else damaged)
         return found
 
+    def images_of(self, reference: str) -> set[str]:
+        """The distorted images of a reference that there are files of, by what the files say; no values are read."""
+        older, _ = self._older_heads
+        files = [*self._of_reference.get(_start(reference), []), *older.get(reference, [])]
+        heads = [head for path in files if (head := read_head(path)) is not None]
+        return {image for head in heads if head.images[0] == reference for image in head.images[1:]}
+
     def _read_from(self, files: Iterable[Path], reference: str, distorted: Sequence[str], found: Found) -> None:
         for path in files:
             if found.there.all():

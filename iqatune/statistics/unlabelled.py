@@ -31,7 +31,7 @@ def unlabelled_pairs(folder: Path) -> PairTable:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     files = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not files:
-        raise InputError(f"`unlabelled` {folder}: holds no images; name a folder with some")
+        raise InputError(f"`unlabelled` {folder}: contains no images; name a folder with some")
     pairs = tuple(
         Pair(
             path.absolute(),

@@ -13,7 +13,8 @@ from iqatune.errors import InputError
 from iqatune.records.options import Branch
 from iqatune.records.result import SeenBy
 from iqatune.records.vocabulary import ResolvedPooling
-from iqatune.statistics.store import Moments
+from iqatune.statistics import by_group
+from iqatune.statistics.by_group import AnyMoments
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Seen:
         first, last = branch.stages or (0, count - 1)
         if last >= count:
             raise InputError(
-                f"`view` {branch.view}: {identity.name} has the stages 0 to {count - 1}; give some of them"
+                f"`view` {branch.view}: {identity.name} has the stages 0 to {count - 1}; choose among them"
             )
         return cls(branch, identity, range(first, last + 1))
 
@@ -48,10 +49,11 @@ class Seen:
         """Of every stage that is taken."""
         return self.identity.channels[self.stages.start : self.stages.stop]
 
-    def taken(self, moments: Moments) -> Moments:
-        """Of (N, 5, C) moments of the whole backbone those of the stages that are taken."""
+    @property
+    def places(self) -> slice:
+        """Of those channels among all of the backbone."""
         start = sum(self.identity.channels[: self.stages.start])
-        return moments[:, :, start : start + sum(self.channels)]
+        return slice(start, start + sum(self.channels))
 
     @property
     def record(self) -> SeenBy:
@@ -80,9 +82,9 @@ def stages_of(views: Sequence[Seen]) -> tuple[range, ...]:
     return tuple(range(end - len(view.stages), end) for view, end in zip(views, ends, strict=True))
 
 
-def side_by_side(views: Sequence[Seen], moments: Sequence[Moments]) -> Moments:
+def side_by_side(views: Sequence[Seen], moments: Sequence[AnyMoments]) -> AnyMoments:
     """(N, 5, C) moments of all views, from those of the whole backbone of each."""
-    return np.concatenate([view.taken(of_view) for view, of_view in zip(views, moments, strict=True)], axis=2)
+    return by_group.side_by_side(moments, [view.places for view in views])
 
 
 def sha256_of(views: Sequence[Seen]) -> str:

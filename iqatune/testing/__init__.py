@@ -10,10 +10,12 @@ A suite is a class of tests. A plug-in's tests derive from it and name the plug-
 See docs/extending.md. The extra `test` installs pytest.
 """
 
+from iqatune.extras import install_command
+
 try:
     import pytest
 except ImportError as error:
-    raise ImportError("iqatune.testing needs pytest; pip install 'iqatune[test]'") from error
+    raise ImportError(f"iqatune.testing needs pytest; {install_command('test')}") from error
 
 # before they are imported: a failing assert in them then shows its values, as it does in the tests of a package
 pytest.register_assert_rewrite(

@@ -3,7 +3,7 @@
 from iqatune.errors import InputError
 from iqatune.evaluation.agreement import against_the_scores
 from iqatune.metric.weights import Floats
-from iqatune.progress import Progress
+from iqatune.progress import Progress, duration
 from iqatune.records.options import Run
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.stopping import first_look
@@ -38,8 +38,8 @@ def advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: F
         progress.warn(caution)
     if run.concurrency > 1:
         progress.say(
-            f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results out, "
-            "and another run may find other samples"
+            f"`concurrency` {run.concurrency}: {run.searcher} decides with up to {run.concurrency - 1} results "
+            "missing, and another run may choose other samples"
         )
     for part in task.parts():
         left_out = _left_out(part.task, f" on {part.name}" if task.set_ids else "")
@@ -57,7 +57,7 @@ def advise(run: Run, task: Task, progress: Progress, *, strict: bool, uniform: F
     if seconds is not None:
         most = searcher.most_samples(problem)
         number = f"{most} samples" if run.stop is None else f"all {most} samples that there may be"
-        progress.say(f"{run.searcher}: about {_duration(seconds)} for {number}, and as long for each fold")
+        progress.say(f"{run.searcher}: about {duration(seconds)} for {number}, and as long for each fold")
     return (*warnings, caution) if caution is not None else tuple(warnings)
 
 
@@ -84,7 +84,3 @@ def _left_out(task: Task, where: str) -> str | None:
     return (
         f"`objective` {task.objective_name}{where}: {len(measure.left_out)} of {every} {kind} left out ({names}): {why}"
     )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

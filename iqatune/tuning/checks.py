@@ -39,7 +39,7 @@ def checked_run(run: Run) -> Run:
         raise InputError(f"`{name}`: {searcher.name} leaves no stages out; take `searcher` fit, or a view of stages")
     if run.unlabelled is not None and not searcher.wants_views:
         raise InputError(
-            f"`unlabelled` {run.unlabelled}: {searcher.name} makes no use of images without scores; leave it out, or "
+            f"`unlabelled` {run.unlabelled}: {searcher.name} does not use images without scores; leave it out, or "
             "take `searcher` mutual"
         )
     if run.features is None:
@@ -47,13 +47,13 @@ def checked_run(run: Run) -> Run:
     else:
         _check_features(run)
     if run.engine == "ray" and run.objective != "srcc":
-        raise InputError(f"`objective` {run.objective}: `engine` ray maximises the SRCC alone; leave `engine` out")
+        raise InputError(f"`objective` {run.objective}: `engine` ray maximises only the SRCC; leave `engine` out")
     if run.engine == "ray" and run.texture_weight:
         raise InputError(
-            f"`texture_weight` {run.texture_weight:g}: `engine` ray maximises the SRCC alone; leave `engine` out"
+            f"`texture_weight` {run.texture_weight:g}: `engine` ray maximises only the SRCC; leave `engine` out"
         )
     if run.engine == "local" and (run.address or run.concurrency > 1):
-        raise InputError("`address` and `concurrency` are of `engine` ray; leave them out, or add it")
+        raise InputError("`address` and `concurrency` need `engine` ray; leave them out, or add it")
     _check_split(run)
     return run.model_copy(update={"searcher": searcher.name})
 
@@ -62,11 +62,11 @@ def _check_sparse(run: Run, *, fits: bool) -> None:
     """Refuse what makes a fit leave stages out where nothing is fitted, or there are no stages."""
     given = [name for name in ("penalty", "stage_costs", "last_stage") if getattr(run, name) not in (None, 0.0, ())]
     if given and not fits:
-        raise InputError(f"`{given[0]}`: of `searcher` fit; leave it out")
+        raise InputError(f"`{given[0]}`: only possible with `searcher` fit; leave it out")
     if given and run.features is not None:
-        raise InputError(f"`{given[0]}`: of the stages of a backbone, and `features` has none; leave it out")
+        raise InputError(f"`{given[0]}`: needs the stages of a backbone, and `features` has none; leave it out")
     if bool(run.penalty) != bool(run.stage_costs):
-        raise InputError("`penalty` and `stage_costs`: one says how much the other counts; give both, or neither")
+        raise InputError("`penalty` and `stage_costs`: belong together; give both, or neither")
 
 
 def check_stages(run: Run, channels: tuple[int, ...]) -> None:
@@ -88,35 +88,37 @@ def check_stages(run: Run, channels: tuple[int, ...]) -> None:
 
 def _check_backbone(run: Run) -> None:
     if run.feature_columns:
-        raise InputError("`feature_columns`: of no use without `features` FILE.csv; name the file")
+        raise InputError("`feature_columns`: only possible with `features` FILE.csv; name the file")
     if not run.backbone:
         raise InputError("`backbone`: needed; name one, or give `features` FILE.csv in its place")
     find_backbone(run.backbone)
     tilts_of(run.space)
     seen = [(branch.backbone, branch.stages) for branch in run.branches]
     if len(set(seen)) < len(seen):
-        raise InputError(f"`view` {run.view[-1]}: sees what the other one sees; name another")
+        raise InputError(f"`view` {run.view[-1]}: is the same as the other one; name another")
     for branch in run.branches:
         channels = find_backbone(branch.backbone.backbone).channels
         if branch.stages and channels and branch.stages[1] > len(channels):
             raise InputError(
-                f"`view` {branch.view}: {run.backbone} has the stages 0 to {len(channels)}; give some of them"
+                f"`view` {branch.view}: {run.backbone} has the stages 0 to {len(channels)}; choose among them"
             )
 
 
 def _check_features(run: Run) -> None:
     """Refuse beside a features file what is of a backbone."""
     if run.backbone:
-        raise InputError(f"`features` {run.features}: in the place of a backbone; leave out it or `backbone`")
+        raise InputError(f"`features` {run.features}: not possible together with a backbone; leave out one of the two")
     if run.view:
-        raise InputError(f"`view` {run.view[0]}: of images, and `features` has none; leave it out")
+        raise InputError(f"`view` {run.view[0]}: needs images, and `features` has none; leave it out")
     if run.space != COLUMNS:
-        raise InputError(f"`space` {run.space}: of a backbone; `features` has the space columns alone, leave it out")
+        raise InputError(
+            f"`space` {run.space}: needs a backbone; with `features` the only space is columns, leave it out"
+        )
     if run.textures is not None:
-        raise InputError(f"`textures` {run.textures}: are images, and `features` has none; leave them out")
+        raise InputError(f"`textures` {run.textures}: need images, and `features` has none; leave them out")
     for name in OF_A_BACKBONE:
         if getattr(run, name) != Run.model_fields[name].default:
-            raise InputError(f"`{name}` {getattr(run, name)}: of a backbone, and `features` has none; leave it out")
+            raise InputError(f"`{name}` {getattr(run, name)}: needs a backbone, and `features` has none; leave it out")
 
 
 def _check_split(run: Run) -> None:
@@ -126,10 +128,10 @@ def _check_split(run: Run) -> None:
     if len(asked) > 1:
         raise InputError(f"`{asked[0]}` and `{asked[1]}` both say what is held out; leave one out")
     if run.leave_one_set_out and not run.datasets:
-        raise InputError("`leave_one_set_out`: takes several data sets; name another `dataset`")
+        raise InputError("`leave_one_set_out`: needs several data sets; name another `dataset`")
     if run.split_column is not None and (run.datasets or not _has_columns(run.dataset)):
         raise InputError(
-            f"`split_column` {run.split_column}: is of one `dataset` with a label file that has columns; leave it out"
+            f"`split_column` {run.split_column}: needs one `dataset` whose label file has columns; leave it out"
         )
 
 

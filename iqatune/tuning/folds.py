@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -127,25 +128,34 @@ def fold_searches(task: Task, splits: Sequence[Split], processes: int) -> Iterat
 
     Quick ones, and all where there is to be one process, are done in this process when they are asked for.
     """
-    with searches_beside([task.split(split)[0] for split in splits], processes) as trials:
+    with searches_beside([partial(tuned_on, task, split) for split in splits], processes) as trials:
         yield trials
 
 
+def tuned_on(task: Task, split: Split) -> Task:
+    """The search on the pairs that a fold does not hold out."""
+    return task.split(split)[0]
+
+
 @contextmanager
-def searches_beside(tasks: Sequence[Task], processes: int) -> Iterator[FoldTrials]:
-    """Start searches of one searcher in worker processes, as `fold_searches` does those of the folds."""
-    expected = find(tasks[0].searcher).expected_seconds(tasks[0].problem()) if tasks else None
+def searches_beside(tasks: Sequence[Callable[[], Task]], processes: int) -> Iterator[FoldTrials]:
+    """Start searches of one searcher in worker processes, as `fold_searches` does those of the folds.
+
+    Args:
+        tasks: what makes each: in this process one at a time, for each has features of its own.
+    """
+    expected = _expected_seconds(tasks[0]()) if tasks else None
     if processes == 1 or expected is None or expected < IN_PROCESS_S:
-        yield lambda: [_best(fold) for fold in tasks]
+        yield lambda: [_best(make()) for make in tasks]
         return
     with Processes(processes) as workers:
-        futures = [workers.submit(_best, fold) for fold in tasks]
+        futures = [workers.submit(_best, make()) for make in tasks]
         try:
             yield lambda: [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise InputError(
-                "a process that searched a fold was killed twice, such as for want of memory; run it again, with fewer "
-                "`folds`"
+                "a process that searched a fold was killed twice, for example because memory ran out; run it again, "
+                "with fewer `folds`"
             ) from error
 
 
@@ -310,6 +320,10 @@ def _mean_objective(folds: Sequence[Fold] | Sequence[FoldSet]) -> HeldOutObjecti
         mean=float(np.mean([figures.held_out for figures in found])),
         uniform_mean=float(np.mean([figures.uniform for figures in found])),
     )
+
+
+def _expected_seconds(task: Task) -> float | None:
+    return find(task.searcher).expected_seconds(task.problem())
 
 
 def _best(task: Task) -> Trial | None:

@@ -71,7 +71,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         InputError: for bad input.
         KeyboardInterrupt: the points that were finished are kept.
     """
-    _check(options)
+    check_frontier(options)
     run = checked_run(options.run())
     folder = options.folder(output)
     check_writable(folder, option="output")
@@ -86,7 +86,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
     with locked(folder) as hold:
         draft = _earlier(folder, options, prepared, progress)
         if draft is not None and draft.status == "complete":
-            progress.say(f"{folder / FRONTIER_FILE}: this frontier is complete; delete it to find it anew")
+            progress.say(f"{folder / FRONTIER_FILE}: this frontier is complete; delete it to compute it again")
             return draft, folder
         backbone = _backbone(run)
         if draft is None:
@@ -96,7 +96,12 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
         return write_frontier(folder, _complete(draft, results, backbone, progress)), folder
 
 
-def _check(options: FrontierOptions) -> None:
+def check_frontier(options: FrontierOptions) -> None:
+    """Refuse what no frontier can be of.
+
+    Raises:
+        InputError: for a features file, and where nothing is held out.
+    """
     if options.features is not None:
         raise InputError(f"`features` {options.features}: cost nothing to compute; name a `backbone` in their place")
     if options.folds == 0:
@@ -122,7 +127,7 @@ def _earlier(folder: Path, options: FrontierOptions, prepared: PreparedPairs, pr
     found = validated(file, content, Frontier, f"a document of {FRONTIER_SCHEMA}")
     fault = broken_seal(parse_json(file, content))
     if fault is not None:
-        raise InputError(f"{file}: {fault}; restore it, or delete it and find the frontier anew")
+        raise InputError(f"{file}: {fault}; restore it, or delete it and compute the frontier again")
     then, now = (_compared(each) for each in (found.options, options))
     others = [name for name, value in now.items() if value != then[name]]
     protocol = prepared.protocol
@@ -133,7 +138,7 @@ def _earlier(folder: Path, options: FrontierOptions, prepared: PreparedPairs, pr
     if others:
         raise InputError(f"{file}: is of another frontier ({', '.join(others)}); delete it, or give another `output`")
     if found.status == "running":
-        progress.say(f"{file}: goes on with the costs that it was begun with")
+        progress.say(f"{file}: goes on with the costs that were measured at its start")
     return found
 
 

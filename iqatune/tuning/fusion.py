@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -48,7 +49,7 @@ from iqatune.statistics.columns import NO_CNN, PreparedColumns, columns_protocol
 from iqatune.statistics.prepare import load_table
 from iqatune.tuning.beforehand import advise
 from iqatune.tuning.checks import check_objective
-from iqatune.tuning.folds import Folds, folds_of, held_out_of, searches_beside
+from iqatune.tuning.folds import Folds, folds_of, held_out_of, searches_beside, tuned_on
 from iqatune.tuning.members import MemberDistances, hash_of, member_distances
 from iqatune.tuning.recorded import counts, split_seed, undefined_reason
 from iqatune.tuning.scales import scales_of
@@ -120,7 +121,7 @@ def fuse(
         file = folder / FUSION_FILE
         earlier = _earlier(file, prepared)
         if earlier is not None:
-            progress.say(f"{file}: this fusion is complete; delete it to fuse anew")
+            progress.say(f"{file}: this fusion is complete; delete it to fuse again")
             return earlier, file
         before = time.perf_counter()
         found = search_weights(prepared, progress, strict=strict)
@@ -209,7 +210,7 @@ def search_weights(fusion: PreparedFusion, progress: Progress, *, strict: bool =
     task, splits = fusion.task, fusion.folds.splits
     uniform = fusion.prepared.uniform()
     warnings = advise(fusion.options.run, task, progress, strict=strict, uniform=uniform)
-    tuned = [of_fold.split(split)[0] for of_fold, split in zip(fusion.of_folds, splits, strict=True)]
+    tuned = [partial(tuned_on, of_fold, split) for of_fold, split in zip(fusion.of_folds, splits, strict=True)]
     with searches_beside(tuned, processors()) as trials:
         searcher, found = task.run()
         of_folds = [None if trial is None else trial.parameters for trial in trials()]

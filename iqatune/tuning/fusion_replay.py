@@ -91,8 +91,8 @@ def replay_fusion(file: Path, where: Mapping[str, Any], *, cache: Cache, progres
 def _where_it_is_now(options: FuseOptions, where: Mapping[str, Any]) -> FuseOptions:
     if "backbone_weights" in where:
         raise InputError(
-            f"`backbone_weights` {where['backbone_weights']}: a fusion's members say theirs; put them there, or fuse "
-            "anew with `backbone_weights` NAME=FILE"
+            f"`backbone_weights` {where['backbone_weights']}: a fusion's members name theirs; put the files there, or "
+            "fuse again with `backbone_weights` NAME=FILE"
         )
     moved = {
         name: [where[name]] if isinstance(where[name], str) else where[name]

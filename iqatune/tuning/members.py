@@ -24,7 +24,7 @@ from iqatune.scoring.members import Member, values_of_column
 from iqatune.scoring.tuned_here import tuned_here
 from iqatune.search.task import Task
 from iqatune.statistics.prepare import prepare
-from iqatune.tuning.folds import Folds, searches_beside
+from iqatune.tuning.folds import Folds, fold_searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +127,8 @@ def _with_folds(
     parameters = _of_record(result, table, folds, task.space.names)
     if parameters is None:
         how = "refitted"
-        machine.progress.say(f"{found.name}: tuned anew without each of the {len(folds.splits)} folds")
-        with searches_beside([task.split(split)[0] for split in folds.splits], processors()) as trials:
+        machine.progress.say(f"{found.name}: tuned again without each of the {len(folds.splits)} folds")
+        with fold_searches(task, folds.splits, processors()) as trials:
             parameters = [None if trial is None else trial.parameters for trial in trials()]
     space = prepared.space(result.run.space, result.run.prior)
     distances = []

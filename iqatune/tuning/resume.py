@@ -48,7 +48,9 @@ def earlier_result(folder: RunFolder, run: Run, protocol: Protocol, progress: Pr
         if not find(run.searcher).plans_by_total:
             progress.say(f"{folder.path}: goes on from {earlier.run.samples} samples to {run.samples}")
             return earlier.model_copy(update={"status": "interrupted"})
-        progress.warn(f"{run.searcher} plans its samples by how many there will be, so that more of them begin anew")
+        progress.warn(
+            f"{run.searcher} plans its samples by their total number, so a search with more of them starts again"
+        )
     if others == ("prior",):
         name = RunFolder.of(Path(), earlier.run).path.name
         if folder.hand_over(name):

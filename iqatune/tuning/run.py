@@ -42,6 +42,7 @@ from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.search.task import Task
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import load_table
+from iqatune.statistics.rates import SearchTime, keep_search_time
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.beforehand import advise
 from iqatune.tuning.checks import check_objective, check_stages, checked_run
@@ -49,14 +50,18 @@ from iqatune.tuning.folds import Folds, fold_searches, folds_of, held_out_of
 from iqatune.tuning.recorded import baselines_of, best_figures, counts, set_results, split_seed, undefined_reason
 from iqatune.tuning.resume import earlier_result
 from iqatune.tuning.scales import scales_of
+from iqatune.tuning.tracking import check_trackers, tracking
 
 
 def run_search(
-    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False
+    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False, track: Sequence[str] = ()
 ) -> tuple[Result, RunFolder]:
     """Search, score and record one run; goes on where an interrupted one stopped.
 
     A complete run of the same options is returned as it is recorded.
+
+    Args:
+        track: trackers that are told of every trial (`TRACKERS`).
 
     Returns:
         the record, and the folder that it is in.
@@ -67,6 +72,7 @@ def run_search(
         KeyboardInterrupt: after what was done has been recorded.
     """
     run = checked_run(run)
+    check_trackers(track)
     folder = RunFolder.of(output, run)
     check_writable(folder.path, option="output")
     source = Source.of(run)
@@ -74,7 +80,10 @@ def run_search(
     check_objective(run, table)
     folds_of(run, table)  # refused before anything is computed
     prepared = source.prepare(cache, progress, table)
-    result = search_prepared(run, prepared, folder, progress=progress, strict=strict)
+    began = time.time_ns()
+    result = search_prepared(run, prepared, folder, progress=progress, strict=strict, track=track)
+    if folder.result_file.stat().st_mtime_ns >= began:  # it was searched now, and on this machine
+        keep_search_time(cache, run, time_of(result))
     if result.best is None:
         raise InputError(f"{folder.result_file}: {without_weights(result)}")
     return result, folder
@@ -88,11 +97,13 @@ def search_prepared(
     progress: Progress,
     strict: bool = False,
     processes: int | None = None,
+    track: Sequence[str] = (),
 ) -> Result:
     """`run_search` from statistics at hand; writes into `folder`. A run without a defined SRCC is returned as well.
 
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
+        track: trackers that are told of every trial.
     """
     check_objective(run, prepared.table)
     check_stages(run, prepared.channels)
@@ -109,7 +120,7 @@ def search_prepared(
         draft = draft.model_copy(update={"sets": set_results(task, prepared, uniform=uniform)})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
-            progress.say(f"{folder.result_file}: this run is complete; delete it to search anew")
+            progress.say(f"{folder.result_file}: this run is complete; delete it to search again")
             return earlier
         if earlier is not None:
             draft = draft.model_copy(
@@ -125,8 +136,20 @@ def search_prepared(
             uniform=uniform,
             processes=processes or processors(),
             started=started,
+            track=tuple(track),
         )
         return _searched(work, progress)
+
+
+def time_of(result: Result) -> SearchTime:
+    """How long a complete search took, with its folds."""
+    timing, held_out = result.timing, result.held_out
+    return SearchTime(
+        seconds=timing.search + (timing.folds or 0.0),
+        samples=result.run.samples,
+        folds=held_out.folds if held_out else 0,
+        pairs=result.protocol.pairs,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +161,7 @@ class _Work:
         uniform: (N,) distances under the uniform weights.
         processes: that the folds' searches may use.
         started: when the run began, by `time.perf_counter`.
+        track: trackers that are told of every trial.
     """
 
     task: Task
@@ -148,6 +172,7 @@ class _Work:
     uniform: Floats
     processes: int
     started: float
+    track: tuple[str, ...] = ()
 
     def timing(self, search: float, folds: float | None) -> Timing:
         """Where the time went, by now."""
@@ -187,21 +212,29 @@ def _searched(work: _Work, progress: Progress) -> Result:
     log = folder.log(names)
     recorded = tuple(log.trials)
     splits = work.folds.splits
-    with _recording_interrupts(work, log.trials), fold_searches(task, splits, work.processes) as fold_trials:
+    with (
+        tracking(work.track, work.draft, folder, seen=recorded, progress=progress) as track,
+        _recording_interrupts(work, log.trials),
+        fold_searches(task, splits, work.processes) as fold_trials,
+    ):
         before = time.perf_counter()
         seen = {trial.sample for trial in recorded}
         most = find_searcher(run.searcher).most_samples(task.problem())
         with progress.track(f"searching ({run.searcher})", most, "samples", done=len(seen)) as advance:
 
-            def keep(trial: Trial) -> None:
-                log.append(trial)
-                advance(int(trial.sample not in seen))
-                seen.add(trial.sample)
+            def keep(trials: Sequence[Trial]) -> None:
+                log.extend(trials)
+                for trial in trials:
+                    track.trial(trial)
+                progress.note(_standing(track.best, work.draft))
+                new = {trial.sample for trial in trials} - seen
+                advance(len(new))
+                seen.update(new)
 
             try:
                 searcher, found = _run_engine(run, task, recorded, keep)
             except OtherSearch as error:
-                raise InputError(f"{folder.trials_file}: {error}; delete the folder to search anew") from error
+                raise InputError(f"{folder.trials_file}: {error}; delete the folder to search again") from error
         if "stopped" in searcher.details:
             progress.say(f"{run.searcher}: stopped {searcher.details['stopped']}")
         search_seconds = time.perf_counter() - before + sum(trial.seconds for trial in recorded)
@@ -228,11 +261,19 @@ def _searched(work: _Work, progress: Progress) -> Result:
                 "trials_file": log.digest,
             }
         )
+        track.end(complete)
         return folder.write(complete)
 
 
+def _standing(best: Trial | None, draft: Result) -> str:
+    """The best figure so far beside the uniform weights', for who waits."""
+    name = "SRCC" if draft.baselines.uniform_value is None else str(draft.run.objective)
+    uniform = draft.baselines.uniform.srcc if draft.baselines.uniform_value is None else draft.baselines.uniform_value
+    return "" if best is None else f"best {name} {best.merit:.4f}, uniform weights {uniform:.4f}"
+
+
 def _run_engine(
-    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Trial], None]
+    run: Run, task: Task, recorded: Sequence[Trial], keep: Callable[[Sequence[Trial]], None]
 ) -> tuple[Searcher | Conduct, list[Trial]]:
     if run.engine == "local":
         return task.run(recorded, keep)

@@ -11,7 +11,7 @@ from iqatune.datasets.table import PairTable
 from iqatune.errors import InputError
 from iqatune.progress import Progress
 from iqatune.records.labels import source_label
-from iqatune.records.options import BackboneOptions, DataOptions
+from iqatune.records.options import BackboneOptions, DataOptions, Run
 from iqatune.records.result import Protocol, Result, without_weights
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.sweep import SWEEP_FILE, CellState, Sweep
@@ -21,10 +21,13 @@ from iqatune.search.searchers.registry import find
 from iqatune.search.task import problem_of
 from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import load_table
+from iqatune.statistics.rates import keep_search_time, kind_of
 from iqatune.statistics.several import fill_cache
 from iqatune.statistics.source import PreparedPairs, Source
 from iqatune.tuning.grid import Cell
 from iqatune.tuning.resume import differences, earlier_result
+from iqatune.tuning.run import time_of
+from iqatune.tuning.tracking import check_trackers, tracking
 from iqatune.tuning.workers import Job, Workers, local_workers, ray_workers, reason, remove_left
 
 Show = Callable[[Sweep], None]
@@ -41,6 +44,7 @@ def run_sweep(
     address: str | None = None,
     jobs: int | None = None,
     strict: bool = False,
+    track: Sequence[str] = (),
 ) -> Sweep:
     """Search every cell that has no complete result yet, side by side, and keep `sweep.json` up to date.
 
@@ -56,18 +60,20 @@ def run_sweep(
         address: of a Ray cluster whose tasks search; by default processes of this machine do.
         jobs: cells at a time; by default the number of processors there.
         strict: whether a cell fails whose searcher could not act as its name says.
+        track: trackers that are told of every run when it is over (`TRACKERS`).
 
     Raises:
         InputError: before any work, for a data set that cannot be loaded, or no cluster at the address.
         KeyboardInterrupt: with everything that is done kept.
     """
+    check_trackers(track)
     check_writable(output, option="output")
     with locked(output) as hold:
         remove_left(output)
         data_sets = dict.fromkeys(DataOptions.of(cell.run) for cell in cells)
         tables = {data: load_table(data, cache, progress) for data in data_sets}
         board = _Board(cells, hold, show)
-        work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress)
+        work = _Work(tables=tables, board=board, output=output, cache=cache, progress=progress, track=tuple(track))
         try:
             unfinished = _unfinished(cells, work)
             board.write("running")
@@ -90,6 +96,7 @@ class _Work:
     output: Path
     cache: Cache
     progress: Progress
+    track: tuple[str, ...]
 
     def folder(self, cell: Cell) -> RunFolder:
         """Where a cell's files are."""
@@ -174,6 +181,7 @@ def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Source, list[Cell]]:
 def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool) -> None:
     board = work.board
     under_way: dict[RunFolder, tuple[Cell, _Statistics]] = {}
+    timed: dict[Run, Result] = {}
 
     def collect() -> None:
         for ended in workers.next():
@@ -183,6 +191,8 @@ def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: W
                 workers.drop(statistics.shared)
             if ended.result is not None:
                 board.over(cell, ended.result)
+                timed[cell.run] = ended.result
+                _track(ended.result, ended.job.folder, work)
             else:
                 board.failed(cell, str(ended.error))
         board.write("running")
@@ -210,6 +220,18 @@ def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: W
         board.write("running")
     while under_way:
         collect()
+    for run, result in {kind_of(run): (run, result) for run, result in timed.items()}.values():
+        keep_search_time(work.cache, run, time_of(result))
+
+
+def _track(result: Result, folder: RunFolder, work: _Work) -> None:
+    """Tell the trackers of a run that is over; a sweep's runs are searched in other processes, or on other machines."""
+    if not work.track or result.best is None:
+        return
+    with tracking(work.track, result, folder, progress=work.progress) as track:
+        for trial in folder.trials(tuple(result.best.parameters)):
+            track.trial(trial)
+        track.end(result)
 
 
 def _extract_together(sources: Iterable[Source], work: _Work) -> None:

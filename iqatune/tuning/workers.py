@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from iqatune.errors import InputError
 from iqatune.progress import Progress
@@ -23,6 +22,7 @@ from iqatune.runtime.driver import Desk, Here, There, connection
 from iqatune.runtime.files import UnwritableError, scratch_folder, writing
 from iqatune.runtime.threads import processors
 from iqatune.runtime.worker import Processes
+from iqatune.statistics.by_group import AnyMoments, blocks
 from iqatune.statistics.prepare import Prepared
 from iqatune.statistics.source import PreparedPairs
 from iqatune.tuning.run import search_prepared
@@ -142,7 +142,7 @@ def _ended(job: Job, future: Future[Result]) -> Ended:
     if isinstance(error, UnwritableError):
         raise error
     if isinstance(error, BrokenProcessPool):
-        return Ended(job, "its process was killed, such as for want of memory; try fewer `jobs`")
+        return Ended(job, "its process was killed, for example because memory ran out; try fewer `jobs`")
     return Ended(job, result=future.result()) if error is None else Ended(job, reason(error))
 
 
@@ -287,12 +287,18 @@ class _Carried:
         return self.prepared
 
 
-def _save(path: Path, array: NDArray[np.float32]) -> None:
-    """`numpy.save`, which does not say why where a disk is full."""
-    array = np.ascontiguousarray(array)
+def _save(path: Path, moments: AnyMoments) -> None:
+    """Write a .npy file block by block; `numpy.save` does not say why where a disk is full, and takes an array."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": moments.shape}
+    size = np.dtype(np.float32).itemsize * int(np.prod(moments.shape[1:]))
     with writing(path), path.open("wb") as file:
-        np.lib.format.write_array_header_2_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)
+        np.lib.format.write_array_header_2_0(file, header)
+        start = file.tell()
+        for rows, block in blocks(moments):
+            # rows of a reference, which mostly follow one another
+            for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+                file.seek(start + int(rows[run[0]]) * size)
+                file.write(np.ascontiguousarray(block[run]).data)
 
 
 def _run_mapped(job: Job, shared: _Mapped | _Carried) -> Result:

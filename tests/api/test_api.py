@@ -118,6 +118,27 @@ def test_a_record_draws_each_distortion_and_names_its_largest_residuals(
     assert evaluation.to_frame()["rmse"].dtype == np.float64
 
 
+def test_what_the_numbers_were_worth_takes_the_samples_of_several_runs(
+    data: dict[str, Any], small_cache: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {**OPTIONS, "searcher": "random", "folds": 0, "samples": 40, "output": tmp_path}
+    settings |= {"cache_dir": small_cache, "progress": "none", **data}
+    first, second, third = (package.tune(**settings, seed=seed) for seed in range(3))
+    with pytest.raises(package.InputError, match=r"^40 samples, and what 12 numbers were worth takes 100"):
+        first.importance()
+    frame = first.importance(second, third)
+    assert set(frame["number"]) == set(first.trials().columns[7:])
+    assert frame["share"].is_monotonic_decreasing
+    assert ((frame["low"] <= frame["share"]) & (frame["share"] <= frame["high"])).all()
+    assert frame["share"].sum() <= 1
+    figure = first.plot_importance(second, third)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == frame["number"].tolist()
+    other = package.tune(**{**settings, "prior": "cube"})
+    with pytest.raises(package.InputError, match="another backbone, space, prior or objective"):
+        first.importance(other)
+
+
 def test_evaluation_is_a_table_and_by_default_where_the_metric_was_tuned(
     tuned: package.Result, data: dict[str, Any], small_cache: Path
 ) -> None:
@@ -135,7 +156,7 @@ def test_evaluation_is_a_table_and_by_default_where_the_metric_was_tuned(
     assert tuned.best is not None
     assert frame["srcc"][0] == tuned.best.srcc
     assert frame["srcc"].dtype == np.float64
-    with pytest.raises(package.InputError, match="of no use without dataset"):
+    with pytest.raises(package.InputError, match="only possible with dataset"):
         package.evaluate(tuned, data_root="elsewhere", cache_dir=small_cache)
 
 

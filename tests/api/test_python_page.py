@@ -41,9 +41,9 @@ def test_the_page_runs_as_a_script(tmp_path: Path, environment: dict[str, str]) 
 
 
 def test_the_page_runs_as_a_notebook(
-    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, environment: dict[str, str], user_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in environment.items():
+    for name, value in {**environment, "XDG_CACHE_HOME": str(user_cache)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MPLBACKEND")
     cells = [nbformat.v4.new_code_cell(block) for block in blocks()]

@@ -169,7 +169,7 @@ def _other(state: State) -> State:
 def test_two_sets_that_fit_are_named_and_none_is_taken(squeezenet: nn.Module, tmp_path: Path) -> None:
     state = squeezenet.state_dict()
     line = _refusal({"model": state, "model_ema": _other(state), "epoch": 2}, tmp_path / "two.pth")
-    assert "holds 2 sets of parameters that fit this backbone ('model', 'model_ema'); save the one" in line
+    assert "contains 2 sets of parameters that fit this backbone ('model', 'model_ema'); save the one" in line
     line = _refusal({**state, **_under("teacher.", _other(state))}, tmp_path / "flat.pth")
     assert "(the names themselves, the names under 'teacher.')" in line
     half = {key: value.half() for key, value in _other(state).items()}
@@ -204,7 +204,7 @@ def test_what_does_not_fit_says_what_is_there(squeezenet: nn.Module, tmp_path: P
     line = _refusal({"net": {"conv.weight": torch.zeros(1)}, "epoch": 1}, tmp_path / "foreign.pth")
     assert "has no 'features.0.weight' in 'net', where the first of 1 names is 'conv.weight'" in line
     line = _refusal({"epoch": 3, "args": {"lr": 0.1}}, tmp_path / "none.pth")
-    assert "holds no state dict (a mapping of names to tensors) but the keys 'epoch', 'args'" in line
+    assert "contains no state dict (a mapping of names to tensors) but the keys 'epoch', 'args'" in line
     odd = {**state, "features.0.weight": state["features.0.weight"].to_sparse()}
     assert "has no 'features.0.weight'" in _refusal(odd, tmp_path / "sparse.pth")
 
@@ -260,7 +260,7 @@ def _exported(path: Path) -> None:
 
 
 OTHER_FILES: dict[str, tuple[Callable[[Path, State], Any], str]] = {
-    "empty": (lambda path, _: path.touch(), "it is empty; get the file anew"),
+    "empty": (lambda path, _: path.touch(), "it is empty; get the file again"),
     "lfs": (
         lambda path, _: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
         "it is a pointer of git LFS, which stands for the file; fetch the file itself with git lfs pull",
@@ -286,7 +286,7 @@ OTHER_FILES: dict[str, tuple[Callable[[Path, State], Any], str]] = {
     "json": (lambda path, _: path.write_text('{"a": [1]}'), "it is JSON text"),
     "hdf5": (lambda path, _: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "it is an HDF5 file"),
     "gzip": (lambda path, _: path.write_bytes(gzip.compress(b"x")), "it is compressed; unpack it"),
-    "cut zip": (lambda path, state: _cut(path, state, torch.save), "is cut off; get the file anew"),
+    "cut zip": (lambda path, state: _cut(path, state, torch.save), "is cut off; get the file again"),
     "cut tensors": (lambda path, state: _cut(path, state, save_file), "damaged, or of another kind"),
     "text": (lambda path, _: path.write_text("lr = 0.1\n"), "damaged, or of another kind"),
 }

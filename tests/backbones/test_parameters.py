@@ -166,7 +166,7 @@ def test_a_deeper_relative_is_refused_although_all_keys_are_there(smaller: str, 
 
 def test_parameters_that_are_not_finite_are_refused(whole: dict[str, Tensor], tmp_path: Path) -> None:
     state = {**whole, "features.0.bias": torch.full((64,), torch.nan)}
-    _refused("squeezenet", _saved(state, tmp_path / "a.pth"), r"'features\.0\.bias' holds NaN")
+    _refused("squeezenet", _saved(state, tmp_path / "a.pth"), r"'features\.0\.bias' contains NaN")
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -179,7 +179,7 @@ def test_a_file_that_is_no_state_dict_is_refused(suffix: str, content: bytes, tm
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}, torch.zeros(3)])
 def test_a_saved_object_that_is_no_state_dict_is_refused(content: object, tmp_path: Path) -> None:
-    _refused("squeezenet", _saved(content, tmp_path / "other.pth"), "holds no state dict")
+    _refused("squeezenet", _saved(content, tmp_path / "other.pth"), "contains no state dict")
 
 
 def test_code_in_a_parameter_file_is_not_run(tmp_path: Path) -> None:

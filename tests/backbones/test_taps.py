@@ -32,16 +32,19 @@ def test_what_stands_after_the_name_is_taken_apart(cnn: str, numbers: set[int]) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("timm:vit_tiny_patch16_224@2,12", "there is no tap 12; its maps are 0 to 11, -1 is the last"),
-        ("timm:vit_tiny_patch16_224@5,2", "taps go from the image into the depth; give @2,5"),
+        ("timm:vit_tiny_patch16_224@2,12", "it has no tap 12; its maps are 0 to 11, -1 is the last"),
+        ("timm:vit_tiny_patch16_224@5,2", "taps must go from the image to the deepest one; give @2,5"),
         ("timm:vit_tiny_patch16_224@11,-1", "names one map twice"),
         ("timm:vit_tiny_patch16_224@2,2", "tap 2 is given twice; keep one"),
-        ("timm:vit_tiny_patch16_224@blocks.2", "'blocks.2' is no number"),
+        ("timm:vit_tiny_patch16_224@blocks.2", "'blocks.2' is not a number"),
         ("timm:vit_tiny_patch16_224@", "a tap without a name"),
         ("squeezenet@features.1,", "a tap without a name"),
         ("squeezenet@x", "has no module 'x'; known: features, "),
         ("squeezenet@features.11,features.99", "has no module 'features.99'; did you mean"),
-        ("squeezenet@features.4,features.1", "taps go from the image into the depth; give @features.1,features.4"),
+        (
+            "squeezenet@features.4,features.1",
+            "taps must go from the image to the deepest one; give @features.1,features.4",
+        ),
         ("squeezenet@features.1,flatten", "flatten gives no maps; tap a layer before"),
         ("vgg91@features.1", "unknown backbone; did you mean"),
     ],

@@ -50,7 +50,7 @@ def test_what_a_folder_holds_tells_its_backbone_from_others(folder: Path, tmp_pa
 
 
 def test_a_folder_without_a_model_is_told_in_a_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no folder of a timm model \(Config file not found.*name one that holds"):
+    with pytest.raises(InputError, match=r"not a folder of a timm model \(Config file not found.*name one that holds"):
         build_backbone(f"timm:local-dir:{tmp_path / 'absent'}")
     (folder / "model.safetensors").write_bytes(b"damaged")
     for other in folder.glob("pytorch_model*"):
@@ -58,10 +58,10 @@ def test_a_folder_without_a_model_is_told_in_a_line(folder: Path, tmp_path: Path
     with pytest.raises(InputError, match="its parameters cannot be read"):
         build_backbone(f"timm:local-dir:{folder}")
     (folder / "config.json").write_text('{"architecture": "nothing"}')
-    with pytest.raises(InputError, match="architecture 'nothing', which timm has not"):
+    with pytest.raises(InputError, match="architecture 'nothing', which timm does not know"):
         build_backbone(f"timm:local-dir:{folder}")
     (folder / "config.json").write_text("[]")
-    with pytest.raises(InputError, match="no folder of a timm model"):
+    with pytest.raises(InputError, match="not a folder of a timm model"):
         build_backbone(f"timm:local-dir:{folder}")
 
 
@@ -73,7 +73,7 @@ def test_the_hub_without_a_network_is_one_helpful_line(monkeypatch: pytest.Monke
     with pytest.raises(InputError) as refused:
         build_backbone("timm:hf-hub:someone/nothing@main@0,1", "random")
     line = str(refused.value)
-    assert "could not be had from the Hugging Face hub (Network is unreachable)" in line
+    assert "could not be downloaded from the Hugging Face hub (Network is unreachable)" in line
     assert "timm:local-dir:FOLDER" in line
 
 

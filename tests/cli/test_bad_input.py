@@ -206,7 +206,7 @@ def test_debug_shows_the_traceback(iqatune: Callable[..., Any]) -> None:
     ("content", "says"),
     [
         ("samples: 5\nsamples: 50\n", "'samples' is given twice"),
-        ("dataset: demo\nbackbone: vgg16\nsearcher: random\nseed: 2024-13-45\n", "'2024-13-45' is no whole number"),
+        ("dataset: demo\nbackbone: vgg16\nsearcher: random\nseed: 2024-13-45\n", "'2024-13-45' is not a whole number"),
         ("seed: [1\n", "not YAML"),
     ],
 )
@@ -225,10 +225,10 @@ def test_progress_of_nothing_divides_by_nothing(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("doctor", "--pairs", "x.csv", "--only", "searchers"), "--pairs: of no use without --dataset"),
-        (("doctor", "--backbone-weights", "x.pth"), "--backbone-weights: of no use without --backbone"),
-        (("report", "runs", "--data-root", "x"), "--data-root: of no use without --dataset"),
-        (("report", "runs", "--device", "cpu", "--images"), "--images, --device: of no use without the data"),
+        (("doctor", "--pairs", "x.csv", "--only", "searchers"), "--pairs: only possible with --dataset"),
+        (("doctor", "--backbone-weights", "x.pth"), "--backbone-weights: only possible with --backbone"),
+        (("report", "runs", "--data-root", "x"), "--data-root: only possible with --dataset"),
+        (("report", "runs", "--device", "cpu", "--images"), "--images, --device: only possible with the data"),
         (("score", "x.json", "a.png", "b.png", "--json", "--format", "csv"), "--json, --format csv: one of them"),
         (("bench", "--results", "nowhere"), "--results nowhere: no such folder"),
         (("doctor", "--dataset", "csv", "--only", "data"), "--pairs: needed with --dataset csv"),

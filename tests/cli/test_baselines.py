@@ -159,7 +159,7 @@ def test_an_export_is_evaluated_as_its_record(evaluate: Run, iqatune: Run, recor
     assert of_record["tuned_here"] == {"pairs": True, "references": 6}
     assert of_file["tuned_here"] == {"pairs": True, "references": 6}
     shown = evaluate("m.safetensors").out
-    assert "csv †" in shown
+    assert "csv:labels †" in shown
     assert "† tuned on these very pairs" in shown
     without = ("m.safetensors", "--exclude", "blur")
     seen = results(evaluate(*without, "--format", "json"))[1]["tuned_here"]
@@ -170,7 +170,7 @@ def test_an_export_is_evaluated_as_its_record(evaluate: Run, iqatune: Run, recor
     ran = iqatune("evaluate", "m.safetensors")
     assert (ran.code, ran.last_line) == (
         2,
-        "iqatune: --dataset: needed, as the files name no data set that they were tuned on; give one",
+        "iqatune: --dataset: needed, because the files do not name the data set that they were tuned on; give one",
     )
 
 
@@ -195,7 +195,7 @@ def test_other_pairs_of_the_same_references_are_told(
     (found,) = results(iqatune("evaluate", record, *options, "--format", "json"))
     assert found["tuned_here"] == {"pairs": False, "references": 4}
     ran = iqatune("evaluate", record, *options)
-    assert "csv ‡" in ran.out
+    assert "csv:labels ‡" in ran.out
     assert "‡ tuned on 4 of these 4 references, by other pairs of them." in ran.out
     head, line = csv.reader(iqatune("evaluate", record, *options, "--format", "csv").out.splitlines())
     assert dict(zip(head, line, strict=True))["tuned_on_references"] == "4"

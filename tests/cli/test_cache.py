@@ -68,7 +68,7 @@ def test_one_data_set_or_one_backbone_is_cleared(
     ran = iqatune("extract", *small_set.options, *BACKBONE, "--resize", 24, "--cache-dir", filled, "--json")
     assert json.loads(ran.out)["computed"] == 16
     assert iqatune("cache", "clear", "--backbone", "squeezenet", "--cache-dir", filled).code == 0
-    assert _files(filled) == {"digests.json", "pictures.json", "backbones.json"}
+    assert _files(filled) == {"digests.json", "pictures.json", "backbones.json", "rates.json"}
 
 
 def test_all_is_cleared_but_for_what_is_not_ours(iqatune: Callable[..., Any], filled: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_this_release_cannot_read_is_said(iqatune: Callable[..., Any], fill
             "say what to clear: either --all, or --backbone NAME, --dataset NAME or both",
         ),
         (("show", "--all"), "--all: only `iqatune cache clear` needs it; leave it out"),
-        (("clear", "--pairs", "x.csv"), "--pairs: of no use without --dataset"),
+        (("clear", "--pairs", "x.csv"), "--pairs: only possible with --dataset"),
     ],
 )
 def test_a_wrong_request_is_refused_and_removes_nothing(

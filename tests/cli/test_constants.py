@@ -110,7 +110,7 @@ def test_a_grid_has_them(iqatune: Callable[..., Any], small_set: Any, small_cach
     assert folders == ["csv/squeezenet/random-stage-c1=0.01-c2=0.01-s0", "csv/squeezenet/random-stage-c2=0.01-s0"]
     Path("grid.yaml").write_text(json.dumps({**grid, "c1": "1_0"}))
     refused = iqatune("sweep", "grid.yaml", "--output", "other")
-    assert "c1 '1_0': no number" in refused.last_line
+    assert "c1 '1_0': not a number" in refused.last_line
 
 
 @pytest.fixture

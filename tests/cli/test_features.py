@@ -315,11 +315,11 @@ def test_what_needs_images_refuses_in_a_line(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--backbone", "squeezenet"), "in the place of a backbone; leave out it or --backbone"),
-        (("--space", "stage"), "--space stage: of a backbone; --features has the space columns alone"),
-        (("--pooling", "l2"), "--pooling l2: of a backbone, and --features has none"),
-        (("--c2", "0.01"), "--c2 0.01: of a backbone, and --features has none"),
-        (("--dataset", "demo"), "holds pairs and scores of its own; leave out --dataset"),
+        (("--backbone", "squeezenet"), "not possible together with a backbone; leave out one of the two"),
+        (("--space", "stage"), "--space stage: needs a backbone; with --features the only space is columns"),
+        (("--pooling", "l2"), "--pooling l2: needs a backbone, and --features has none"),
+        (("--c2", "0.01"), "--c2 0.01: needs a backbone, and --features has none"),
+        (("--dataset", "demo"), "contains pairs and scores of its own; leave out --dataset"),
         (("--feature-columns", "lpisp"), "did you mean 'lpips'?"),
         (("--feature-columns", "flat"), "every column (flat) is the same for every pair"),
     ],

@@ -75,8 +75,7 @@ def test_inner_figures_that_were_made_up_are_found(
     object.__setattr__(inner, "mean", 0.999)
     (FOLDER / "trials.jsonl").unlink()
     log = TrialLog(FOLDER / "trials.jsonl", names)
-    for trial in trials:
-        log.append(trial)
+    log.extend(trials)
 
     def take(content: dict[str, Any]) -> None:
         content["trials_file"] = log.digest.model_dump()

@@ -126,7 +126,7 @@ def test_a_killed_frontier_goes_on_with_the_points_that_there_are(found: Any, fr
     whole = json.loads((found.folder / "frontier.json").read_text())
     assert list(map(_unmeasured, again["points"])) == list(map(_unmeasured, whole["points"]))
     repeated = frontier()
-    assert "this frontier is complete; delete it to find it anew" in repeated.err
+    assert "this frontier is complete; delete it to compute it again" in repeated.err
     assert "the cheapest point that loses no more than a standard error" in repeated.out
 
 
@@ -173,7 +173,7 @@ def test_a_report_shows_frontiers_and_counts_no_point_as_a_search(
     ("options", "line"),
     [
         (("--penalty", "1", "--stage-costs", "0,1"), "--stage-costs: 2 numbers, and squeezenet has 6 stages"),
-        (("--penalty", "1"), "--penalty and --stage-costs: one says how much the other counts; give both, or neither"),
+        (("--penalty", "1"), "--penalty and --stage-costs: belong together; give both, or neither"),
         (("--last-stage", "6"), "--last-stage 6: the last stage of squeezenet is 5"),
         (("--penalty", "1", "--stage-costs", "1,1,1,1,1,1"), "--stage-costs: the image costs 0"),
     ],

@@ -206,9 +206,9 @@ def test_a_member_that_is_another_file_by_now_is_named(
     ran = iqatune("export", file, "--output", "fused.safetensors")
     assert ran.code == 2
     assert "its member squeezenet" in ran.err
-    assert "is not the file that was fused; fuse anew" in ran.err
+    assert "is not the file that was fused; fuse again" in ran.err
     own.unlink()
-    assert "put it there, or fuse anew" in iqatune("export", file, "--output", "fused.safetensors").err
+    assert "put it there, or fuse again" in iqatune("export", file, "--output", "fused.safetensors").err
     assert not Path("fused.safetensors").exists()
 
 
@@ -344,7 +344,7 @@ def test_a_report_lists_fusions(
         (("A", "COARSE"), "was tuned at resize 32, squeezenet at 256; take metrics of one resize"),
         (("A", "B", "--folds", "1"), "--folds 1: give 0 for none, or 2 and more"),
         (("A", "B", "--searcher", "annealing"), "annealing"),
-        (("A", "B", "--feature-columns", "x"), "--feature-columns: of no use without --features"),
+        (("A", "B", "--feature-columns", "x"), "--feature-columns: only possible with --features"),
         (
             ("A", "loss", "--features", "FIGURES", "--feature-columns", "los"),
             "--feature-columns los: no numeric column",

@@ -86,3 +86,22 @@ def test_on_a_terminal_lines_go_above_the_live_table(
     assert captured.out == ""
     assert "warning: bohb [stage] will be random" in captured.err
     assert "0.9100 (0.8200)" in captured.err
+
+
+def test_a_sweep_says_when_it_ends_from_the_runs_of_this_time(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 130.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    states = [cell.state for cell in sweep.cells]
+    assert states.count("done") + states.count("failed") == 4
+    done = sweep.cells[0]
+    with grid_view(quiet=False) as (_, show):
+        show(sweep)  # four had ended before
+        two = (*sweep.cells[:3], done.model_copy(update={"folder": "a"}), *sweep.cells[4:])
+        show(sweep.model_copy(update={"cells": two}))  # a fifth took 30 s
+        show(sweep.model_copy(update={"cells": (*two[:5], done.model_copy(update={"folder": "b"}))}))
+    lines = capsys.readouterr().err.splitlines()
+    assert not any("left" in line for line in lines[:4])
+    assert lines[4].endswith("; about 30 s left")
+    assert "left" not in lines[5]

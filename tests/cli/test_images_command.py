@@ -58,7 +58,7 @@ def test_what_other_programs_write_has_the_same_distance(
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("frames.gif", "holds 2 frames"), ("signed.tif", "8-bit numbers of the kind INT")]
+    ("name", "says"), [("frames.gif", "contains 2 frames"), ("signed.tif", "8-bit numbers of the kind INT")]
 )
 def test_what_cannot_be_read_exactly_is_refused(
     name: str, says: str, iqatune: Callable[..., Any], metric: Path, pictures: Path

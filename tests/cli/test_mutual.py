@@ -175,7 +175,7 @@ def test_a_grid_has_single_views_and_pairs_of_them(iqatune: Any, small_set: Any,
         (("--searcher", "fit", "--view", "backbone:squeezenet"), "--view backbone:squeezenet: sees what the other"),
         (("--searcher", "fit", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: fit makes no use"),
         (("--searcher", "mutual", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: no such folder"),
-        (("--searcher", "mutual", "--view", "flip", "--unlabelled", "."), "--unlabelled .: holds no images"),
+        (("--searcher", "mutual", "--view", "flip", "--unlabelled", "."), "--unlabelled .: contains no images"),
     ],
 )
 def test_bad_views_are_refused_in_a_line(options: tuple[str, ...], line: str, search: Any) -> None:

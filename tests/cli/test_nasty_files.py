@@ -61,7 +61,7 @@ def told(iqatune: Callable[..., Any]) -> Callable[..., str]:
         ('data_root: "a\\0b"', ""),
         ("data_root: [a]", ""),
         ("exclude: [[a]]", ""),
-        ("seed: " + "9" * 5000, "no whole number"),
+        ("seed: " + "9" * 5000, "not a whole number"),
     ],
 )
 @pytest.mark.parametrize("door", ["config", "grid"])
@@ -231,7 +231,7 @@ def test_matlab_files_larger_than_they_look(inner: str, told: Callable[..., str]
         file.write_bytes(
             file.read_bytes().replace(np.array([1, 982], "<i4").tobytes(), np.array([1, 2**30], "<i4").tobytes())
         )
-    assert "holds far more than 982" in told("search", "--dataset", "live", "--data-root", ".", *LINE)
+    assert "contains far more than 982" in told("search", "--dataset", "live", "--data-root", ".", *LINE)
 
 
 def test_a_large_grid_is_checked_in_linear_time(told: Callable[..., str]) -> None:

@@ -35,7 +35,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     ran = iqatune("report", runs)
     assert ran.code == 0, ran.err
     assert ran.out.strip() == str(runs / "report" / "report.html")
-    name = small_set.labels.parent.name
+    name = small_set.labels.stem
     tables = runs / "report" / "tables"
     record = json.loads((runs / "csv" / "squeezenet" / "random-stage-s0" / "result.json").read_text())
     tuned, uniform = read(tables / "scores-random-stage-6.csv")
@@ -111,9 +111,9 @@ def _files_beside_reports(runs: Path) -> dict[Path, tuple[bytes, int]]:
     ("arguments", "words"),
     [
         (("nowhere",), "nowhere: no such folder"),
-        ((".",), "holds no complete run"),
-        ((".", "--baseline", "psnr"), "of no use without the data (--score, or --dataset NAME)"),
-        ((".", "--images"), "of no use without the data (--score, or --dataset NAME)"),
+        ((".",), "contains no complete run"),
+        ((".", "--baseline", "psnr"), "only possible with the data (--score, or --dataset NAME)"),
+        ((".", "--images"), "only possible with the data (--score, or --dataset NAME)"),
     ],
 )
 def test_report_refuses(iqatune: Run, arguments: tuple[str, ...], words: str) -> None:
@@ -160,7 +160,7 @@ def test_a_file_of_scores_and_each_beside_each_in_a_report(
         "--baseline", "theirs=others.csv", "--cache-dir", small_cache,
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    name = small_set.labels.parent.name
+    name = small_set.labels.stem
     slugged = f"csv-{name}"
     measured = {row["metric"]: row for row in read(Path("scored", "tables", f"measured-{slugged}.csv"))}
     (mine,) = (row for metric, row in measured.items() if metric.startswith("mine (mine.csv)"))

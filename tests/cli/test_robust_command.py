@@ -202,7 +202,7 @@ def test_bad_input(iqatune: Run, robust: Run, record: Path, small_set: Any, smal
         return str(ran.last_line)
 
     assert line(robust("--kinds", "side,blurr")) == (
-        "iqatune: --kinds side,blurr: there is no kind 'blurr'; did you mean 'blur'?"
+        "iqatune: --kinds side,blurr: unknown kind 'blurr'; did you mean 'blur'?"
     )
     Path("scores.csv").write_text("reference,distorted,mine\n")
     assert "holds scores of the images as they are" in line(robust("--baseline", "mine=scores.csv"))
@@ -243,7 +243,7 @@ def test_from_python(record: Path, small_set: Any, small_cache: Path, tmp_path: 
     assert json.loads((tmp_path / "out/robust.json").read_text())["seal"] == found.seal
     with pytest.raises(InputError, match="was not scored"):
         found.plot("live")
-    with pytest.raises(InputError, match="there is no kind 'sides'"):
+    with pytest.raises(InputError, match="unknown kind 'sides'"):
         iqatune.robust(record, kinds=["sides"])
 
 

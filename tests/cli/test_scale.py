@@ -73,7 +73,7 @@ def test_a_table_says_which_scale(iqatune: Callable[..., Any], record: Path, sma
     assert json.loads(iqatune("score", record, *images, "--json").out)["pairs"][0]["score"] is None
 
     other = iqatune("score", record, *images, "--scale", "score", "--resize", "32")
-    assert "--resize 32: the scale is of images at 256" in " ".join(other.err.split())
+    assert "--resize 32: the scale was made for images at 256" in " ".join(other.err.split())
 
 
 def test_an_export_gives_the_same_scores_and_names_the_scale(
@@ -109,7 +109,7 @@ def test_what_has_no_scale_is_told_in_a_line(
     assert exported.code == 0
     assert "Scale: none, D alone" in exported.out
     ran = iqatune("score", file, *images, "--scale-of", "csv")
-    assert (ran.code, ran.last_line) == (2, "iqatune: --scale-of csv: of no use without --scale score")
+    assert (ran.code, ran.last_line) == (2, "iqatune: --scale-of csv: only possible with --scale score")
     with pytest.raises(package.InputError, match="give 'distance' or 'score'"):
         package.score_images(file, *images, scale="mos")  # type: ignore[arg-type]
 

@@ -219,7 +219,8 @@ def test_interrupt_keeps_a_valid_record_and_exits_130(
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert err.strip().splitlines()[-1] == "iqatune: interrupted; what was done is kept"
+    told = "iqatune: interrupted; what was done is kept, and the same command goes on where it stopped"
+    assert err.strip().splitlines()[-1] == told
     assert "Traceback" not in err
     record = json.loads((trials.parent / "result.json").read_text())
     assert record["status"] == "interrupted"
@@ -246,7 +247,7 @@ main.script()
     settings = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=settings)
     assert ran.returncode == 130
-    assert ran.stderr == "iqatune: interrupted; what was done is kept\n"
+    assert ran.stderr == "iqatune: interrupted; the same command starts again from the beginning\n"
 
 
 def test_a_search_under_nohup_does_not_end_with_its_terminal(small_set: Any, small_cache: Path, tmp_path: Path) -> None:
@@ -504,3 +505,23 @@ def test_an_interrupted_record_keeps_its_best_and_the_time_of_its_samples(
     trials.write_text("".join(json.dumps(line) + "\n" for line in slow))
     search("--searcher", "random", "--samples", 9, "--folds", 0)
     assert 400 <= json.loads(path.read_text())["timing"]["search"] < 500
+
+
+@pytest.mark.parametrize("engine", [(), ("--objective", "krcc"), ("--searcher", "fit")])
+def test_progress_shows_the_best_so_far_beside_the_uniform_weights(
+    engine: tuple[str, ...],
+    iqatune: Callable[..., Any],
+    small_set: Any,
+    small_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("iqatune.cli.progress.LINE_EVERY_S", 0)
+    settings = (*RANDOM_SQUEEZENET, "--samples", 8, "--folds", 0, "--cache-dir", small_cache, "--searcher", "bohb")
+    ran = iqatune("search", *small_set.options, *settings, *engine)
+    assert ran.code == 0
+    lines = [line for line in ran.err.splitlines() if line.startswith("searching (") and "best" in line]
+    (record,) = Path("runs").rglob("result.json")
+    result = json.loads(record.read_text())
+    name = "krcc" if "krcc" in engine else "SRCC"
+    best, uniform = result["best"][name.lower()], result["baselines"]["uniform"][name.lower()]
+    assert lines[-1].endswith(f"; best {name} {best:.4f}, uniform weights {uniform:.4f}")

@@ -114,7 +114,7 @@ def test_the_whole_way_of_a_record(
     assert [each["dataset"] for each in evaluations] == ["tid2013", "csv"]
     for each in evaluations:
         assert each["results"][0]["srcc"] == pytest.approx(record["sets"][each["dataset"]]["best"]["srcc"], abs=1e-9)
-        assert each["results"][0]["tuned_on"] == "tid2013+csv"
+        assert each["results"][0]["tuned_on"] == "tid2013+csv:labels"
     Path("runs/evaluations.json").write_text(scored.out)
     lines = iqatune("evaluate", FOLDER / "result.json", "--cache-dir", small_cache, "--format", "csv", "--quiet").out
     assert [line.split(",")[6] for line in lines.splitlines()] == ["dataset", "tid2013", "csv"]
@@ -259,18 +259,18 @@ def test_several_sets_with_the_constant(
 
 
 LINES = {
-    "--features metrics.csv: holds pairs and scores of its own": ("--features", "metrics.csv"),
+    "--features metrics.csv: contains pairs and scores of its own": ("--features", "metrics.csv"),
     "of which data set? With several of them write tid2013=": ("--data-root", "/nowhere"),
     "no --dataset is live": ("--dataset-weight", "live=2"),
     "csv: given twice": ("--dataset", "csv"),
-    "no number": ("--dataset-weight", "csv=heavy"),
+    "not a number": ("--dataset-weight", "csv=heavy"),
     "give a weight above 0": ("--dataset-weight", "csv=0"),
     "given twice for one data set": ("--dataset-weight", "csv=1", "--dataset-weight", "csv=2"),
     "--exclude noise: of which data set?": ("--exclude", "noise"),
     "both say what is held out": ("--leave-one-set-out", "--folds", 3),
     "--folds and another split both say what is held out": ("--leave-one-set-out", "--folds", 5),
     "--leave-one-set-out and --leave-one-distortion-out both": ("--leave-one-set-out", "--leave-one-distortion-out"),
-    "is of one --dataset with a label file that has columns": ("--split-column", "part"),
+    "needs one --dataset whose label file has columns": ("--split-column", "part"),
 }
 
 
@@ -310,8 +310,8 @@ def test_variables_and_a_file_name_several_sets(
 def test_one_set_is_no_several(iqatune: Callable[..., Any], two_sets: Any, small_cache: Path) -> None:
     data = ("--dataset", "csv", "--pairs", two_sets.labels, "--better", "lower", "--cache-dir", small_cache)
     for options, says in (
-        (("--leave-one-set-out",), "takes several data sets"),
-        (("--dataset-weight", "csv=2"), "of no use with one data set"),
+        (("--leave-one-set-out",), "needs several data sets"),
+        (("--dataset-weight", "csv=2"), "only possible with several data sets"),
         (("--split-column", "nothing"), "--split-column nothing: no column of"),
         (("--split-column", "level"), "--split-column level: no column of"),
         (("--split-column", "reference", "--folds", 0), "both say what is held out"),

@@ -152,7 +152,9 @@ class TestMoreSamples:
         typed("--searcher", searcher, "--folds", 0, "--samples", 6)
         before = _record(folder)
         ran = typed("--searcher", searcher, "--folds", 0, "--samples", 9)
-        assert f"{searcher} plans its samples by how many there will be, so that more of them begin anew" in ran.err
+        assert (
+            f"{searcher} plans its samples by their total number, so a search with more of them starts again" in ran.err
+        )
         assert "held a run of other samples, whose record is now result-1.json" in ran.err
         assert json.loads((folder / "result-1.json").read_text()) == before
         assert _record(folder)["run"]["samples"] == 9

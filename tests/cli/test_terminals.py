@@ -216,7 +216,7 @@ def test_a_number_is_what_it_looks_like(
     ran = iqatune(*line)
     assert ran.code == 2, ran.err
     assert f"'{number}'" in ran.last_line
-    assert "no whole number" in ran.last_line
+    assert "not a whole number" in ran.last_line
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")

@@ -313,14 +313,14 @@ def _small(path: Path) -> Path:
     ("options", "line"),
     [
         (("--textures", "nowhere"), "--textures nowhere: no such folder; give a folder of images, or scikit-image"),
-        (("--textures", "empty"), "--textures empty: holds no image; give a folder of images, or scikit-image"),
+        (("--textures", "empty"), "--textures empty: contains no image; give a folder of images, or scikit-image"),
         (("--textures", "small"), "--textures small: one.png is 90 x 300, and none has 256 pixels a side; give larger"),
         (("--texture-weight", "-1"), "--texture-weight -1"),
         (("--texture-weight", "inf"), "--texture-weight"),
         (("--texture-weight", "much"), "--texture-weight"),
         (
             ("--texture-weight", "0.1", "--engine", "ray"),
-            "--texture-weight 0.1: --engine ray maximises the SRCC alone; leave --engine out",
+            "--texture-weight 0.1: --engine ray maximises only the SRCC; leave --engine out",
         ),
     ],
 )
@@ -338,7 +338,7 @@ def test_a_features_file_has_none(iqatune: Command) -> None:
     options = ("--features", "metrics.csv", "--better", "higher")
     ran = iqatune("search", *options, "--searcher", "random", "--texture-weight", "0.1")
     assert ran.code == 2
-    assert "--textures scikit-image: are images, and --features has none; leave them out" in ran.last_line
+    assert "--textures scikit-image: need images, and --features has none; leave them out" in ran.last_line
 
 
 def test_one_that_is_too_small_is_left_out_with_a_line(search: Command, textures: Path) -> None:

@@ -159,7 +159,7 @@ def test_thousands_are_never_taken_for_decimals(values: list[int], mark: str, sp
     found = decimal_mark([cells] if spread else [cells, ["7"] * len(cells)])
     for cell in cells:
         if mark in cell:
-            with pytest.raises(ValueError, match="no number for certain"):
+            with pytest.raises(ValueError, match="not a number for certain"):
                 number(cell, found)
         else:
             assert number(cell, found) == int(cell)
@@ -188,8 +188,8 @@ def test_the_decimal_mark(columns: list[list[str]], mark: str) -> None:
 
 FAULTS = {
     # UTF-16 without its mark is written by programs, not by spreadsheets
-    "utf-16-le": ("no text, or UTF-16 without a byte order mark; save it as 'CSV UTF-8'", ()),
-    "latin-1": ("line 3 holds the byte 0xE9, which is no UTF-8; save it as 'CSV UTF-8'", (("b.png", "é.png"),)),
+    "utf-16-le": ("not text, or UTF-16 without a byte order mark; save it as 'CSV UTF-8'", ()),
+    "latin-1": ("line 3 contains the byte 0xE9, which is not UTF-8; save it as 'CSV UTF-8'", (("b.png", "é.png"),)),
 }
 
 
@@ -209,7 +209,7 @@ OPEN = "may stand before decimals or thousands"
 
 
 def no_score(text: str, reason: str, row: int = 3) -> str:
-    return f"row {row} has the score '{text}', which is no number{reason}; correct it or remove the entry"
+    return f"row {row} has the score '{text}', which is not a number{reason}; correct it or remove the entry"
 
 
 LINES: tuple[tuple[Sequence[tuple[str, str]], str], ...] = (
@@ -232,8 +232,8 @@ LINES: tuple[tuple[Sequence[tuple[str, str]], str], ...] = (
     ([("4.2", "#WERT!")], no_score("#WERT!", " (a spreadsheet's error)")),
     ([("4.2", "４.２")], no_score("４.２", " (it has characters that are no plain digits)")),
     ([("4.2", "1\u202f234")], no_score("1 234", " (it has a space inside)")),
-    ([("4.2,2", "4.2,02.Jan")], "row 3 has the level '02.Jan', no whole number (a spreadsheet's date); correct it"),
-    ([("4.2,2", "4.2,#REF!")], "row 3 has the level '#REF!', no whole number (a spreadsheet's error); correct it"),
+    ([("4.2,2", "4.2,02.Jan")], "row 3 has the level '02.Jan', not a whole number (a spreadsheet's date); correct it"),
+    ([("4.2,2", "4.2,#REF!")], "row 3 has the level '#REF!', not a whole number (a spreadsheet's error); correct it"),
     ([("b.png", "#N/A")], "row 3 has the distorted '#N/A', a spreadsheet's error; correct it"),
     ([("r.png,b", ",b")], "row 3 has no reference; fill it in or remove the row"),
     (
@@ -243,13 +243,17 @@ LINES: tuple[tuple[Sequence[tuple[str, str]], str], ...] = (
     ([("level", "")], "row 2 has '1' in a column without a name; name it or remove it"),
     (
         [("score,level", "score;level")],
-        "its first row has commas and semicolons (reference,distorted,score;level); part its cells by one of them",
+        "its first row has commas and semicolons (reference,distorted,score;level); "
+        "separate its cells with one of them",
     ),
-    ([("reference", "sep=|\nreference"), (",", "|")], "'sep=|' names no separator that is read; take , or ; or a tab"),
+    (
+        [("reference", "sep=|\nreference"), (",", "|")],
+        "'sep=|' is not a separator that can be used; take , or ; or a tab",
+    ),
     ([("b.png", '"b.png')], "row 3 is no CSV (unexpected end of data); correct its quotes"),
     ([("score,level", "mos,dmos")], "its columns mos and dmos may each be the score; name one of them score"),
     ([("level", "std"), ("4.2,2", "4.2,-2")], "row 3 has the std -2, no standard deviation; correct it"),
-    ([("level", "std"), ("4.2,2", "4.2,nil")], "row 3 has the std 'nil', which is no number; correct it"),
+    ([("level", "std"), ("4.2,2", "4.2,nil")], "row 3 has the std 'nil', which is not a number; correct it"),
     ([("level", "score_std"), ("4.2,2", "4.2,inf")], "row 3 has the score_std inf, no standard deviation; correct it"),
 )
 

@@ -110,9 +110,9 @@ def test_a_file_without_features_is_refused(refused: Callable[..., str]) -> None
     [
         ({"feature_columns": "psmr"}, "--feature-columns psmr: no column of {file}; did you mean 'psnr'?"),
         ({"feature_columns": "score"}, "--feature-columns score: is no feature of a pair"),
-        ({"pairs": "pairs.csv"}, "--pairs pairs.csv: of no use with --features"),
-        ({"data_root": "images"}, "--data-root images: of no use with --features"),
-        ({"dataset": "tid2013"}, "--features {file}: holds pairs and scores of its own; leave out --dataset"),
+        ({"pairs": "pairs.csv"}, "--pairs pairs.csv: not possible with --features"),
+        ({"data_root": "images"}, "--data-root images: not possible with --features"),
+        ({"dataset": "tid2013"}, "--features {file}: contains pairs and scores of its own; leave out --dataset"),
         ({"better": None}, "--better: needed with --features"),
         ({"label": "other.csv"}, "--label other.csv: csv offers no other labels"),
         ({"features": "nowhere.csv"}, "--features nowhere.csv: no such file"),

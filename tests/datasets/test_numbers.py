@@ -13,9 +13,9 @@ from iqatune.datasets.numbers import number, whole_number
 
 @pytest.mark.parametrize("text", ["48_50", "４８.５０", "٤٨", "4 8", "48,5", "0x1F", "1e", "--1", "", ".", "1__0", "¼"])
 def test_a_slip_of_the_keyboard_is_no_number(text: str) -> None:
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="not a number"):
         number(text)
-    with pytest.raises(ValueError, match="no whole number"):
+    with pytest.raises(ValueError, match="not a whole number"):
         whole_number(text)
 
 
@@ -34,10 +34,10 @@ def test_every_whole_number_is_read(value: int) -> None:
 @pytest.mark.parametrize(
     ("column", "text", "says"),
     [
-        ("score", "48_50", "row 3 has the score '48_50', which is no number"),
-        ("score", "４８.５", "row 3 has the score '４８.５', which is no number"),
-        ("level", "1_0", "row 3 has the level '1_0', no whole number"),
-        ("level", "２", "row 3 has the level '２', no whole number"),
+        ("score", "48_50", "row 3 has the score '48_50', which is not a number"),
+        ("score", "４８.５", "row 3 has the score '４８.５', which is not a number"),
+        ("level", "1_0", "row 3 has the level '1_0', not a whole number"),
+        ("level", "２", "row 3 has the level '２', not a whole number"),
     ],
 )
 def test_the_row_is_named(column: str, text: str, says: str, small_set: Any, iqatune: Callable[..., Any]) -> None:
@@ -67,4 +67,4 @@ def test_the_published_sets_labels_too(name: str, request: pytest.FixtureRequest
     (tmp_path / file.name).write_text("\n".join(lines))
     ran = iqatune("doctor", "--dataset", name, "--data-root", tmp_path, "--only", "data", "--json")
     assert ran.code == 1
-    assert f"has the score '{old}_1', which is no number" in ran.out
+    assert f"has the score '{old}_1', which is not a number" in ran.out

@@ -81,7 +81,7 @@ def test_a_folder_of_no_use_is_refused_in_a_line(tmp_path: Path) -> None:
         load_textures(str(tmp_path / "none"))
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match="holds no image"):
+    with pytest.raises(InputError, match="contains no image"):
         load_textures(str(empty))
     _texture(tmp_path / "small" / "one.png", 100, 300)
     with pytest.raises(InputError, match=r"one\.png is 100 x 300"):

@@ -63,8 +63,8 @@ def test_a_constant_gives_nan_without_a_warning(
 @pytest.mark.parametrize(
     ("quality", "prediction", "says"),
     [
-        ([1, 2, np.nan, 4], [1, 2, 3, 4], "quality holds 1 NaN"),
-        ([1, 2, 3, 4], [np.nan, np.nan, 3, 4], "prediction holds 2 NaN"),
+        ([1, 2, np.nan, 4], [1, 2, 3, 4], "quality contains 1 NaN"),
+        ([1, 2, 3, 4], [np.nan, np.nan, 3, 4], "prediction contains 2 NaN"),
         ([1, 2, 3], [1, 2], "as long"),
         ([[1, 2], [3, 4]], [[1, 2], [3, 4]], "one list"),
         ([1], [1], "at least 2"),

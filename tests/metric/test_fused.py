@@ -166,7 +166,7 @@ def test_one_file_holds_all_of_it(two: FusedMetric, tmp_path: Path, pairs_of_ima
     assert {"0.alpha", "1.beta", "2.alpha"} <= names
     # pruned: what has no weight is not in the file
     assert not any("features.9" in name or "features.12" in name for name in names if name.startswith("0."))
-    with pytest.raises(InputError, match="holds its backbones; leave it out"):
+    with pytest.raises(InputError, match="contains its backbones; leave it out"):
         Metric.load(path, "random")
 
     damaged = bytearray(path.read_bytes())

@@ -264,7 +264,7 @@ def _table(*, dataset: str = "made", better: Any = "higher", **changes: Any) -> 
         (lambda: _table(better="lower"), "is not its score, oriented by better = lower"),
         (lambda: replace(_table(), label=_NOTHING), "its label and label_sha256 are not text"),
         (lambda: replace(_table(), pairs=_table().pairs[:2]), "2 pairs, and a rank correlation needs at least 3"),
-        (lambda: replace(_table(), pairs=(_NOTHING,) * 3), "its table holds a NoneType, not a Pair"),
+        (lambda: replace(_table(), pairs=(_NOTHING,) * 3), "its table contains a NoneType, not a Pair"),
         (lambda: _table(distorted=Path("0-2.png")), "0-2.png is no absolute path"),
         (lambda: _table(distorted="/0-2.png"), "/0-2.png is no absolute path"),
         (lambda: _table(score=math.inf, quality=math.inf), "is inf, not a finite number"),

@@ -28,7 +28,7 @@ STRANGE: dict[str, tuple[Callable[[str], str | bytes], str]] = {
     "a number": (lambda text: "7", "not a record"),
     "empty": (lambda text: "", "not JSON"),
     "not UTF-8": (lambda text: text.encode().replace(b'"label": "', b'"label": "\xff', 1), "not JSON"),
-    "NaN": (lambda text: text.replace('"total":', '"total": NaN, "x":', 1), "NaN is no number"),
+    "NaN": (lambda text: text.replace('"total":', '"total": NaN, "x":', 1), "NaN is not a number"),
     "infinity": (lambda text: re.sub(r'"total": [^ \n]+', '"total": 1e999', text), "timing.total"),
     "a key twice": (lambda text: text.replace('"sample":', '"sample": 3, "sample":', 1), "'sample' is given twice"),
     "half": (lambda text: text[: len(text) // 2], "not JSON"),
@@ -166,7 +166,7 @@ def test_a_strange_line_of_trials(name: str, own_copy: Copy, iqatune: Command, f
     [
         ("[" * 200_000, "nested too deeply"),
         ('{"schema": "iqatune.evaluation/1", "schema": "x"}', "'schema' is given twice"),
-        ('{"schema": "iqatune.evaluation/1", "dataset": NaN}', "NaN is no number"),
+        ('{"schema": "iqatune.evaluation/1", "dataset": NaN}', "NaN is not a number"),
         ('{"schema": "iqatune.evaluation/1", "dataset": "x", "by": "mood", "simulated": false, "results": []}', "by: "),
         ('{"schema": "iqatune.bench/1", "quick": "no"}', "quick: "),
     ],

@@ -60,7 +60,7 @@ def test_a_changed_figure_is_refused_by_every_reader(
         ran = iqatune(*arguments)
         assert (ran.code, ran.out) == (2, ""), verb
         assert ran.err.strip().splitlines() == [
-            f"iqatune: {record}: its seal is broken, it is not what was written; restore the file or search anew; "
+            f"iqatune: {record}: its seal is broken, it is not what was written; restore the file or search again; "
             "--force takes it as it is, and says so"
         ]
     with pytest.raises(InputError, match="its seal is broken"):

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from iqatune.errors import InputError
 from iqatune.progress import Advance, Progress
 from iqatune.records.options import Run
 from iqatune.records.run_folder import RunFolder
-from iqatune.records.trial import Trial
-from iqatune.records.trials import read_trials
+from iqatune.records.trial import Inner, Trial
+from iqatune.records.trials import TrialLine, read_trials
 from iqatune.statistics.cache import Cache
 from iqatune.tuning.run import run_search
 
@@ -39,8 +40,29 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run's folder with six trials, one of them undefined."""
     log = RunFolder(tmp_path).log(NAMES)
     for sample in range(6):
-        log.append(_trial(sample, math.nan if sample == 2 else 0.1 * sample))
+        log.extend([_trial(sample, math.nan if sample == 2 else 0.1 * sample)])
     return RunFolder(tmp_path)
+
+
+def test_a_line_is_what_its_model_writes(tmp_path: Path) -> None:
+    """Lines are made without the model, a million of which would take longer than the search."""
+    inner = Inner(shrinkage=None, mean=0.1, error=math.nan, mu=0.5)
+    log = RunFolder(tmp_path).log(NAMES)
+    log.extend([_trial(0), replace(_trial(1, math.nan), value=math.nan), replace(_trial(2), value=0.25, inner=inner)])
+    for text, trial in zip(log.path.read_text().splitlines(), log.trials, strict=True):
+        absent = {name for name in ("value", "inner") if getattr(trial, name) is None}
+        line = TrialLine.model_validate_json(text)
+        assert json.loads(text) == json.loads(line.model_dump_json(exclude=absent))
+        assert list(json.loads(text)) == [name for name in TrialLine.model_fields if name not in absent]
+
+
+def test_trials_of_a_batch_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million lines, each with a file opened for it, take longer than the search."""
+    written = []
+    monkeypatch.setattr("iqatune.records.trials.append_bytes", lambda path, data: written.append(data))
+    log = RunFolder(tmp_path).log(NAMES)
+    log.extend([_trial(sample) for sample in range(5)])
+    assert [content.count(b"\n") for content in written] == [5]
 
 
 def _without_checks(file: Path, count: int) -> None:
@@ -58,7 +80,7 @@ def test_what_is_written_is_read(folder: RunFolder) -> None:
     lines = folder.trials_file.read_text().splitlines()
     assert all(len(json.loads(line)["check"]) == 16 for line in lines)
     # what is opened again is gone on with
-    folder.log(NAMES).append(_trial(6))
+    folder.log(NAMES).extend([_trial(6)])
     assert len(read_trials(folder.trials_file, NAMES).trials) == 7
 
 
@@ -107,7 +129,7 @@ def test_line_ends_of_another_system_are_harmless(folder: RunFolder) -> None:
 def test_lines_of_the_first_releases_are_read_and_counted(folder: RunFolder) -> None:
     _without_checks(folder.trials_file, 6)
     assert read_trials(folder.trials_file, NAMES).unprotected == 6
-    folder.log(NAMES).append(_trial(6))
+    folder.log(NAMES).extend([_trial(6)])
     assert read_trials(folder.trials_file, NAMES).unprotected == 6
     # the first line with a checksum protects those before it as well
     folder.trials_file.write_text(folder.trials_file.read_text().replace("0.25", "0.35", 1))

@@ -18,16 +18,23 @@ from iqatune.records.trial import Trial
 from iqatune.records.vocabulary import Better, ChosenBy
 from iqatune.report.figures import (
     COLOUR_OF,
+    Dot,
+    Progressed,
     Scatter,
+    Searched,
     as_pdf,
     as_svg,
     curves,
+    dots,
     draw_scatter,
     draw_search,
+    history,
+    importance_figure,
+    look,
     scatter_by_distortion,
     scatter_figure,
-    scatter_panels,
 )
+from iqatune.search.importance import Importance, Number
 
 
 @pytest.fixture
@@ -183,8 +190,9 @@ def test_names_are_drawn_as_they_are_written() -> None:
 
 
 def test_the_same_numbers_give_the_same_document() -> None:
-    rows = {"a": np.array([0.1, np.nan, 0.3]), "b": np.array([0.2, 0.2, 0.2])}
-    documents = [as_svg(curves(rows, x_name="samples", y_name="SRCC")) for _ in range(2)]
+    rows = {"random": np.array([[0.1, np.nan, 0.3]]), "bohb": np.array([[0.2, 0.2, 0.2]])}
+    looks = {row: look(row) for row in rows}
+    documents = [as_svg(curves({"": Progressed(rows=rows)}, looks, x_name="samples", y_name="SRCC")) for _ in range(2)]
     assert documents[0] == documents[1]
     assert "<svg" in documents[0]
     assert "<dc:date>" not in documents[0]
@@ -224,9 +232,9 @@ def test_a_panel_shows_its_distortion_as_the_whole_drawing_does_and_the_others_i
     scatter = of_planted(7)
     whole, parts = scatter_figure(scatter), scatter_by_distortion(scatter)
     panels = [axes for axes in parts.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == [f"distortion {place} (8)" for place in range(7)]
+    assert [axes.get_title().replace("\n", " ") for axes in panels] == [f"distortion {place} (8)" for place in range(7)]
     for axes in panels:
-        name = axes.get_title().removesuffix(" (8)")
+        name = axes.get_title().replace("\n", " ").removesuffix(" (8)")
         mine, drawn = line(axes, name), line(whole.axes[0], name)
         assert points(mine) == points(drawn)
         assert (mine.get_color(), mine.get_marker()) == (drawn.get_color(), drawn.get_marker())
@@ -237,25 +245,6 @@ def test_a_panel_shows_its_distortion_as_the_whole_drawing_does_and_the_others_i
         )
         assert axes.get_xlim() == panels[0].get_xlim()
         assert axes.get_ylim() == panels[0].get_ylim()
-
-
-@pytest.mark.parametrize("distortions", [1, 5, 24])
-def test_nothing_of_a_scatter_is_cut_off(distortions: int) -> None:
-    scatter = of_planted(distortions)
-    for figure in (
-        scatter_figure(scatter),
-        scatter_by_distortion(scatter),
-        scatter_panels({"a": scatter, "b": scatter}),
-    ):
-        figure.draw_without_rendering()
-        for axes in figure.axes:
-            if axes.get_visible():
-                box = axes.get_tightbbox()
-                assert box is not None
-                assert box.x0 >= -1
-                assert box.y0 >= -1
-                assert box.x1 <= figure.bbox.x1 + 1
-                assert box.y1 <= figure.bbox.y1 + 1
 
 
 def test_many_pairs_make_small_documents() -> None:
@@ -286,3 +275,110 @@ for content in (as_svg(scatter_by_distortion(scatter)).encode(), as_pdf(scatter_
     ]
     assert found[0] == found[1]
     assert len(found[0].split()) == 2
+
+
+def segments(axes: Axes) -> list[list[tuple[float, float]]]:
+    """The ends of every line of a collection."""
+    return [
+        [(float(x), float(y)) for x, y in np.asarray(path.vertices)]
+        for found in axes.collections
+        for path in found.get_paths()
+    ]
+
+
+def test_dots_have_their_intervals_and_no_bar_begins_off_0() -> None:
+    rows = [
+        Dot(name="vgg19", value=0.9, interval=(0.85, 0.93), uniform=0.88),
+        Dot(name="alexnet", value=0.8),
+        Dot(name="resnet50", value=math.nan, uniform=0.7),
+    ]
+    (axes,) = dots({"live": rows}, x_name="SRCC").axes
+    assert len(axes.patches) == 0  # what a bar would be
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["vgg19", "alexnet", "resnet50"]
+    places = axes.get_yticks().tolist()
+    assert places == sorted(places)
+    low, high = axes.get_ylim()
+    assert low > high  # the first on top
+    found = {
+        name: [points(one)[0] for one in axes.get_lines() if one.get_label() == name] for name in legend_names(axes)
+    }
+    assert found["tuned"] == [(0.9, places[0]), (0.8, places[1])]
+    assert found["uniform weights"] == [(0.88, places[0]), (0.7, places[2])]
+    assert segments(axes) == [[(0.85, places[0]), (0.93, places[0])]]
+    assert [text.get_text() for text in axes.texts] == ["0.900", "0.800", "undefined"]
+
+
+def legend_names(axes: Axes) -> set[str]:
+    return set(axes.get_legend_handles_labels()[1])
+
+
+def test_a_band_reaches_from_the_lowest_to_the_highest_seed() -> None:
+    seeds = np.array([[np.nan, 0.80, 0.84, 0.84], [0.70, 0.82, 0.82, 0.88], [0.75, 0.81, 0.85, 0.86]])
+    one = np.array([[0.6, 0.7, 0.7, 0.9]])
+    panel = Progressed(rows={"bohb": seeds, "random": one}, uniform=0.65)
+    looks = {"bohb": look("bohb"), "random": look("random")}
+    (axes,) = curves({"": panel}, looks, x_name="samples", y_name="SRCC").axes
+    mean = line(axes, "bohb")
+    assert np.allclose(np.asarray(mean.get_ydata()), seeds.mean(axis=0), equal_nan=True)
+    assert np.asarray(mean.get_xdata()).tolist() == [1, 2, 3, 4]
+    assert (mean.get_color(), mean.get_marker()) == (look("bohb").colour, look("bohb").marker)
+    (band,) = axes.collections  # one seed has none
+    (outline,) = band.get_paths()
+    at = {x: {float(y) for place, y in np.asarray(outline.vertices) if place == x} for x in (2.0, 3.0, 4.0)}
+    for sample, reached in at.items():
+        values = seeds[:, int(sample) - 1]
+        assert {min(values), max(values)} <= reached
+    assert not any(x < 2 for x, _ in np.asarray(outline.vertices))  # not before every seed has a value
+    assert set(np.asarray(line(axes, "uniform weights").get_ydata())) == {0.65}
+
+
+def test_history_has_every_sample_and_marks_what_lies_below_it() -> None:
+    values = [0.80 + 0.001 * place for place in range(40)]
+    values[7] = -0.3
+    trials = [trial(sample, value) for sample, value in enumerate(values)]
+    figure = history(
+        {"random": Searched(trials=trials, uniform=0.81), "again": Searched(trials=trials[:2], uniform=None)}
+    )
+    axes = figure.axes[0]
+    assert points(line(axes, "random")) == list(enumerate(values))
+    floor = axes.get_ylim()[0]
+    assert 0.7 < floor < 0.8
+    (below,) = [one for one in axes.get_lines() if one.get_markerfacecolor() == "white"]
+    assert points(below) == [(7.0, floor)]
+    assert np.asarray(line(axes, "best so far").get_ydata())[-1] == max(values)
+    assert set(np.asarray(line(axes, "uniform weights").get_ydata())) == {0.81}
+    assert figure.axes[1].get_ylim() == axes.get_ylim()
+
+
+def test_history_of_samples_that_are_alike_leaves_none_below() -> None:
+    trials = [trial(sample, 0.5 + 0.01 * sample) for sample in range(30)]
+    (axes,) = history({"random": Searched(trials=trials, uniform=0.4)}).axes
+    assert axes.get_ylim()[0] < 0.4
+    assert not [one for one in axes.get_lines() if one.get_markerfacecolor() == "white"]
+
+
+def test_importance_is_drawn_as_it_is() -> None:
+    numbers = (
+        Number(name="beta_4", share=0.4, low=0.3, high=0.6),
+        Number(name="alpha_0", share=0.1, low=0.0, high=0.2),
+    )
+    (axes,) = importance_figure(Importance(numbers=numbers, noise=0.03, samples=100)).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["beta_4", "alpha_0"]
+    dotted = [points(one)[0] for one in axes.get_lines() if one.get_label() == "mean of 8 resamples"]
+    assert dotted == [(0.4, 0), (0.1, 1)]
+    assert segments(axes) == [[(0.3, 0), (0.6, 0)], [(0.0, 1), (0.2, 1)]]
+    assert set(np.asarray(line(axes, "a number that does nothing").get_xdata())) == {0.03}
+
+
+def test_what_a_user_has_set_changes_no_figure() -> None:
+    from matplotlib import style
+
+    def document() -> tuple[str, bytes]:
+        (figure,) = [dots({"live": [Dot(name="vgg19", value=0.9, interval=(0.8, 0.95), uniform=0.7)]}, x_name="SRCC")]
+        return as_svg(figure), as_pdf(figure)
+
+    plain = document()
+    with style.context(["dark_background", {"font.size": 30, "svg.fonttype": "none", "lines.linewidth": 9}]):
+        assert document() == plain
+    assert "fill: #ffffff" in plain[0]  # white, whatever it stands on
+    assert "fill: #000000" not in plain[0].split("</g>")[0]

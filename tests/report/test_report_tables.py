@@ -20,13 +20,27 @@ from hypothesis import strategies as st
 from iqatune.datasets.table import Pair
 from iqatune.errors import InputError
 from iqatune.records.evaluation import Evaluated, Evaluation
+from iqatune.records.names import Names
 from iqatune.records.result import Result, read_result
 from iqatune.records.trial import Trial
 from iqatune.report import figures
 from iqatune.report.build import make_report
-from iqatune.report.collect import FoundRun, Names, SettingRuns, collect, grouped
+from iqatune.report.collect import FoundRun, SettingRuns, collect, grouped
 from iqatune.report.context import is_of
-from iqatune.report.model import MISSING, Cell, Column, Report, Section, Table, interval, number, ranked, spread, word
+from iqatune.report.model import (
+    MISSING,
+    Cell,
+    Column,
+    Figure,
+    Report,
+    Section,
+    Table,
+    interval,
+    number,
+    ranked,
+    spread,
+    word,
+)
 from iqatune.report.sections.examples import chosen_pairs
 from iqatune.report.sections.searchers import best_so_far, blocks_of, expected_best, random_equivalent
 from iqatune.report.write import latex, report_markdown, table_csv, table_latex, table_markdown
@@ -38,7 +52,7 @@ WriteRun = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     # a drawing takes longer than all tables; the page's test looks at real ones
-    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg/>")
+    monkeypatch.setattr(figures, "drawn", lambda name, title, drawing, notes=(): Figure(name, title, "<svg/>", notes))
 
 
 def tables(report: Report) -> dict[str, Table]:
@@ -74,7 +88,7 @@ def test_other_backbone_parameters_are_another_row(tmp_path: Path, write_run: Wr
     write_run(folder="a", srcc=0.95)
     write_run(folder="b", srcc=0.93, backbone_weights="random", backbone_sha256="2" * 64)
     table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
-    assert cells(table, "vgg19", "tuned")["live SRCC"].value == 0.95
+    assert cells(table, "vgg19 (ImageNet)", "tuned")["live SRCC"].value == 0.95
     assert cells(table, "vgg19 (random)", "tuned")["live SRCC"].value == 0.93
 
 
@@ -219,7 +233,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
 def test_sets_of_pairs_in_other_folders_are_other_data_sets(tmp_path: Path, write_run: WriteRun) -> None:
     write_run(folder="a", dataset="csv", pairs_file="/data/one/labels.csv", dataset_sha256="a" * 64)
     write_run(folder="b", dataset="csv", pairs_file="/data/two/labels.csv", dataset_sha256="b" * 64)
-    assert collect(tmp_path).datasets == ("csv:one", "csv:two")
+    assert collect(tmp_path).datasets == ("csv:one/labels", "csv:two/labels")
 
 
 def test_speed_comes_from_a_bench(tmp_path: Path, write_run: WriteRun) -> None:
@@ -248,12 +262,12 @@ def test_backbones_and_sets_of_one_name_are_told_apart(tmp_path: Path, write_run
         ("d", "/data/other/one.csv", "d" * 64),
     ):
         write_run(folder=place, dataset="csv", pairs_file=pairs, dataset_sha256=digest, seed=ord(place))
-    assert collect(tmp_path).datasets == ("csv:other", "csv:set/one", "csv:set/two")
+    assert collect(tmp_path).datasets == ("csv:other/one", "csv:set/one", "csv:two")
     for place, digest, srcc in (("e10", "1" * 64, 0.8), ("e20", "2" * 64, 0.7)):
         write_run(folder=place, backbone_weights="best.pth", backbone_sha256=digest, srcc=srcc)
     table = tables(make_report(collect(tmp_path)))["scores-random-stage-4"]
-    assert cells(table, "vgg19 (best) 111111", "tuned")["live SRCC"].value == 0.8
-    assert cells(table, "vgg19 (best) 222222", "tuned")["live SRCC"].value == 0.7
+    assert cells(table, "vgg19 (file A)", "tuned")["live SRCC"].value == 0.8
+    assert cells(table, "vgg19 (file B)", "tuned")["live SRCC"].value == 0.7
 
 
 def test_a_seed_counts_once(tmp_path: Path, write_run: WriteRun) -> None:
@@ -282,8 +296,8 @@ def test_names_that_files_cannot_tell_apart_are_numbered(tmp_path: Path, write_r
 def test_sections_are_lettered_by_their_place(tmp_path: Path, write_run: WriteRun) -> None:
     write_run()
     report = make_report(collect(tmp_path))
-    assert "".join(section.letter for section in report.sections) == "abcd"
-    assert "## (c) Where the weight sits" in report_markdown(report)
+    assert "".join(section.letter for section in report.sections) == "abcde"
+    assert "## (d) Where the weight sits" in report_markdown(report)
 
 
 def test_csv_tables_hold_every_figure(tmp_path: Path, write_run: WriteRun) -> None:
@@ -377,7 +391,7 @@ def test_searchers_are_ranked_by_held_out_figures_over_the_cases_that_all_have(
     assert "the searchers differ" in section.text[0]
     assert found["searchers-wilcoxon"].rows[0][0].text == "ax"
     assert "held-out" in found["searchers-wilcoxon"].title
-    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime"}
+    assert {figure.name for figure in section.figures} == {"searchers-ranks", "searchers-anytime-live"}
 
 
 def test_without_folds_searchers_are_ranked_by_the_pairs_tuned_on_which_is_said(
@@ -520,6 +534,7 @@ def test_a_small_report_has_nothing_empty(tmp_path: Path, write_run: WriteRun) -
     assert [section.title for section in report.sections] == [
         "Backbones and searchers",
         "The search by random",
+        "What the samples show",
         "Where the weight sits",
     ]
     for section in report.sections:

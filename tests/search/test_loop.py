@@ -64,7 +64,7 @@ class TestSearch:
             return 0.1
 
         with pytest.raises(KeyboardInterrupt):
-            search(make_searcher("random", self.problem), objective, keep=kept.append)
+            search(make_searcher("random", self.problem), objective, keep=kept.extend)
         assert [trial.sample for trial in kept] == [0, 1, 2]
 
     def test_evaluates_no_recorded_trial_again(self) -> None:
@@ -76,7 +76,7 @@ class TestSearch:
             evaluated.append(parameters)
             return 0.1
 
-        again = search(make_searcher("random", self.problem), objective, whole[:3], kept.append)
+        again = search(make_searcher("random", self.problem), objective, whole[:3], kept.extend)
         assert len(again) == 5
         assert len(evaluated) == len(kept) == 2
 
@@ -90,7 +90,7 @@ class TestSearch:
         problem = Problem(space.names, 150)
         one_by_one = search(make_searcher("random", problem), lambda parameters, budget: objective(parameters, budget))
         kept: list[Trial] = []
-        batches = search(make_searcher("random", problem), objective, one_by_one[:recorded], kept.append)
+        batches = search(make_searcher("random", problem), objective, one_by_one[:recorded], kept.extend)
         assert kept == batches[recorded:]
         assert [trial.trial_id for trial in batches] == [trial.trial_id for trial in one_by_one]
         assert [trial.srcc for trial in batches] == [trial.srcc for trial in one_by_one]

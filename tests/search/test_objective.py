@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau, spearmanr
 
-from iqatune.metric.spaces import BackboneSpace, ChannelSpace, StageSpace, make_space
+from iqatune.errors import InputError
+from iqatune.metric.spaces import CONSTANTS, BackboneSpace, ChannelSpace, StageSpace, make_space
 from iqatune.records.vocabulary import ObjectiveName
 from iqatune.search.objective import Figures, Objective
+from iqatune.search.products import OnDevice
 from iqatune.search.task import Task
 
 CHANNELS = (3, 2)
@@ -184,3 +187,70 @@ def test_a_set_without_a_figure_leaves_the_mean_without_one() -> None:
     features = task.tables[0].copy()
     features[40:] = 0.5
     assert np.isnan(replace(task, tables=(features,)).objective()(np.full(4, 0.5)))
+
+
+@pytest.mark.parametrize("name", ["channel", "channel+c", "stage+2", "stage"])
+def test_a_device_finds_what_numpy_finds(name: str) -> None:
+    """torch's CPU in the place of a GPU: the same code, another way to sum."""
+    rng = np.random.default_rng(4)
+    channels = (3, 30)
+    space = make_space(name, channels, rng.normal(size=(2, 33)))
+    count = len(CONSTANTS) if name.endswith("+c") else 1
+    width = space.coefficients(np.full((1, len(space.names)), 0.5)).shape[1]
+    tables = tuple(rng.normal(0.3, 0.02, (700, width)).astype(space.feature_type) for _ in range(count))
+    for table in tables:
+        table[7] = table[400]
+        table[8] = np.nextafter(table[9], np.float32(1)).astype(table.dtype)  # hardly apart
+    quality = rng.normal(size=700).round(1)
+    parameters = rng.uniform(size=(100, len(space.names)))
+    on_numpy, on_torch = Objective(space, tables, quality), Objective(space, tables, quality, device="cpu")
+    found = on_torch.batch(parameters)
+    assert found.tolist() == on_numpy.batch(parameters).tolist()
+    assert found[:20].tolist() == [on_numpy(row) for row in parameters[:20]]
+    # a copy for another process takes its features to the device anew
+    assert pickle.loads(pickle.dumps(on_torch)).batch(parameters).tolist() == found.tolist()
+
+
+def test_a_device_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def full(features: np.ndarray) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "from_numpy", full)
+    features = np.ones((10, 6))
+    objective = Objective(StageSpace(CHANNELS), (features[:, :4],), np.arange(10.0), device="cpu")
+    with pytest.raises(InputError, match="device=cpu: has too little free memory for the features of 10 pairs; give"):
+        objective.batch(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize(("device", "worth", "taken"), [("auto", 0, 1), ("auto", 1e12, 0), ("cpu", 0, 0), (None, 0, 0)])
+def test_a_gpu_is_taken_where_it_is_worth_it(
+    device: str | None, worth: float, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that says it has a GPU, which is the CPU by another name."""
+    import torch
+
+    made: list[str] = []
+
+    def on(features: np.ndarray, device: str) -> Any:
+        made.append(device)
+        return OnDevice(features, "cpu")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("iqatune.search.task.WORTH", worth)
+    monkeypatch.setattr("iqatune.search.objective.OnDevice", on)
+    rng = np.random.default_rng(0)
+    space = ChannelSpace(CHANNELS)
+    plain = Task(
+        searcher="random",
+        samples=40,
+        seed=0,
+        space=space,
+        tables=(rng.uniform(size=(60, 10)).astype(np.float32),),
+        quality=rng.normal(size=60),
+        reference_ids=tuple(f"r{row % 6}" for row in range(60)),
+    )
+    found = replace(plain, device=device).run()[1]
+    assert made == ["cuda"] * taken
+    assert [trial.srcc for trial in found] == [trial.srcc for trial in plain.run()[1]]

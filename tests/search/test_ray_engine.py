@@ -53,7 +53,7 @@ def test_the_trials_are_those_of_the_local_engine(make_task: Callable[..., Task]
         kept: list[Trial] = []
         local = task.run()[1]
         # the first trials of an earlier, killed search are replayed
-        _, trials = search_on_ray(task, local[:2], kept.append)
+        _, trials = search_on_ray(task, local[:2], kept.extend)
         assert _timeless(trials) == _timeless(local), name
         assert _timeless(kept) == _timeless(local[2:]), name
 

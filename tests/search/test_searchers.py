@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class TestEverySearcher:
         trials = run(name, task)
         altered = trials[1].parameters.copy()
         altered[0] = np.nextafter(altered[0], 0.5)
-        other = Trial(**{**vars(trials[1]), "parameters": altered})
+        other = replace(trials[1], parameters=altered)
         with pytest.raises(OtherSearch, match="1"):
             run(name, task, recorded=[trials[0], other])
         with pytest.raises(OtherSearch, match="ends before"):

@@ -82,6 +82,7 @@ def _tried(iqatune: Callable[..., Any], folder: Path, seed: int, *settings: obje
         "digests.json",
         "pictures.json",
         "backbones.json",
+        "rates.json",
         "statistics",
         "baselines",
     }

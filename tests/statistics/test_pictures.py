@@ -49,7 +49,7 @@ def _options(folders: Path, name: str) -> tuple[Any, ...]:
     return ("--dataset", "csv", "--pairs", folders / name, "--better", "higher")
 
 
-SAYS = "48 reference files hold 6 pictures"
+SAYS = "48 reference files show 6 pictures"
 
 
 def test_a_search_finds_what_it_finds_with_one_file_for_each_reference(

@@ -85,7 +85,7 @@ def test_every_option_can_vary(cells: Callable[..., tuple[Cell, ...]]) -> None:
         (_grid(backbones="[alexnat]"), "did you mean 'alexnet'"),
         (_grid(spaces="[stage, chanel]"), "chanel"),
         (_grid(samples="[50, 0]"), "--samples 0"),
-        (_grid(samples="[many]"), "samples 'many': no whole number"),
+        (_grid(samples="[many]"), "samples 'many': not a whole number"),
         (_grid(folds="1"), "--folds 1"),
         (_grid(seeds="[0, 0]"), "twice"),
         (_grid(seeds="[0]", seed="1"), "given twice"),

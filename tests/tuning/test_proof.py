@@ -154,8 +154,7 @@ def _rewrite_trials(run: Path, change: Callable[[list[Any]], list[Any]], forge: 
     trials = list(read_trials(run / "trials.jsonl", names).trials)
     (run / "trials.jsonl").unlink()
     log = RunFolder(run).log(names)
-    for trial in change(trials):
-        log.append(trial)
+    log.extend(change(trials))
     forge(run / "result.json", lambda content: content.update(trials_file=log.digest.model_dump()))
 
 

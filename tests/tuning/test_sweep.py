@@ -178,7 +178,7 @@ def test_a_sweep_that_is_told_to_end_leaves_no_process(
     os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert err.strip() == "iqatune: interrupted; what was done is kept"
+    assert err.strip() == "iqatune: interrupted; what was done is kept, and the same command goes on where it stopped"
     assert json.loads((output / "sweep.json").read_text())["status"] == "interrupted"
     deadline = time.monotonic() + 10
     while _is_group(process.pid):

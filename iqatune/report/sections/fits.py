@@ -190,15 +190,18 @@ def _said(kind: _Compared) -> list[str]:
 def _drawings(fitted: Sequence[SettingRuns]) -> list[Figure]:
     """One for each data set and backbone, a line for each space: of the run in the middle."""
     places: dict[tuple[str, str], dict[str, tuple[Inner, ...]]] = defaultdict(dict)
+    searchers: dict[str, str] = {}
     for group in fitted:
         setting = group.setting
         name = _fitted_in(setting) + ("" if setting.maximised == "srcc" else f", {setting.maximised}")
-        places[setting.dataset, setting.backbone] |= _by_mu(name, _of_one_table(group.middle))
+        paths = _by_mu(name, _of_one_table(group.middle))
+        places[setting.dataset, setting.backbone] |= paths
+        searchers |= dict.fromkeys(paths, setting.searcher)
     return [
-        Figure(
+        figures.drawn(
             f"fits-{slug(dataset)}-{slug(backbone)}",
             f"{dataset}, {backbone}: figures on references left out in inner folds, by shrinkage",
-            figures.as_svg(figures.fit_paths(rows)),
+            figures.fit_paths(rows, figures.looks_of({row: searchers[row] for row in rows})),
         )
         for (dataset, backbone), rows in places.items()
     ]

@@ -76,4 +76,4 @@ def _figure(frontier: Frontier) -> Figure:
     drawing = figures.frontier_figure(frontier)
     simulated = " (SIMULATED observers)" if frontier.simulated else ""
     title = f"{_name(frontier)}{simulated}: held-out SRCC against cost"
-    return Figure(f"frontier-{slug(_name(frontier))}", title, figures.as_svg(drawing))
+    return figures.drawn(f"frontier-{slug(_name(frontier))}", title, drawing)

@@ -1,7 +1,6 @@
 """Human scores against metrics: what they allow, what each metric misses of them, and which images it misses most."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from iqatune.records.evaluation import Evaluated, Evaluation
 from iqatune.report import figures
@@ -14,9 +13,6 @@ from iqatune.report.pictures import jpeg
 from iqatune.report.protocol import Marks, card
 from iqatune.scoring.evaluate import ScoredMetric, ScoredSet
 from iqatune.scoring.human_scores import FIGURES, Residual, ceiling_line, couples_line, has_figures, residuals
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 HEADS = ("RMSE", "outlier ratio", "different AUC", "better AUC", "better right", "resolving power")
 """Of `FIGURES`, in their order."""
@@ -135,13 +131,13 @@ def _drawings(scores: ScoredSet, metrics: Sequence[tuple[str, ScoredMetric]]) ->
     bars = "Bars: 95 % of each human score (1.96 standard errors)." if scatter.errors is not None else ""
     notes = tuple(note for note in (bars, SIMULATED if scores.table.simulated else "") if note)
     drawings = [
-        _figure(f"scatter-{name}", f"{dataset}: {title}", figures.scatter_figure(scatter, x_name=x_name), notes)
+        figures.drawn(f"scatter-{name}", f"{dataset}: {title}", figures.scatter_figure(scatter, x_name=x_name), notes)
     ]
     if len(scatter.names) > 1:
         drawn = figures.scatter_by_distortion(scatter, x_name=x_name)
         one = "One distortion a panel, with its number of pairs; all others in grey. The curve is that of all pairs."
         drawings.append(
-            _figure(f"scatter-distortions-{name}", f"{dataset}: {title}, by distortion", drawn, (one, *notes))
+            figures.drawn(f"scatter-distortions-{name}", f"{dataset}: {title}, by distortion", drawn, (one, *notes))
         )
     others = metrics[1 : 1 + MOST_PANELS]
     if others:
@@ -149,12 +145,8 @@ def _drawings(scores: ScoredSet, metrics: Sequence[tuple[str, ScoredMetric]]) ->
         left_out = f"{len(metrics) - 1 - len(others)} more are not drawn." if len(metrics) - 1 > len(others) else ""
         same = "Colours and markers as above; each has its own fit."
         notes = tuple(note for note in (same, left_out, *notes) if note)
-        drawings.append(_figure(f"scatter-others-{name}", f"{dataset}: the other metrics", drawn, notes))
+        drawings.append(figures.drawn(f"scatter-others-{name}", f"{dataset}: the other metrics", drawn, notes))
     return drawings
-
-
-def _figure(name: str, title: str, drawn: "Drawing", notes: tuple[str, ...]) -> Figure:
-    return Figure(name, title, figures.as_svg(drawn), notes, pdf=figures.as_pdf(drawn))
 
 
 def _residuals_table(scores: ScoredSet, title: str, worst: Sequence[Residual]) -> Table:

@@ -9,7 +9,7 @@ from iqatune.report.context import SIMULATED, Context, interval_of
 from iqatune.report.model import Cell, Column, Section, Table, interval, number, ranked, slug, spread, word
 from iqatune.report.protocol import Marks, card
 from iqatune.report.published.figures import searches
-from iqatune.report.sections.bars import bars
+from iqatune.report.sections.agreement import agreement_figures
 from iqatune.report.sections.matrix import gains, matrix
 from iqatune.report.sections.published_table import published_table
 
@@ -34,7 +34,9 @@ def scores_section(context: Context) -> Section:
         tables += [gains(context, dataset), *([] if of_searchers is None else [of_searchers])]
     for search in sorted({_search(group) for group in context.found.groups}):
         tables.append(_measured(context, [group for group in context.found.groups if _search(group) == search]))
-    return Section("Backbones and searchers", (HELD_OUT_FIGURES,), tables=tuple(tables), figures=bars(context))
+    return Section(
+        "Backbones and searchers", (HELD_OUT_FIGURES,), tables=tuple(tables), figures=agreement_figures(context)
+    )
 
 
 def published_searches(context: Context) -> tuple[Table, ...]:

@@ -13,14 +13,13 @@ from scipy.stats import rankdata
 from iqatune.evaluation.compare import compare_over_many
 from iqatune.evaluation.gain import Gain, gain_of
 from iqatune.metric.weights import Floats
-from iqatune.records.prior import DEFAULT_PRIOR
 from iqatune.records.trial import Trial
-from iqatune.report import figures
 from iqatune.report.advice import counted, mean
 from iqatune.report.collect import FoundRun, SettingRuns
 from iqatune.report.context import SIMULATED, Context
-from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, slug, spread, word
+from iqatune.report.model import Cell, Column, Figure, Section, Table, number, ranked, spread, word
 from iqatune.report.protocol import card
+from iqatune.report.sections.searcher_figures import anytime_figures, rank_figure, time_figures
 from iqatune.search.choice import best_trial
 
 CHECKPOINTS = (10, 25, 50)
@@ -154,11 +153,15 @@ class _Kind:
             for table in tables
         ]
 
+    def _ranks_drawn(self) -> list[Figure]:
+        if len(self.names) < 2 or len(self.whole) < 2:
+            return []
+        ranks = dict(zip(self.names, _ranks(self.names, self.whole, self.measure).T, strict=True))
+        title = f"Rank of each searcher by {self.measure.name} over {len(self.whole)} cases; 1 is the best"
+        return [rank_figure(ranks, title)]
+
     def figures(self) -> list[Figure]:
-        ranks = (
-            [_rank_figure(self.names, self.whole, self.measure)] if len(self.names) > 1 and len(self.whole) > 1 else []
-        )
-        drawn = [*ranks, _anytime_figure(self.names, self.cases), *_time_figures(self.groups)]
+        drawn = [*self._ranks_drawn(), *anytime_figures(self.context, self.groups), *time_figures(self.groups)]
         return [
             replace(
                 figure, name=f"{figure.name}{self.suffix}", title=f"{figure.title}{f', {self.of}' if self.of else ''}"
@@ -446,49 +449,6 @@ def _anytime_table(kind: _Kind) -> Table:
 
 def _one_of_each(blocks: Sequence[Block]) -> list[FoundRun]:
     return [next(iter(block.runs.values())) for block in blocks]
-
-
-def _anytime_figure(names: Sequence[str], blocks: Sequence[Block]) -> Figure:
-    curves = {}
-    for name in names:
-        runs = [block.runs[name] for block in blocks if name in block.runs]
-        samples = min(run.result.run.samples for run in runs)
-        values = np.array(
-            [
-                [np.nan if (best := best_so_far(run.trials, k)) is None else best for k in range(1, samples + 1)]
-                for run in runs
-            ]
-        )
-        curves[name] = values.mean(axis=0)
-    drawing = figures.curves(curves, x_name="samples", y_name="best SRCC so far (mean over cases)")
-    return Figure("searchers-anytime", "Best SRCC so far on the pairs tuned on, by samples", figures.as_svg(drawing))
-
-
-def _time_figures(groups: Sequence[SettingRuns]) -> list[Figure]:
-    """One for each data set and backbone: what a search takes, and what comes of it on references left out."""
-    places: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for group in groups:
-        setting, seconds = group.setting, mean([run.result.timing.search for run in group.runs])
-        if group.held_out and seconds:
-            searcher = setting.searcher if setting.prior == DEFAULT_PRIOR else f"{setting.searcher}, {setting.prior}"
-            places[setting.dataset, setting.backbone][searcher].append((seconds, float(np.mean(group.held_out))))
-    return [
-        Figure(
-            f"searchers-time-{slug(dataset)}-{slug(backbone)}",
-            f"{dataset}, {backbone}: held-out SRCC against seconds of search (means over seeds, a point a space)",
-            figures.as_svg(
-                figures.points(rows, x_name="seconds of search", y_name="held-out SRCC (mean over folds, seeds)")
-            ),
-        )
-        for (dataset, backbone), rows in places.items()
-        if len(rows) > 1
-    ]
-
-
-def _rank_figure(names: Sequence[str], whole: Sequence[Block], measure: Measure) -> Figure:
-    drawing = figures.ranks(dict(zip(names, _ranks(names, whole, measure).T, strict=True)))
-    title = f"Rank of each searcher by {measure.name} over {len(whole)} cases; 1 is the best"
-    return Figure("searchers-ranks", title, figures.as_svg(drawing))
 
 
 def _simulated(groups: Sequence[SettingRuns]) -> tuple[str, ...]:

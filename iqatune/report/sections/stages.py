@@ -91,7 +91,7 @@ def _of_dataset(context: Context, dataset: str, groups: Sequence[SettingRuns]) -
         notes=(SIMULATED,) if simulated else (),
     )
     title = f"{dataset}{' (SIMULATED observers)' if simulated else ''}: share of each stage"
-    return table, Figure(table.name, title, figures.as_svg(figures.stage_shares(shares)))
+    return table, figures.drawn(table.name, title, figures.stage_shares(shares))
 
 
 def _share(average: float, deviation: float, seeds: int) -> Cell:

@@ -11,7 +11,7 @@ from iqatune.records.textures import Textures
 from iqatune.report import figures
 from iqatune.report.collect import SettingRuns
 from iqatune.report.context import SIMULATED, Context
-from iqatune.report.figures import FrontPoint
+from iqatune.report.figures import FrontPoint, Look, looks_of
 from iqatune.report.model import Cell, Column, Figure, Section, Table, interval, number, slug, spread, word
 from iqatune.report.protocol import card
 
@@ -66,7 +66,7 @@ def _front(context: Context, groups: Sequence[SettingRuns]) -> tuple[Table, Figu
         card=card(context.usual, groups),
         notes=(SIMULATED,) if simulated else (),
     )
-    points = _points(groups)
+    points, searchers = _points(groups)
     if not points:
         return table, None
     run = groups[0].runs[0].result.run
@@ -77,11 +77,15 @@ def _front(context: Context, groups: Sequence[SettingRuns]) -> tuple[Table, Figu
         if metric.backbone == run.backbone and metric.texture_tolerance is not None
     }
     title = f"{setting.dataset}{' (SIMULATED observers)' if simulated else ''}, {setting.backbone}: {_named(textures)}"
-    drawn = figures.front(
-        points, x_name="texture tolerance T, held-out pairs (smaller: more tolerant)", y_name="held-out SRCC"
+    looks = {**looks_of(searchers), UNIFORM: Look(figures.GREY, "*", "-")}
+    drawing = figures.front(
+        points, looks, x_name="texture tolerance T, held-out pairs (smaller: more tolerant)", y_name="held-out SRCC"
     )
-    notes = ("A number beside a point is the weight of the textures in what was maximised.",)
-    return table, Figure(table.name, title, figures.as_svg(drawn), notes, pdf=figures.as_pdf(drawn))
+    notes = (
+        "A number beside a point is the weight of the textures in what was maximised; those of close points are in "
+        "the table.",
+    )
+    return table, figures.drawn(table.name, title, drawing, notes)
 
 
 def _row(group: SettingRuns) -> tuple[Cell, ...]:
@@ -126,9 +130,10 @@ def _other_row(metric: Evaluated) -> tuple[Cell, ...]:
     return (word(metric.file), Cell(), Cell(), number(metric.srcc), Cell(), Cell(), Cell(), value, Cell())
 
 
-def _points(groups: Sequence[SettingRuns]) -> dict[str, list[FrontPoint]]:
-    """For each search its points in the order of the weights, and at the end the uniform weights."""
+def _points(groups: Sequence[SettingRuns]) -> tuple[dict[str, list[FrontPoint]], dict[str, str]]:
+    """For each search its points in the order of the weights, at the end the uniform weights; and its searcher."""
     found: dict[str, list[FrontPoint]] = {}
+    searchers: dict[str, str] = {}
     uniform: FrontPoint | None = None
     for group in groups:
         setting = group.setting
@@ -145,10 +150,11 @@ def _points(groups: Sequence[SettingRuns]) -> dict[str, list[FrontPoint]]:
             label=f"{setting.texture_weight:g}",
         )
         _append(found.setdefault(name, []), point)
+        searchers[name] = setting.searcher
         uniform = uniform or FrontPoint(
             x=fmean(each.uniform for each in tolerances), y=fmean(each.uniform_srcc_mean for each in folds)
         )
-    return found if uniform is None else {**found, UNIFORM: [uniform]}
+    return (found if uniform is None else {**found, UNIFORM: [uniform]}), searchers
 
 
 def _append(points: list[FrontPoint], point: FrontPoint) -> None:

@@ -181,6 +181,14 @@ class Searcher(ABC):
         An undefined one (NaN) counts as the worst seen so far, -1 if none was.
         """
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the next proposal, on the last budget, follows from no result that is still out.
+
+        Such proposals, as those of one population, are asked for and evaluated together.
+        """
+        return self.needs_no_results
+
     @classmethod
     def degenerate(cls, problem: Problem) -> str | None:
         """One line if the searcher cannot act as its name says on this problem: what is wrong and what would work."""

@@ -1,6 +1,7 @@
 """fit: no samples, but a convex fit whose strength of shrinkage folds inside the pairs decide."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
@@ -11,7 +12,7 @@ from iqatune.evaluation.gain import corrected_error
 from iqatune.metric.weights import Floats
 from iqatune.records.trial import Inner
 from iqatune.records.vocabulary import FIT
-from iqatune.runtime.threads import ThreadPools
+from iqatune.runtime.threads import ThreadPools, processors
 from iqatune.search.choice import chosen
 from iqatune.search.fitting import Couples, Fit, Fitted
 from iqatune.search.searchers.base import Pairs, Problem, Proposal, Searcher, SearchExhausted
@@ -203,7 +204,8 @@ class _InnerFolds:
 
     def at(self, shrinkage: float, table: int, mu: float | None) -> _Candidate:
         """One shrinkage, from the uniform weights."""
-        stands = [fit.solve(shrinkage, fit.start) for fit in self._fits(table, mu)]
+        fits = self._fits(table, mu)
+        stands = _solved(fits, shrinkage, [fit.start for fit in fits])
         return _Candidate(shrinkage, mu, table, self._figures(stands, table))
 
     def path(self, table: int, mu: float | None) -> list[_Candidate]:
@@ -212,7 +214,7 @@ class _InnerFolds:
         stands = [fit.start for fit in fits]
         found: list[_Candidate] = []
         for shrinkage in SHRINKAGES:
-            stands = [fit.solve(shrinkage, stand) for fit, stand in zip(fits, stands, strict=True)]
+            stands = _solved(fits, shrinkage, stands)
             found.append(_Candidate(shrinkage, mu, table, self._figures(stands, table)))
             best = max(range(len(found)), key=lambda place: _rank(found[place]))
             if len(found) - 1 - best >= PATIENCE:
@@ -230,6 +232,12 @@ class _InnerFolds:
             left_out.value(self._space.parameters(stand.shares, stand.own, table))
             for (_, left_out), stand in zip(self.tasks, stands, strict=True)
         )
+
+
+def _solved(fits: Sequence[AnyFit], shrinkage: float, stands: Sequence[Fitted]) -> list[Fitted]:
+    """Every fold's fit at one shrinkage, side by side: each runs on one thread, and comes out as by itself."""
+    with ThreadPoolExecutor(processors()) as pool:
+        return list(pool.map(lambda fit, stand: fit.solve(shrinkage, stand), fits, stands))
 
 
 def _fitted(task: Pairs, candidates: Sequence[_Candidate], fit_of: FitOf) -> list[Fitted]:

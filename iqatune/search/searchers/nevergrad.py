@@ -16,6 +16,7 @@ from iqatune.search.searchers.quiet import quiet
 with quiet():
     import nevergrad as ng
     from nevergrad.common.errors import FinishedUnderlyingOptimizerWarning
+    from nevergrad.optimization import optimizerlib
     from nevergrad.optimization.recaster import _MessagingThread
     from ray.tune.search.nevergrad import NevergradSearch
 
@@ -37,8 +38,13 @@ class OfNevergrad(TuneSearcher):
     def _one_at_a_time(self) -> bool:
         """Whether it must know the result of a configuration before it proposes the next."""
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the rest of a population is left to be proposed."""
+        return _has_drawn(self._optimizer)
+
     def _suggest(self, trial_id: str) -> dict[str, float]:
-        if self._out and self._one_at_a_time():
+        if self._out and self._one_at_a_time() and not self.is_ahead:
             raise AwaitingResults(f"{self.name} proposes one configuration at a time")
         before = set(threading.enumerate())
         with warnings.catch_warnings(record=True) as caught, numbers_of_arrays():
@@ -124,6 +130,13 @@ def _optimizer(problem: Problem) -> Any:
 def _is_repeatable(optimizer: Any) -> bool:
     # CMA by cma.fmin seeds itself from the clock, and the metamodel's own search is limited by it
     return "Fmin2" not in optimizer.optim.name and "MetaModel" not in optimizer.optim.name
+
+
+def _has_drawn(optimizer: Any) -> bool:
+    """Whether the next points are drawn already: CMA draws a population at a time, and learns from all of it."""
+    while isinstance(optimizer, optimizerlib.ChoiceBase):
+        optimizer = optimizer.optim
+    return isinstance(optimizer, optimizerlib._CMA) and bool(optimizer._to_be_asked)
 
 
 def _is_at_work(thread: Any) -> bool:
