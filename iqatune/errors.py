@@ -62,6 +62,15 @@ class UsageError(InputError):
     """Options that nobody knows or that do not go together: nothing was looked at."""
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """How many there are of something.
+
+    >>> counted(1, "problem"), counted(3, "warning"), counted(2, "entry", "entries")
+    ('1 problem', '3 warnings', '2 entries')
+    """
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error line about an unknown name: the closest known ones, or all of them.
 

@@ -12,7 +12,7 @@ exec > >(tee "$output/table.txt")
 test -e runs/tid2013/mos_with_names.txt || python "$data/tid2013/rebuild.py" runs/tid2013 >&2
 for cnn in squeezenet=squeezenet1_1 timm:mobilenetv2_100=mobilenetv2_100; do
     python -m iqatune search "${tid[@]}" --backbone "${cnn%=*}" \
-        --backbone-weights "$data/weights/${cnn#*=}_imagenet_fp16.pth" --searcher fit --output "$output" --quiet > /dev/null
+        --backbone-weights "$data/weights/${cnn#*=}_imagenet_fp16.pth" --searcher fit --output "$output" --name fit-stage-s0 --quiet > /dev/null
 done
 members=("$output/tid2013/squeezenet/fit-stage-s0/result.json" "$output/tid2013/timm_mobilenetv2_100/fit-stage-s0/result.json")
 

@@ -28,14 +28,14 @@ pairs[["image", "mos", "mos_std"]].to_csv(sys.argv[2], index=False)
 PYTHON
 
 live=(--dataset csv --pairs runs/live_r2/labels.csv --better lower)
-cnn() { iqatune search --backbone "$1" --backbone-weights "$2" --searcher fit --output "$output/records" "${@:3}"; }
+cnn() { iqatune search --backbone "$1" --backbone-weights "$2" --searcher fit --output "$output/records" --name fit-stage-s0 "${@:3}"; }
 cnn squeezenet runs/squeezenet1_1_imagenet_fp16.pth --dataset tid2013 --data-root runs/tid2013
 cnn timm:mobilenetv2_100 runs/mobilenetv2_100_imagenet_fp16.pth --dataset tid2013 --data-root runs/tid2013
 iqatune robust "$output"/records/tid2013/*/fit-stage-s0/result.json "${live[@]}" \
     --dataset tid2013 --data-root "tid2013=$part" \
-    --baseline psnr --baseline ssim --baseline fsim --output "$output/imagenet" | tee "$output/imagenet.txt"
+    --baseline psnr --baseline ssim --baseline fsim --output "$output/imagenet" --force | tee "$output/imagenet.txt"
 
 cnn alexnet random "${live[@]}"
 cnn resnet50 random "${live[@]}"
 iqatune robust "$output"/records/csv/*/fit-stage-s0/result.json "${live[@]}" --exclude csv=fastfading --exclude csv=wn \
-    --dataset tid2013 --data-root "tid2013=$part" --kinds side --output "$output/random" | tee "$output/random.txt"
+    --dataset tid2013 --data-root "tid2013=$part" --kinds side --output "$output/random" --force | tee "$output/random.txt"

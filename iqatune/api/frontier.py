@@ -46,6 +46,7 @@ def frontier(
     backbone: str,
     *,
     output: Path | str = "runs",
+    name: str | None = None,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     **options: Any,
@@ -58,6 +59,7 @@ def frontier(
     Args:
         dataset, backbone: names of `iqatune list datasets` and `iqatune list backbones`.
         output: folder of results.
+        name: of the frontier's folder; by default what differs from the defaults is in its path.
         cache_dir: where statistics are kept; by default the user's cache.
         progress: "bar", "none", or a function that takes a `Step`.
         options: by ("ms" or "macs"), space, folds, seed, data_root, backbone_weights, ..., as of `iqatune frontier`.
@@ -74,16 +76,25 @@ def frontier(
         2.1
     """
     asked = FrontierOptions.parsed({"dataset": dataset, "backbone": backbone, **options})
-    return find_frontier(asked, Path(output), cache=open_cache(cache_dir), progress=progress_of(progress))
+    cache, told = open_cache(cache_dir), progress_of(progress)
+    return find_frontier(asked, Path(output), cache=cache, progress=told, name=name)
 
 
-def find_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress) -> Frontier:
+def find_frontier(
+    options: FrontierOptions,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    command: str | None = None,
+) -> Frontier:
     """The frontier, recorded and drawn in its folder; errors as of `frontier`."""
-    record, folder = run_frontier(options, output, cache=cache, progress=progress)
+    record, folder = run_frontier(options, output, cache=cache, progress=progress, name=name, command=command)
     figure = frontier_figure(record)
-    vector, picture = (folder / name for name in DRAWINGS)
+    vector, picture = (folder / drawing for drawing in DRAWINGS)
     write_text(vector, as_svg(figure))
     write_bytes(picture, as_png(figure))
-    found = Frontier.model_construct(**{name: getattr(record, name) for name in type(record).model_fields})
+    found = Frontier.model_construct(**{key: getattr(record, key) for key in type(record).model_fields})
     found._folder = folder
     return found

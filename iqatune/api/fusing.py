@@ -38,6 +38,7 @@ def fuse(
     dataset: str | None = None,
     *,
     output: Path | str = "runs",
+    name: str | None = None,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     strict: bool = False,
@@ -50,6 +51,7 @@ def fuse(
             `features`; as text each may also be NAME=WHAT.
         dataset: a name of `iqatune list datasets`; none where the pairs are those of `features`.
         output: folder of results.
+        name: of the fusion's folder; by default what differs from the defaults is in its path.
         cache_dir, progress, strict: as of `tune`.
         options: of the data set, as of `tune`: data_root, pairs, better, ...; features, feature_columns; searcher,
             samples, prior, objective, seed, folds, leave_one_distortion_out, split_column; device; backbone_weights, as
@@ -70,7 +72,7 @@ def fuse(
     given = {**options, "members": files, **({} if dataset is None else {"dataset": dataset})}
     asked = FuseOptions.parsed(given)
     cache, told = open_cache(cache_dir), progress_of(progress)
-    record, file = fusing.fuse(asked, Path(output), cache=cache, progress=told, strict=strict)
+    record, file = fusing.fuse(asked, Path(output), cache=cache, progress=told, name=name, strict=strict)
     fusion = Fusion.model_construct(**dict(record))
     fusion._file = file
     return fusion

@@ -34,7 +34,7 @@ class Result(records.Result):
     Every key of `result.json` is an attribute: `result.best.srcc`, `result.held_out.srcc_mean`, `result.protocol`.
 
     Example:
-        >>> result = iqatune.read_result("runs/demo/squeezenet/random-stage-s0/result.json")  # doctest: +SKIP
+        >>> result = iqatune.read_result("runs/live/squeezenet/random-stage-s0/result.json")  # doctest: +SKIP
         >>> result.trials().nlargest(3, "srcc")  # doctest: +SKIP
     """
 
@@ -308,7 +308,7 @@ def read_result(path: Path | str, *, force: bool = False) -> Result:
         InputError: naming the file, when it is missing, no record of a search, or not what was written.
 
     Example:
-        >>> iqatune.read_result("runs/demo/squeezenet/random-stage-s0")  # doctest: +SKIP
+        >>> iqatune.read_result("runs/live/squeezenet/random-stage-s0")  # doctest: +SKIP
         <Result: random on demo through squeezenet, complete; SRCC 0.8929 (uniform 0.8704);
          held-out 0.8969 (uniform 0.8797), not shown to help>
     """

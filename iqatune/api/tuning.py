@@ -98,6 +98,7 @@ def tune(
     run: Run | None = None,
     *,
     output: Path | str = "runs",
+    name: str | None = None,
     cache_dir: Path | str | None = None,
     progress: Show = "bar",
     strict: bool = False,
@@ -112,6 +113,7 @@ def tune(
     Args:
         run: what to search; in its place, or to change some of it, the same options by name.
         output: folder of results.
+        name: of the run's folder; by default what differs from the defaults is in its path.
         cache_dir: where statistics are kept; by default the user's cache.
         progress: "bar", "none", or a function that takes a `Step`. What is said goes to the logger `iqatune`.
         strict: refuse a run whose searcher could not act as its name says.
@@ -135,7 +137,7 @@ def tune(
     """
     asked = Run.parsed({**(dict(run) if run is not None else {}), **options})
     cache, told = open_cache(cache_dir), progress_of(progress)
-    record, folder = run_search(asked, Path(output), cache=cache, progress=told, strict=strict, track=track)
+    record, folder = run_search(asked, Path(output), cache=cache, progress=told, name=name, strict=strict, track=track)
     return in_folder(record, folder)
 
 
@@ -201,7 +203,7 @@ def replay(
         InputError: for a file that is no record, and all that is wrong with the data or the backbone's parameters.
 
     Example:
-        >>> iqatune.replay("runs/demo/squeezenet/random-stage-s0/result.json").same  # doctest: +SKIP
+        >>> iqatune.replay("runs/live/squeezenet/random-stage-s0/result.json").same  # doctest: +SKIP
         True
     """
     file = result.file if isinstance(result, Result | Fusion) else Path(result)

@@ -175,7 +175,17 @@ class Backbone(nn.Module):
         return part.to(self._mean.device, self._dtype)
 
     def placed(self, device: torch.device, dtype: torch.dtype) -> "Backbone":
-        """A copy on a device, in another arithmetic; this one, whose hash is of its parameters, stays as it is."""
+        """A copy on a device, in another arithmetic; this one, whose hash is of its parameters, stays as it is.
+
+        It is this one itself where that is so already: copying a CNN takes as long as a few images.
+        """
+        parameters = list(self.parameters())
+        if parameters and all(
+            (tensor.device, tensor.dtype) == (device, dtype)
+            and (tensor.ndim != 4 or tensor.is_contiguous(memory_format=torch.channels_last))
+            for tensor in parameters
+        ):
+            return self
         return copy.deepcopy(self).to(device, dtype).to(memory_format=torch.channels_last)
 
     def load_parameters(self, state: Mapping[str, Tensor]) -> None:

@@ -230,12 +230,21 @@ def find(name: str) -> BackboneInfo:
     named = parsed(name)
     if named.cnn.startswith(TIMM) and len(named.cnn) > len(TIMM):
         return replace(ANY_TIMM, name=named.cnn, model=named.cnn.removeprefix(TIMM), taps=named.taps)
+    if named.cnn not in BACKBONES.names() and is_timm_model(named.cnn):
+        raise InputError(f"`backbone` {name}: unknown backbone; did you mean {TIMM}{name}?")
     info = BACKBONES.find(named.cnn)
     if not named.taps:
         return info
     if not BACKBONES.is_builtin(named.cnn):
         raise InputError(f"`backbone` {name}: an added backbone has taps of its own; leave out @{','.join(named.taps)}")
     return replace(info, taps=named.taps, channels=())
+
+
+def is_timm_model(name: str) -> bool:
+    """Whether timm has a model of that name, as resnet18 or convnext_tiny.in12k."""
+    import timm  # seconds; only for a name that is unknown here
+
+    return bool(timm.is_model(name))
 
 
 def as_recorded(name: str, taps: Sequence[str], channels: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from iqatune.cli.table import print_table
 from iqatune.cli.terminal import print_line
+from iqatune.errors import counted
 from iqatune.records.bench import BackboneBench, Bench, Spread
 
 
@@ -102,7 +103,7 @@ def _print_together(bench: Bench) -> None:
     together = bench.together
     if together is not None:
         print_line(
-            f"{len(together.backbones)} backbones over {together.pairs} pairs in one pass: "
+            f"{counted(len(together.backbones), 'backbone')} over {counted(together.pairs, 'pair')} in one pass: "
             f"{together.seconds.median:.1f} s, {together.times_the_floor:.2f} times their bare forward passes "
             f"({together.bare_seconds.median:.1f} s) and one decoding ({together.decoding_seconds.median:.1f} s)."
         )

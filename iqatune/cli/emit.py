@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+from iqatune.errors import InputError
 from iqatune.escape import visible_json
 from iqatune.records.base import Model
 
@@ -15,6 +16,17 @@ Form = Literal["table", "json", "csv"]
 def form_of(*, as_json: bool) -> Form:
     """The form that `--json` asks for."""
     return "json" if as_json else "table"
+
+
+def form_asked_for(form: Form, *, as_json: bool) -> Form:
+    """The form that `--format` and `--json` ask for together.
+
+    Raises:
+        InputError: where they contradict each other.
+    """
+    if as_json and form == "csv":
+        raise InputError("--json, --format csv: one of them; leave the other out")
+    return "json" if as_json else form
 
 
 def emit(

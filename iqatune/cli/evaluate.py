@@ -5,7 +5,7 @@ from typing import get_args
 
 import click
 
-from iqatune.cli.emit import Form, emit
+from iqatune.cli.emit import Form, emit, form_asked_for
 from iqatune.cli.options import (
     WHERE_DATA,
     baseline_options,
@@ -14,6 +14,7 @@ from iqatune.cli.options import (
     debug_option,
     device_option,
     force_option,
+    json_option,
     moved_weights_option,
     option,
     optional_data_options,
@@ -54,6 +55,7 @@ Examples:
 @cache_option
 @config_option
 @quiet_option
+@json_option
 @debug_option
 def command(
     files: tuple[Path, ...],
@@ -71,6 +73,7 @@ def command(
     device: str,
     cache_dir: Path | None,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Score tuned metrics on a data set, with intervals over its reference images.
 
@@ -78,6 +81,8 @@ def command(
     sets are scored one after the other. Several metrics are compared in one table: those tied with the best are marked,
     and each is compared with each. With --by, the weakest groups come first.
     """
+    form = form_asked_for(form, as_json=as_json)
+
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_evaluation
     from iqatune.records.documents import sealed

@@ -8,11 +8,12 @@ from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     config_option,
     debug_option,
-    force_option,
     json_option,
     moved_weights_option,
     option,
+    overwrite_option,
     quiet_option,
+    refuse_to_overwrite,
 )
 from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_line
@@ -43,7 +44,7 @@ Examples:
     help="Include the CNN's parameters in a .safetensors, so that it needs no other file or download.",
 )
 @moved_weights_option
-@force_option
+@overwrite_option
 @config_option
 @quiet_option
 @json_option
@@ -68,6 +69,8 @@ def command(
     """
     if output.suffix not in SUFFIXES:
         raise InputError(f"--output {output}: unknown kind of file; end its name in {', '.join(SUFFIXES)}")
+
+    refuse_to_overwrite(output, force=force)
 
     from iqatune.metric.export import save_metric
     from iqatune.metric.module import Metric

@@ -17,6 +17,7 @@ from iqatune.cli.options import (
 )
 from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_line
+from iqatune.errors import counted
 from iqatune.records.options import BackboneOptions, DataOptions
 
 EPILOG = """\b
@@ -67,7 +68,7 @@ def command(
     def line(document: Extraction) -> None:
         references = document.protocol.references
         print_line(
-            f"{data.dataset}, {document.backbone}: {document.pairs} pairs of {references} references; "
+            f"{data.dataset}, {document.backbone}: {document.pairs} pairs of {counted(references, 'reference')}; "
             f"{document.computed} computed, {document.pairs - document.computed} from the cache"
             + (f", {document.seconds:.1f} s" if len(backbones) == 1 else "")
         )

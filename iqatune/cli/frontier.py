@@ -7,11 +7,13 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
     dry_run_option,
     frontier_options,
     json_option,
+    name_option,
     quiet_option,
     runs_option,
 )
@@ -30,13 +32,21 @@ Examples:
 @frontier_options(FrontierOptions)
 @cache_option
 @runs_option
+@name_option
 @dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    options: FrontierOptions, *, cache_dir: Path | None, output: Path, dry_run: bool, quiet: bool, as_json: bool
+    options: FrontierOptions,
+    *,
+    cache_dir: Path | None,
+    output: Path,
+    name: str | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find cheaper metrics: from all stages of a CNN down to the image alone, with their cost and their agreement.
 
@@ -57,10 +67,10 @@ def command(
         from iqatune.cli.plan_table import print_plan
         from iqatune.tuning.plan import plan_frontier
 
-        plan = plan_frontier(options, output, cache=cache, progress=progress)
+        plan = plan_frontier(options, output, cache=cache, progress=progress, name=name)
         emit(plan, form_of(as_json=as_json), table=print_plan)
         return
-    found = find_frontier(options, output, cache=cache, progress=progress)
+    found = find_frontier(options, output, cache=cache, progress=progress, name=name, command=command_line())
     emit(found, form_of(as_json=as_json), table=lambda document: print_frontier(document, found.folder))
 
 

@@ -7,10 +7,13 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
+    dry_run_option,
     fuse_options,
     json_option,
+    name_option,
     quiet_option,
     refuse_beside,
     runs_option,
@@ -33,12 +36,22 @@ Examples:
 @fuse_options
 @cache_option
 @runs_option
+@name_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
 @debug_option
 def command(
-    options: FuseOptions, *, strict: bool, cache_dir: Path | None, output: Path, quiet: bool, as_json: bool
+    options: FuseOptions,
+    *,
+    strict: bool,
+    cache_dir: Path | None,
+    output: Path,
+    name: str | None,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Fuse several metrics into one: D is the weighted sum of their D, with weights of 0 or more that agree best with
     people.
@@ -58,5 +71,15 @@ def command(
     if options.run.split != "references":
         refuse_beside("another split", "folds")
     progress = console_progress(quiet=quiet)
-    fusion, file = fuse(options, output, cache=open_cache(cache_dir), progress=progress, strict=strict)
+    cache = open_cache(cache_dir)
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_fuse
+
+        plan = plan_fuse(options, output, cache=cache, progress=progress, name=name)
+        emit(plan, form_of(as_json=as_json), table=print_plan)
+        return
+    fusion, file = fuse(
+        options, output, cache=cache, progress=progress, name=name, strict=strict, command=command_line()
+    )
     emit(fusion, form_of(as_json=as_json), table=lambda document: print_fusion(document, file))

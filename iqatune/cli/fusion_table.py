@@ -5,6 +5,7 @@ from pathlib import Path
 from iqatune.cli.table import print_table
 from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import figure, interval, print_line
+from iqatune.errors import counted
 from iqatune.records.fusion import Fusion, FusionMember
 
 HOW = {"refitted": "tuned again", "of its record": "its own folds", "as it is": "as it is"}
@@ -27,10 +28,11 @@ def print_fusion(fusion: Fusion, file: Path) -> None:
         ("mean of z-scores", "-", figure(fusion.uniform.srcc), "-", figure(uniform), "-"),
         ("rank mean", "-", figure(ranks.srcc), "-", figure(ranks.held_out_srcc), "-"),
     ]
-    pairs = f"{fusion.protocol.pairs} pairs, {fusion.protocol.references} references"
+    pairs = f"{counted(fusion.protocol.pairs, 'pair')}, {counted(fusion.protocol.references, 'reference')}"
     columns = ("metric", "weight", "SRCC", "95% interval", "held-out SRCC", "held out how")
     important = ("SRCC", "held-out SRCC", "weight", "held out how")
-    print_table(f"{options.dataset} ({pairs}), {len(fusion.members)} members", columns, rows, first=important)
+    title = f"{options.dataset} ({pairs}), {counted(len(fusion.members), 'member')}"
+    print_table(title, columns, rows, first=important)
     nothing = [member.name for member in fusion.members if member.weight == 0]
     if nothing:
         print_line(f"Without weight: {', '.join(nothing)}.")

@@ -13,7 +13,7 @@ from iqatune.cli.progress import console_progress
 from iqatune.cli.table import columns_of, layout, print_table, tables
 from iqatune.cli.tables import SIMULATED
 from iqatune.cli.terminal import print_line, tell
-from iqatune.errors import as_flags
+from iqatune.errors import as_flags, counted
 from iqatune.escape import visible
 from iqatune.progress import Advance, Progress, duration
 from iqatune.records.labels import search_note
@@ -42,7 +42,7 @@ def print_sweep(sweep: Sweep) -> None:
     """The grid's figures, and the cells that failed with their reasons."""
     columns, rows = grid(sweep)
     done = sum(cell.state == "done" for cell in sweep.cells)
-    print_table(f"{done} of {len(sweep.cells)} cells done", columns, rows, names=3, parted=True)
+    print_table(f"{done} of {counted(len(sweep.cells), 'cell')} done", columns, rows, names=3, parted=True)
     print_line(NOTE)
     if any(cell.simulated for cell in sweep.cells):
         print_line(SIMULATED)

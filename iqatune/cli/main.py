@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 the work was done and the answer is no; 2 bad usage or bad
 import _thread
 import importlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -109,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in warnings_of_unknown(os.environ, _commands(arguments)):
             tell(f"warning: {line}")
         with log_lines():
-            code = cli.main(args=arguments, prog_name="iqatune", standalone_mode=False)
+            code = cli.main(
+                args=arguments, prog_name="iqatune", standalone_mode=False, obj=shlex.join(("iqatune", *arguments))
+            )
         sys.stdout.flush()
     except InputError as error:
         return _fail(error.command_line, BAD_INPUT, debug=debug)

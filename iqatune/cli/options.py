@@ -5,7 +5,7 @@ A group of options that one model holds is handed to its verb as that model; cho
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 from pydantic.fields import FieldInfo
 
+from iqatune.cli.completion import completion_of
 from iqatune.datasets.numbers import number, whole_number
 from iqatune.errors import InputError, did_you_mean
 from iqatune.records.fusion import FuseOptions
@@ -33,9 +34,14 @@ DEVICES = "auto|cpu|cuda|cuda:N"
 
 
 def option(name: str, *declarations: str, **settings: Any) -> Decorator[Any]:
-    """`click.option` that also reads the variable IQATUNE_<NAME>, and shows its default."""
+    """`click.option` that also reads the variable IQATUNE_<NAME>, shows its default, and completes its values."""
     variable = "IQATUNE_" + name.removeprefix("--").split("/")[0].replace("-", "_").upper()
-    return click.option(name, *declarations, envvar=variable, **{"show_default": True, **settings})
+    return click.option(
+        name,
+        *declarations,
+        envvar=variable,
+        **{"show_default": True, "shell_complete": completion_of(name), **settings},
+    )
 
 
 def option_of(model: type[Options], name: str, **settings: Any) -> Decorator[Any]:
@@ -167,11 +173,16 @@ def _from_config(context: click.Context, _parameter: click.Parameter, path: Path
     if path is None:
         return
     known = dict(_by_long_name(context.command))
+    others: dict[str, None] | None = None
     defaults: dict[str, Any] = {}
-    for key, value in read_yaml(path, f"--config {path}", "option names and values, as 'backbone: vgg19'").items():
+    content = read_yaml(path, f"--config {path}", "option names and values, as 'backbone: vgg19'")
+    for key, value in _of_verb(context, path, content).items():
         name = str(key).replace("_", "-")
         if name not in known:
-            raise InputError(f"--config {path}: unknown key '{key}'; {did_you_mean(str(key), list(known))}")
+            others = others or _of_other_verbs(context)  # a file may serve several verbs; all are imported when needed
+            if name in others:
+                continue
+            raise InputError(f"--config {path}: unknown key '{key}'; {did_you_mean(str(key), {**known, **others})}")
         if value is None and known[name].callback is None:
             continue  # nothing was given
         many = value if isinstance(value, list) and known[name].multiple else [value]
@@ -180,6 +191,30 @@ def _from_config(context: click.Context, _parameter: click.Parameter, path: Path
         texts = [_text(item) for item in many]
         defaults[str(known[name].name)] = texts if known[name].multiple else texts[0]
     context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _of_verb(context: click.Context, path: Path, content: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What a file says to a verb: what stands in the file itself, and before it what stands under the verb's name."""
+    verbs = _verbs(context)
+    sections = {str(key): value for key, value in content.items() if key in verbs and isinstance(value, Mapping)}
+    empty = next((key for key, value in content.items() if key in verbs and value is None), None)
+    if empty is not None:
+        raise InputError(f"--config {path}: the section '{empty}' is empty; give options, or leave it out")
+    shared = {key: value for key, value in content.items() if key not in sections}
+    return {**shared, **sections.get(str(context.info_name), {})}
+
+
+def _verbs(context: click.Context) -> list[str]:
+    root = context.find_root()
+    return root.command.list_commands(root) if isinstance(root.command, click.Group) else []
+
+
+def _of_other_verbs(context: click.Context) -> dict[str, None]:
+    """The names of all options of all verbs."""
+    root = context.find_root()
+    group = root.command
+    commands = [group.get_command(root, verb) for verb in _verbs(context)] if isinstance(group, click.Group) else []
+    return {name: None for command in commands if command is not None for name, _ in _by_long_name(command)}
 
 
 def _by_long_name(command: click.Command) -> Iterator[tuple[str, click.Option]]:
@@ -228,6 +263,12 @@ def refuse_beside(other: str, name: str) -> None:
         raise InputError(f"`{name}` and {other} both say what is held out; leave one out")
 
 
+def command_line() -> str:
+    """The command line as it was typed, quoted for a shell."""
+    typed: str = click.get_current_context().find_root().obj
+    return typed
+
+
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -235,7 +276,7 @@ config_option = click.option(
     expose_value=False,
     callback=_from_config,
     envvar="IQATUNE_CONFIG",
-    help="YAML file of options (same names); the command line wins.",
+    help="YAML file of options (same names), for one verb or several; the command line wins.",
 )
 
 debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
@@ -250,12 +291,30 @@ track_option = option(
     "--track",
     multiple=True,
     metavar="tensorboard|mlflow|wandb",
-    help="Tell TensorBoard, MLflow or W&B of every sample; may be repeated (pip install 'iqatune[tracking]').",
+    help="Report every sample to TensorBoard, MLflow or W&B; may be repeated (docs/running.md).",
 )
 
 dry_run_option = option(
     "--dry-run", is_flag=True, help="Say what would be done and how long it takes; compute and write nothing."
 )
+
+overwrite_option = option(
+    "--force",
+    is_flag=True,
+    help="Overwrite a file that is there. And take a record that is not what was written (its seal is broken), and say "
+    "so.",
+)
+
+
+def refuse_to_overwrite(file: Path, *, force: bool) -> None:
+    """Keep a file that is there.
+
+    Raises:
+        InputError: without `force`, when it is there.
+    """
+    if file.exists() and not force:
+        raise InputError(f"`output` {file}: exists; give another `output`, or overwrite it with `force`")
+
 
 json_option = option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 
@@ -726,6 +785,12 @@ fuse_options = handed_over(
 
 cache_option = option(
     "--cache-dir", type=click.Path(path_type=Path), help="Where statistics are kept  [default: the user's cache]."
+)
+
+name_option = option(
+    "--name",
+    metavar="NAME",
+    help="Name of the last folder  [default: what differs from the defaults is in the path].",
 )
 
 runs_option = option("--output", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of results.")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     WHERE_DATA,
     baseline_options,
@@ -12,6 +13,7 @@ from iqatune.cli.options import (
     debug_option,
     device_option,
     force_option,
+    json_option,
     moved_weights_option,
     option,
     optional_data_options,
@@ -21,6 +23,7 @@ from iqatune.cli.options import (
 from iqatune.cli.progress import console_progress
 from iqatune.cli.terminal import print_path
 from iqatune.records.options import DataOptions
+from iqatune.records.report import WrittenReport
 
 EPILOG = """\b
 Examples:
@@ -47,6 +50,7 @@ Examples:
 @cache_option
 @config_option
 @quiet_option
+@json_option
 @debug_option
 def command(
     folder: Path,
@@ -63,6 +67,7 @@ def command(
     device: str,
     cache_dir: Path | None,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Write tables and figures of all results in a folder: HTML, Markdown, LaTeX and CSV.
 
@@ -88,4 +93,5 @@ def command(
         others = asked(baselines, weights=baseline_weights, better=baseline_better)
         scoring = Scoring(data=data, every=every, baselines=others, images=images, machine=machine)
     page = write_report(folder, output or folder / "report", scoring=scoring, progress=progress, force=force)
-    print_path(page)
+    written = WrittenReport.of(page)
+    emit(written, form_of(as_json=as_json), table=lambda document: print_path(page))

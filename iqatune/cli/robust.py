@@ -11,13 +11,15 @@ from iqatune.cli.options import (
     config_option,
     debug_option,
     device_option,
-    force_option,
+    dry_run_option,
     json_option,
     measured_baseline_options,
     moved_weights_option,
     option,
     optional_data_options,
+    overwrite_option,
     quiet_option,
+    refuse_to_overwrite,
     refuse_without,
 )
 from iqatune.cli.progress import console_progress
@@ -48,10 +50,11 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder for robust.json, robust.csv and drawings (SVG, PDF)  [default: write none].",
 )
-@force_option
+@overwrite_option
 @moved_weights_option
 @device_option
 @cache_option
+@dry_run_option
 @config_option
 @quiet_option
 @json_option
@@ -68,6 +71,7 @@ def command(
     backbone_weights: str | None,
     device: str,
     cache_dir: Path | None,
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -91,7 +95,8 @@ def command(
     chosen = kinds_of(kinds)
     others = asked(baselines, weights=baseline_weights)
     data_sets = tuned_on(files, force=force) if data is None else data.sets
-    if output is not None:
+    if output is not None and not dry_run:
+        refuse_to_overwrite(output / ROBUST_FILE, force=force)
         check_writable(output, option="output")
     machine = Machine(
         device=device,
@@ -99,6 +104,12 @@ def command(
         cache=open_cache(cache_dir),
         progress=console_progress(quiet=quiet),
     )
+    if dry_run:
+        from iqatune.cli.plan_table import print_plan
+        from iqatune.tuning.plan import plan_robust
+
+        emit(plan_robust(files, data_sets, machine, kinds=chosen), form_of(as_json=as_json), table=print_plan)
+        return
     found = robustness(files, data_sets, machine, kinds=chosen, baselines=others, force=force)
     if output is not None:
         write(found, output)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from iqatune.cli.table import print_table
 from iqatune.cli.tables import SAME_PAIRS, SAME_REFERENCES, SIMULATED
 from iqatune.cli.terminal import figure, interval, print_line
+from iqatune.errors import counted
 from iqatune.records.robust import Changed, Kind, OnSet, Robust
 from iqatune.scoring.robustness import DEGRADATIONS, NOT_SEEN
 
@@ -13,7 +14,7 @@ def print_robust(document: Robust) -> None:
     """A data set after the other, then costs and the average over data sets."""
     kinds = [kind for kind in DEGRADATIONS if kind in document.kinds]
     for place, of_set in enumerate(document.sets):
-        title = f"{of_set.dataset}: {of_set.pairs} pairs, {of_set.references} references"
+        title = f"{of_set.dataset}: {counted(of_set.pairs, 'pair')}, {counted(of_set.references, 'reference')}"
         rows = [(name, metric.sets[place]) for name, metric in zip(document.names, document.metrics, strict=True)]
         if kinds:
             _print_retained(title, rows, kinds)

@@ -5,7 +5,7 @@ from typing import get_args
 
 import click
 
-from iqatune.cli.emit import Form, emit
+from iqatune.cli.emit import Form, emit, form_asked_for
 from iqatune.cli.options import (
     config_option,
     debug_option,
@@ -99,8 +99,7 @@ def command(
 
     if scale_of is not None and scale != "score":
         raise InputError(f"--scale-of {scale_of}: only possible with --scale score")
-    if as_json and form == "csv":
-        raise InputError("--json, --format csv: one of them; leave the other out")
+    form = form_asked_for(form, as_json=as_json)
 
     from iqatune.backbones.devices import resolve_device
     from iqatune.cli.tables import print_distances
@@ -126,5 +125,5 @@ def command(
         keep_going=keep_going,
         scale=chosen,
     )
-    emit(distances, "json" if as_json else form, table=print_distances, csv=as_csv)
+    emit(distances, form, table=print_distances, csv=as_csv)
     return 0 if distances.complete else INCOMPLETE

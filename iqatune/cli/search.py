@@ -7,10 +7,12 @@ import click
 from iqatune.cli.emit import emit, form_of
 from iqatune.cli.options import (
     cache_option,
+    command_line,
     config_option,
     debug_option,
     dry_run_option,
     json_option,
+    name_option,
     quiet_option,
     refuse_beside,
     run_options,
@@ -38,6 +40,7 @@ Examples:
 @run_options
 @cache_option
 @runs_option
+@name_option
 @track_option
 @dry_run_option
 @config_option
@@ -50,6 +53,7 @@ def command(
     strict: bool,
     cache_dir: Path | None,
     output: Path,
+    name: str | None,
     track: tuple[str, ...],
     dry_run: bool,
     quiet: bool,
@@ -59,10 +63,11 @@ def command(
 
     With several data sets, each with its own scores, the weighted mean of their objectives is maximised.
 
-    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE[-PRIOR][-OBJECTIVE][-stop=auto]-sSEED/ with result.json (the
-    best alpha and beta, and how good they are) and trials.jsonl (every sample). If it is interrupted, run it again: it
-    goes on where it stopped. With more --samples it continues the finished search, if the searcher can. With --features
-    the weights are those of a CSV file's columns instead of a CNN's channels.
+    Writes OUTPUT/DATASET[+DATASET]/BACKBONE/SEARCHER-SPACE-sSEED/ with result.json (the best alpha and beta, and how
+    good they are) and trials.jsonl (every sample). Options that differ from the defaults are in the path too, or --name
+    names the last folder. If it is interrupted, run it again: it goes on where it stopped. With more --samples it
+    continues the finished search, if the searcher can. With --features the weights are those of a CSV file's columns
+    instead of a CNN's channels.
     """
     from iqatune.api.cache import open_cache
     from iqatune.cli.tables import print_search
@@ -75,8 +80,10 @@ def command(
         from iqatune.cli.plan_table import print_plan
         from iqatune.tuning.plan import plan_search
 
-        plan = plan_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
+        plan = plan_search(run, output, cache=cache, progress=progress, name=name, strict=strict, track=track)
         emit(plan, form_of(as_json=as_json), table=print_plan)
         return
-    result, folder = run_search(run, output, cache=cache, progress=progress, strict=strict, track=track)
+    result, folder = run_search(
+        run, output, cache=cache, progress=progress, name=name, strict=strict, track=track, command=command_line()
+    )
     emit(result, form_of(as_json=as_json), table=lambda document: print_search(document, folder))

@@ -10,6 +10,7 @@ from iqatune.cli.options import (
     DEVICES,
     Whole,
     cache_option,
+    command_line,
     config_option,
     debug_option,
     dry_run_option,
@@ -93,6 +94,7 @@ def command(
             jobs=jobs,
             strict=strict,
             track=track,
+            command=command_line(),
         )
 
     def table(document: Sweep) -> None:

@@ -11,7 +11,7 @@ from iqatune.cli.human_scores import print_human_scores
 from iqatune.cli.table import print_table
 from iqatune.cli.terminal import figure, interval, print_line
 from iqatune.cli.textures import print_tolerance, tolerance_lines
-from iqatune.errors import as_flags
+from iqatune.errors import as_flags, counted
 from iqatune.evaluation.gain import FEWEST_FOLDS, Gain, gain_of
 from iqatune.metric.weights import tuned_weights
 from iqatune.records.diagnosis import Diagnosis
@@ -62,8 +62,8 @@ def print_search(result: Result, folder: RunFolder) -> None:
         folds = figure(held_out.best_column_srcc_mean if held_out else None)
         rows.append((f"best column ({column.name})", figure(column.srcc), "-", "-", "-", folds))
     protocol = result.protocol
-    data = f"{dataset_label(run)} ({protocol.pairs} pairs, {protocol.references} references)"
-    title = f"{data}, {source_label(run)}{search_note(run)}, {_configurations(result)} samples"
+    data = f"{dataset_label(run)} ({counted(protocol.pairs, 'pair')}, {counted(protocol.references, 'reference')})"
+    title = f"{data}, {source_label(run)}{search_note(run)}, {counted(_configurations(result), 'sample')}"
     print_table(title, columns, rows, first=("SRCC", "held-out SRCC", "95% interval", "PLCC"))
     if result.sets:
         parts = [_of_set(name, part) for name, part in result.sets.items()]
@@ -218,7 +218,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     ]
     first = evaluation.results[0].protocol
     columns = ("metric", "tuned on", "SRCC", "SRCC 95%", "KRCC", "KRCC 95%", "PLCC", "PLCC 95%")
-    title = f"{evaluation.dataset}: {first.pairs} pairs, {first.references} references"
+    title = f"{evaluation.dataset}: {counted(first.pairs, 'pair')}, {counted(first.references, 'reference')}"
     important = ("SRCC", "SRCC 95%", "tuned on", "PLCC", "KRCC", "PLCC 95%")
     print_table(title, columns, rows, left=2, first=important)
     if len(evaluation.results) > 1:
@@ -274,7 +274,7 @@ def seen_lines(evaluation: Evaluation) -> list[str]:
     }
     references = evaluation.results[0].protocol.references
     lines += [
-        f"{SAME_REFERENCES} tuned on {count} of these {references} references, by other pairs of them."
+        f"{SAME_REFERENCES} tuned on {count} of these {counted(references, 'reference')}, by other pairs of them."
         for count in sorted(shared)
     ]
     lines += [
@@ -370,7 +370,8 @@ def print_replay(replay: Replay) -> None:
     for note in replay.notes:
         print_line(f"{note[0].upper()}{note[1:]}.")
     same = len(replay.figures) - len(different)
-    print_line(f"{same} of {len(replay.figures)} figures are as recorded.")
+    figures = "figure is" if len(replay.figures) == 1 else "figures are"
+    print_line(f"{same} of {len(replay.figures)} {figures} as recorded.")
 
 
 def print_distances(distances: Distances) -> None:
@@ -410,7 +411,8 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     ]
     print_table("doctor", ("what", "check", "result", "finding"), rows, left=4, first=("result", "finding"))
     counts = Counter(finding.level for finding in diagnosis.findings)
-    print_line(", ".join(f"{counts[level]} {level}" for level in ("problem", "warning", "note", "ok") if counts[level]))
+    told = [counted(counts[level], level) for level in ("problem", "warning", "note") if counts[level]]
+    print_line(", ".join([*told, f"{counts['ok']} ok"] if counts["ok"] else told))
 
 
 def protocol_differences(evaluation: Evaluation) -> list[str]:

@@ -4,6 +4,7 @@ import math
 
 from iqatune.cli.table import print_table
 from iqatune.cli.terminal import figure, interval, print_line
+from iqatune.errors import counted
 from iqatune.records.evaluation import Evaluation
 from iqatune.records.result import Result
 from iqatune.records.textures import Textures
@@ -38,4 +39,4 @@ def print_tolerance(evaluation: Evaluation) -> None:
 
 
 def _of(textures: Textures) -> str:
-    return f"{textures.textures} textures of {textures.source}, {textures.crop_pairs} crop pairs"
+    return f"{counted(textures.textures, 'texture')} of {textures.source}, {counted(textures.crop_pairs, 'crop pair')}"

@@ -10,7 +10,7 @@ import torch
 from iqatune.backbones.devices import resolve_device, true_float32
 from iqatune.backbones.network import Backbone
 from iqatune.doctor.findings import Outcome, some
-from iqatune.errors import InputError, UsageError
+from iqatune.errors import InputError, UsageError, counted
 from iqatune.images import resized_size
 from iqatune.records.options import BackboneOptions
 
@@ -66,7 +66,7 @@ def size_outcomes(backbone: Backbone, sizes: Mapping[Path, tuple[int, int]]) -> 
     if refused:
         too = {size for size, _ in refused}
         images = [path.name for path, size in sizes.items() if resized_size(*size, SHORT_SIDE) in too]
-        says = f"{len(refused)} refused ({len(images)} images, as {images[0]}), {of_all}: {refused[0][1]}"
+        says = f"{len(refused)} refused ({counted(len(images), 'image')}, as {images[0]}), {of_all}: {refused[0][1]}"
         yield "taken sizes", "problem", says
     elif tried:
         taken = [f"{width}x{height}" for width, height in tried]
@@ -128,6 +128,6 @@ def _difference(values: torch.Tensor, exact: torch.Tensor) -> float:
 
 def _name(device: torch.device) -> str:
     if device.type == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads"
+        return f"cpu, {counted(torch.get_num_threads(), 'thread')}"
     free, total = torch.cuda.mem_get_info(device)
     return f"{device}: {torch.cuda.get_device_name(device)}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"

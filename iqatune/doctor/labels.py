@@ -11,6 +11,7 @@ from iqatune.datasets.pairs_csv import USUALLY
 from iqatune.datasets.raters import missing_line, repeated, repeated_line
 from iqatune.datasets.table import Pair, PairTable
 from iqatune.doctor.findings import Outcome, some
+from iqatune.errors import counted
 from iqatune.evaluation.correlation import srcc
 from iqatune.records.vocabulary import Severity
 from iqatune.statistics.columns import columns_of, usable_columns
@@ -40,7 +41,8 @@ def label_outcomes(table: PairTable, info: DatasetInfo, excluded: Sequence[str])
         yield _scores(table, info, info.published)
     else:
         kinds = len({pair.distortion for pair in table.pairs})
-        yield "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, {kinds} distortions"
+        references = counted(len(table.references), "reference")
+        yield "counts", "ok", f"{len(table)} pairs, {references}, {counted(kinds, 'distortion')}"
     if table.read_line is not None:
         yield "file", "ok", table.read_line
     usual = USUALLY.get(table.score_column)
@@ -85,17 +87,17 @@ def _counts(
             expected[distortion] += count
     found = Counter(pair.distortion for pair in table.pairs)
     different = [
-        f"{name} has {found[name]} pairs, not {expected[name]}"
+        f"{name} has {counted(found[name], 'pair')}, not {expected[name]}"
         for name in sorted(expected | found)
         if found[name] != expected[name]
     ]
     if not published.counts:
-        different = [] if excluded or len(table) == info.pairs else [f"{len(table)} pairs, not {info.pairs}"]
+        different = [] if excluded or len(table) == info.pairs else [f"{counted(len(table), 'pair')}, not {info.pairs}"]
     if len(table.references) != info.references:
-        different.insert(0, f"{len(table.references)} references, not {info.references}")
+        different.insert(0, f"{counted(len(table.references), 'reference')}, not {info.references}")
     if different:
         return "counts", severity, f"not as published: {some(different)}"
-    return "counts", "ok", f"{len(table)} pairs, {len(table.references)} references, as published"
+    return "counts", "ok", f"{counted(len(table), 'pair')}, {counted(len(table.references), 'reference')}, as published"
 
 
 def _levels(table: PairTable, published: Published, *, excluded: set[str], severity: Severity) -> Outcome:
@@ -127,7 +129,7 @@ def _scores(table: PairTable, info: DatasetInfo, published: Published) -> Outcom
 
 def _rows(table: PairTable) -> Outcome:
     if table.ratings is not None:
-        return "rows", "ok", f"{table.ratings} rows are averaged into {len(table)} pairs"
+        return "rows", "ok", f"{table.ratings} rows are averaged into {counted(len(table), 'pair')}"
     again = repeated(table.pairs)
     if again is None:
         return "rows", "ok", "no pair is listed twice"

@@ -9,12 +9,14 @@ bootstrap needs.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from iqatune.evaluation.correlation import Floats, checked_pairs, direction, logistic_fit
+from iqatune.runtime.threads import processors
 
 METHOD = "studentised bootstrap over references on Fisher's z"
 METHOD_FEW = "bootstrap over references, Student's t on the middle 68 % of Fisher's z"
@@ -127,21 +129,28 @@ def resampled_srcc(
     """
     starts = np.searchsorted(references, np.arange(counts.shape[1]))
     of_quality, of_predictions = _Order(quality), [_Order(prediction) for prediction in predictions]
-    found: list[list[Resampled]] = [[] for _ in predictions]
-    for rows in _chunks(len(counts), quality.size):
+
+    def resampled(rows: slice) -> list[Resampled]:
+        """Of each prediction, under some of the counts."""
         weights = counts[rows][:, references]
         y = of_quality.signs(weights) / 2
         power_y, slope_y = _sum(weights * y, y), y * y - of_quality.signs(weights * y)
-        for order, results in zip(of_predictions, found, strict=True):
+        found = []
+        for order in of_predictions:
             x = order.signs(weights) / 2
             power_x, slope_x = _sum(weights * x, x), x * x - order.signs(weights * x)
             shared = _sum(weights * x, y)
             slope = x * y - (order.signs(weights * y) + of_quality.signs(weights * x)) / 2
             slopes = [np.add.reduceat(part, starts, axis=1) for part in (slope, slope_x, slope_y)]
-            results.append(_resampled((shared, power_x, power_y), slopes, counts[rows]))
+            found.append(_resampled((shared, power_x, power_y), slopes, counts[rows]))
+        return found
+
+    # a resample rests on no other, and NumPy leaves the interpreter to the other threads
+    with ThreadPoolExecutor(processors()) as pool:
+        parts = list(pool.map(resampled, _chunks(len(counts), quality.size)))
     return [
-        Resampled(np.concatenate([part.value for part in parts]), np.concatenate([part.error for part in parts]))
-        for parts in found
+        Resampled(np.concatenate([part.value for part in of_one]), np.concatenate([part.error for part in of_one]))
+        for of_one in zip(*parts, strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field
@@ -48,14 +49,21 @@ class Environment(Model):
     device: str
     threads: int = Field(description="processors that the process may use; torch and the objective use as many threads")
     searcher_threads: int | None = Field(default=None, description="threads of BLAS while the searcher runs")
+    created: str | None = Field(
+        default=None, description="when this was begun, ISO 8601 in UTC; null in records of older releases"
+    )
+    command: str | None = Field(
+        default=None, description="the command line as it was typed, quoted for a shell; null from Python"
+    )
 
 
-def environment(device: str, plugins: Mapping[str, str] | None = None) -> Environment:
-    """Versions, commit and machine of this process, and on how many threads it computes.
+def environment(device: str, plugins: Mapping[str, str] | None = None, *, command: str | None = None) -> Environment:
+    """Versions, commit and machine of this process, on how many threads it computes, and the time.
 
     Args:
         device: name of what the backbone runs on.
         plugins: versions of the packages that added a data set, backbone or searcher of this run.
+        command: the command line that was typed, if one was.
     """
     found = {package: package_version(package) for package in PACKAGES}
     versions = {"python": platform.python_version(), "iqatune": __version__}
@@ -68,6 +76,8 @@ def environment(device: str, plugins: Mapping[str, str] | None = None) -> Enviro
         device=device,
         threads=processors(),
         searcher_threads=SEARCHER_THREADS,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
     )
 
 

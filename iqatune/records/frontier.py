@@ -10,7 +10,7 @@ from iqatune.records.base import Coefficient, Count, Deviation, Model, Number, P
 from iqatune.records.documents import Seal, sealed
 from iqatune.records.environment import Environment
 from iqatune.records.options import BackboneOptions, DataOptions, Run
-from iqatune.records.run_folder import RunFolder
+from iqatune.records.paths import run_path
 from iqatune.records.vocabulary import C1, C2, FIT, ObjectiveName, Structure
 from iqatune.runtime.files import write_text
 
@@ -47,9 +47,15 @@ class FrontierOptions(DataOptions, BackboneOptions):
         options = {name: value for name, value in dict(self).items() if name != "by"}
         return Run.parsed({**options, "searcher": FIT, **sparsity})
 
-    def folder(self, output: Path) -> Path:
-        """Where the frontier goes, below the folder of results: beside the searches of its data set and backbone."""
-        search = RunFolder.of(output, self.run()).path
+    def folder(self, output: Path, name: str | None = None) -> Path:
+        """Where the frontier goes, below the folder of results: beside the searches of its data set and backbone.
+
+        Raises:
+            InputError: for a name that is no name of a folder.
+        """
+        search = output / run_path(self.run(), name)
+        if name is not None:
+            return search
         by = "" if self.by == "ms" else f"-{self.by}"
         return search.parent / f"frontier{by}{search.name.removeprefix(FIT)}"
 

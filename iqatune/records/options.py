@@ -215,7 +215,7 @@ def by_set(values: Mapping[str, Any]) -> dict[str, Any]:
         # nothing, or no names: the model says what is wrong
         return found if every else {name: value for name, value in found.items() if name != "dataset"}
     if len(names) > 1 and values.get("features") is not None:
-        raise InputError(f"`features` {values['features']}: holds pairs and scores of its own; leave out `dataset`")
+        raise InputError(f"`features` {values['features']}: contains pairs and scores of its own; leave out `dataset`")
     doubled = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if doubled is not None:
         raise InputError(f"`dataset` {doubled}: given twice; each data set can be tuned on once")

@@ -1,26 +1,18 @@
 """The folder of one run, and everything that happens to the files in it."""
 
-import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 from iqatune.records.options import Run
+from iqatune.records.paths import run_path
 from iqatune.records.result import Result, read_result, write_result
 from iqatune.records.trial import Trial
 from iqatune.records.trials import TrialLog, read_trials
-from iqatune.records.view import without_file
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.locks import Hold, locked
-
-LONGEST = 60
-"""Characters of names of columns in a folder's name."""
-
-LONGEST_BACKBONE = 120
-"""Characters of a backbone in a folder's name; a name in a file system has 255 bytes."""
 
 RESULT_FILE = "result.json"
 TRIALS_FILE = "trials.jsonl"
@@ -38,26 +30,9 @@ class RunFolder:
     hold: Hold | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, output: Path, run: Run) -> "RunFolder":
-        """Where a search puts a run, below the folder of results."""
-        backbone = backbone_folder(run.backbone)
-        if run.features is not None:
-            backbone = _file_name(Path(run.features).stem)
-        labels = {"prior": "", "objective": "", "c1": "c1=", "c2": "c2=", "stop": "stop="}
-        labels |= {"penalty": "penalty=", "last_stage": "last-stage="}
-        given = {name: getattr(run, name) for name in labels if getattr(run, name) != Run.model_fields[name].default}
-        others = [f"{labels[name]}{value}".replace(":", "") for name, value in given.items()]
-        others += [f"{each.dataset}={each.weight:g}" for each in run.datasets if each.weight != 1]
-        others += [f"costs={_digest(map(repr, run.stage_costs))}"] if run.stage_costs else []
-        others += [*_textures(run), *_split(run)]
-        if run.view:
-            others.append("view=" + _of_columns([without_file(view).replace(":", "_") for view in run.view]))
-        if run.unlabelled is not None:
-            others.append(f"unlabelled={_file_name(Path(run.unlabelled).name)}")
-        if run.feature_columns:
-            others = [_of_columns(run.feature_columns), *others]
-        searcher = run.searcher.replace(":", "_")
-        return cls(output / run.dataset / backbone / "-".join((searcher, run.space, *others, f"s{run.seed}")))
+    def of(cls, output: Path, run: Run, name: str | None = None) -> "RunFolder":
+        """Where a search puts a run, below the folder of results: `run_path`."""
+        return cls(output / run_path(run, name))
 
     @property
     def result_file(self) -> Path:
@@ -133,8 +108,8 @@ class RunFolder:
                 file.replace(self.path / _numbered(file.name, number))
         return _numbered(RESULT_FILE, number)
 
-    def hand_over(self, name: str) -> bool:
-        """Move the files to the folder of that name beside this one, where reports and searches look for such a run.
+    def hand_over(self, path: Path) -> bool:
+        """Move the files to another folder, where reports and searches look for such a run.
 
         Returns:
             False where that is this one, or has a record of its own: nothing is moved then.
@@ -143,7 +118,7 @@ class RunFolder:
             InputError: when another process is at work there.
         """
         self._check()
-        other = RunFolder(self.path.parent / name)
+        other = RunFolder(path)
         if other == self or other.result_file.exists():
             return False
         with other.locked() as owned:
@@ -167,46 +142,6 @@ class RunFolder:
     def _check(self) -> None:
         if self.hold is not None:
             self.hold.check()
-
-
-def backbone_folder(name: str) -> str:
-    """A backbone's name, with its taps, as the name of a folder; of a long one the beginning, and a digest."""
-    safe = re.sub(r"[:/\\]", "_", name)
-    if len(safe) <= LONGEST_BACKBONE and safe.isprintable():
-        return safe
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{_file_name(safe)[:LONGEST_BACKBONE]}-{digest}"
-
-
-def _of_columns(names: Sequence[str]) -> str:
-    """Names of columns as a part of a file's name, the same for the same names."""
-    joined = "+".join(map(_file_name, names))
-    if len(joined) <= LONGEST and joined == "+".join(names):
-        return joined
-    return f"{joined[:LONGEST]}-{_digest(names)}"
-
-
-def _digest(words: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.+-]", "_", text)
-
-
-def _textures(run: Run) -> list[str]:
-    """What a folder says of textures; the folder that they are in has a name of its own."""
-    if run.textures is None:
-        return []
-    named = f"textures={_file_name(Path(run.textures).absolute().name)[:LONGEST]}"
-    return [named, f"texture-weight={run.texture_weight:g}"] if run.texture_weight else [named]
-
-
-def _split(run: Run) -> list[str]:
-    """What a folder says of folds that hold out something else than references."""
-    column = _file_name(run.split_column or "")
-    words = {"sets": "leave-one-set-out", "distortions": "leave-one-distortion-out", "column": f"split={column}"}
-    return [] if run.split == "references" else [words[run.split]]
 
 
 def _numbered(name: str, number: int) -> str:

@@ -19,6 +19,7 @@ from iqatune.records.frontier import FRONTIER_SCHEMA, Frontier
 from iqatune.records.fusion import FUSION_SCHEMA, Fusion
 from iqatune.records.plan import PLAN_SCHEMA, Plan
 from iqatune.records.replay import REPLAY_SCHEMA, Replay
+from iqatune.records.report import REPORT_SCHEMA, WrittenReport
 from iqatune.records.result import RESULT_SCHEMA, Result
 from iqatune.records.robust import ROBUST_SCHEMA, Robust
 from iqatune.records.sweep import SWEEP_SCHEMA, Sweep
@@ -35,6 +36,7 @@ DOCUMENTS: Final[dict[str, tuple[str, type[Model]]]] = {
     "robust": (ROBUST_SCHEMA, Robust),
     "scores": (DISTANCES_SCHEMA, Distances),
     "frontier": (FRONTIER_SCHEMA, Frontier),
+    "report": (REPORT_SCHEMA, WrittenReport),
     "replay": (REPLAY_SCHEMA, Replay),
     "doctor": (DIAGNOSIS_SCHEMA, Diagnosis),
     "cache": (CACHE_SCHEMA, CacheContents),

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from iqatune.errors import did_you_mean
@@ -92,6 +93,12 @@ def without_file(view: str) -> str:
     """A view without the place of its parameters, which the protocol knows by their hash."""
     found = View.of(view)
     return view if found.backbone is None else f"backbone:{found.backbone}"
+
+
+def without_folder(view: str) -> str:
+    """A view with the place of its parameters by the file's name alone."""
+    found = View.of(view)
+    return view if found.weights is None else f"backbone:{found.backbone}={PurePath(found.weights).name}"
 
 
 def fronted(backbone: str, front: str) -> str:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iqatune.errors import InputError
+from iqatune.errors import InputError, counted
 from iqatune.records.base import Model
 from iqatune.records.bench import BENCH_SCHEMA, Bench
 from iqatune.records.documents import broken_seal, parse_json, validated
@@ -82,7 +82,7 @@ class Setting:
     @property
     def effort(self) -> str:
         """How many samples there were to be, in words; a fit has none."""
-        return "no samples" if self.searcher in (FIT, MUTUAL) else f"{self.samples} samples"
+        return "no samples" if self.searcher in (FIT, MUTUAL) else f"{counted(self.samples, 'sample')}"
 
     @property
     def how(self) -> str:
@@ -266,7 +266,7 @@ def grouped(runs: Sequence[FoundRun], names: Names) -> tuple[SettingRuns, ...]:
 
 def _setting(result: Result, names: Names) -> Setting:
     run = result.run
-    fields = {name: value for name, value in result.protocol if name != "split_seed"}
+    fields = {name: value for name, value in result.protocol if name not in ("split_seed", "label")}
     if run.datasets:  # whose weights make another objective
         fields["weights"] = tuple(run.weights.items())
     return Setting(

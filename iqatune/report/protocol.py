@@ -28,7 +28,7 @@ class Usual:
 
     def same_pairs(self, dataset: str, protocol: Protocol) -> bool:
         """Whether a protocol has the data set's usual pairs and scores: only such figures are tested together."""
-        return protocol.dataset_sha256 == self.data[dataset]["dataset_sha256"]
+        return protocol.dataset_sha256 == self.data.get(dataset, {}).get("dataset_sha256")
 
     def differences(self, dataset: str, protocol: Protocol) -> str:
         """In what a protocol differs from the usual one, in words; empty where it does not."""
@@ -38,7 +38,7 @@ class Usual:
         return ", ".join(
             f"{_title(name)} {_say(fields[name])} instead of {_say(value)}"
             for name, value in expected.items()
-            if fields[name] != value
+            if fields[name] != value and not (name == "label" and self.same_pairs(dataset, protocol))
         )
 
 

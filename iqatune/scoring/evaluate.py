@@ -23,6 +23,7 @@ from iqatune.records.documents import sealed
 from iqatune.records.evaluation import Comparison, Evaluated, Evaluation, GroupAgreement, ScoresFile, TunedHere
 from iqatune.records.fusion import Fusion, OpenedFusion, is_fusion, open_fusion
 from iqatune.records.labels import dataset_label, source_label
+from iqatune.records.moved import check_all_there
 from iqatune.records.options import BackboneOptions, DataOptions
 from iqatune.records.result import (
     ColumnWeight,
@@ -538,8 +539,15 @@ def tuned_on(files: Sequence[Path], *, force: bool = False) -> tuple[DataOptions
     Raises:
         InputError: for a file that is no record, or without `force` not what was written; where there is no record.
     """
-    asked_for = [DataOptions.of(open_result(file).trusted(force=force).run) for file in _records(files)]
-    asked_for += [fusion.options.data for fusion in _fusions(files, force=force)]
+    asked_for: list[DataOptions] = []
+    for file in files:
+        if is_metric_file(file):
+            continue
+        if is_fusion(file):
+            asked_for.append(open_fusion(file).trusted(force=force).options.data)
+        else:
+            asked_for.append(DataOptions.of(open_result(file).trusted(force=force).run))
+        check_all_there(file, asked_for[-1])
     if not asked_for:
         raise InputError(
             "`dataset`: needed, because the files do not name the data set that they were tuned on; give one"

@@ -1,163 +1,110 @@
-"""Moments on the CPU by a compiled kernel: each map is read twice, where the torch operations pass it nine times.
+"""Moments on the CPU by a compiled kernel: each map is read from memory once, where the torch operations pass it nine
+times.
 
-The kernel is numba's, compiled at first use (a second or two) and kept on disk after that, beside this file or in the
+A map is taken in blocks that stay in a processor's cache. Of each block the means are found first and then, in a second
+pass through the cache, the sums of deviations from them, of their squares and of their products with the reference's.
+Blocks are added up in float64, as deviations from the map's first pixel (Chan, Golub and LeVeque 1983, 'Algorithms for
+computing the sample variance: analysis and recommendations', equation 1.5), which loses at most N of float64's 2^53
+steps over N pixels. So the figures are as exact as those of maps that are centred first, whatever their means; a
+constant map has variance and covariance 0, and an image compared with itself has s = 1, both exactly.
+
+The kernel is numba's, compiled at first use (some seconds) and kept on disk after that, beside its file or in the
 user's cache.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from math import gcd
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float32]
 Pixels = NDArray[np.float32] | NDArray[np.uint16]
-"""Values of a map: float32, or bfloat16 as the 16 bits that it is."""
-Kernel = Callable[[Pixels, Floats, Pixels, tuple[Floats, Floats, Floats]], None]
+"""Values of maps: float32, or bfloat16 as the 16 bits that it is."""
 
-ROWS = 64
-"""Rows whose sums are taken in float32, before they are added up in float64."""
+WIDTH = 512
+"""Values of a row of a block, about: pixels of few channels share one, and their sums are taken side by side."""
 
-WIDTH = 64
-"""Values of a row where pixels of few channels share one: their sums are taken side by side."""
+LANES = 16
+"""Values of a row are best a multiple of what the widest processors work on at once."""
 
-REORDERED = {"reassoc", "contract", "nsz"}
-"""Sums may be taken in another order, and products fused with them; NaN and infinity keep their meaning."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One stage of a reference image: the `_rows` of its map, and its (C,) mean and population variance."""
-
-    rows: Pixels
-    mean: Floats
-    variance: Floats
+PIECE = 2**18
+"""Values of a map, about, that a thread takes at a time, of all images together."""
 
 
-def reference_of(maps: Sequence[Tensor]) -> list[Reference]:
+def reference_of(maps: Sequence[Tensor]) -> list[Tensor]:
     """What of a reference is needed to compare others with it, from its maps (1, C_i, H_i, W_i) of every stage."""
-    return [_reference(_rows(stage)[0].copy(), stage.shape[1]) for stage in maps]
+    # a copy: what is left of the batch's memory is free for the next one
+    return [stage.clone() for stage in maps]
 
 
-def compared(references: Sequence[Reference], maps: Sequence[Tensor], threads: int | None = None) -> Tensor:
+def compared(references: Sequence[Tensor], maps: Sequence[Tensor], threads: int | None = None) -> Tensor:
     """Moments of distorted images against their reference, (B, 5, C_all) float32 in the order of `moments.MOMENTS`.
 
     Args:
         references: of every stage.
         maps: (B, C_i, H_i, W_i) on the CPU, of any floating type, of every stage; fastest in channels-last order.
-        threads: images that are worked on at a time; by default as many as torch uses.
+        threads: that share the work; by default as many as torch uses. The figures are the same with any number.
     """
-    widths = [len(reference.mean) for reference in references]
-    moments = np.empty((len(maps[0]), 5, sum(widths)), dtype=np.float32)
-    ends = np.cumsum(widths)
+    # here, not above: a search from the store computes no moments, and numba takes most of a second to import
+    from iqatune.statistics.cpu_kernel import set_moments
 
-    def compare(image: int) -> None:
-        for reference, stage, end, width in zip(references, maps, ends, widths, strict=True):
-            place = moments[image, :, end - width : end]
-            place[0], place[2] = reference.mean, reference.variance
-            own = _rows(stage[image, None])[0]
-            _kernel()(reference.rows, reference.mean, own, (place[1], place[3], place[4]))
-
-    with ThreadPoolExecutor(threads or torch.get_num_threads()) as pool:
-        list(pool.map(compare, range(len(moments))))
+    images, ends = len(maps[0]), np.cumsum([stage.shape[1] for stage in maps])
+    moments = np.empty((images, 5, ends[-1]), dtype=np.float32)
+    stages = [(_pixels(x)[0], _pixels(y)) for x, y in zip(references, maps, strict=True)]
+    parted = [_pieces(*pixels, stage.shape[1]) for pixels, stage in zip(stages, maps, strict=True)]
+    # the last map was made last, and may still be in the cache
+    _share([piece for _, pieces in reversed(parted) for piece in pieces], threads or torch.get_num_threads())
+    for (reference, others), (sums, _), end in zip(stages, parted, ends, strict=True):
+        set_moments(reference, others, sums, moments[:, :, end - sums.shape[3] : end])
     return torch.from_numpy(moments)
 
 
-def _reference(rows: Pixels, channels: int) -> Reference:
-    mean, variance, _ = (np.empty(channels, dtype=np.float32) for _ in range(3))
-    # by the kernel that others are compared by: an image compared with itself then has s = 1 exactly
-    _kernel()(rows, mean, rows, (mean, variance, _))
-    return Reference(rows, mean, variance)
+def _pieces(reference: Pixels, images: Pixels, channels: int) -> tuple[NDArray[np.float64], list[Callable[[], None]]]:
+    """The sums (pieces, 1 + B, 3, C) of one stage, and the work that sets them, which can be done in any order."""
+    from iqatune.statistics.cpu_kernel import ROWS, set_sums
+
+    together = _together(channels)
+    block = ROWS * together
+    step = block * max(PIECE // (block * channels), 1)
+    pixels = len(reference) // channels
+    starts = range(0, pixels, step)
+    sums = np.empty((len(starts), 1 + len(images), 3, channels))
+
+    def piece(number: int, start: int) -> Callable[[], None]:
+        place = (start, min(start + step, pixels), together)
+        return lambda: set_sums(reference, images, place, sums[number])
+
+    return sums, [piece(*each) for each in enumerate(starts)]
 
 
-def _rows(maps: Tensor) -> Pixels:
-    """(B, H * W / n, n * C) of maps (B, C, H, W): float32, or the bits of bfloat16; a view if they are channels-last.
+def _share(work: Sequence[Callable[[], None]], threads: int) -> None:
+    """Do it in so many threads, this one among them."""
+    left = iter(work)  # of a list or tuple, which threads may take from at once
 
-    n, at least 1, is the most pixels that fit in a row of WIDTH and leave no row short.
-    """
-    images, channels, height, width = maps.shape
-    together = max(n for n in range(1, max(WIDTH // channels, 1) + 1) if height * width % n == 0)
-    rows = maps.permute(0, 2, 3, 1).contiguous().view(images, -1, together * channels)
+    def take() -> None:
+        for piece in left:
+            piece()
+
+    with ThreadPoolExecutor(max(threads - 1, 1)) as pool:  # starts threads as they are needed
+        others = [pool.submit(take) for _ in range(threads - 1)]
+        take()
+        for other in others:
+            other.result()
+
+
+def _together(channels: int) -> int:
+    """How many pixels share a row."""
+    together = max(WIDTH // channels, 1)
+    unit = LANES // gcd(channels, LANES)
+    return together - together % unit if together > unit else together
+
+
+def _pixels(maps: Tensor) -> Pixels:
+    """(B, H * W * C) of maps (B, C, H, W): float32, or the bits of bfloat16; a view if they are channels-last."""
+    flat = maps.permute(0, 2, 3, 1).contiguous().flatten(1)
     # numpy has no bfloat16, and a copy in float32 would cost as much as the moments
-    bits: Pixels = rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.float().numpy()
-    return bits
-
-
-@cache
-def _kernel() -> Kernel:
-    # here, not above: a search from the store computes no moments, and numba takes most of a second to import
-    from numba import njit, types
-    from numba.extending import overload
-
-    @overload(_value)
-    def _(pixel):  # type: ignore[no-untyped-def]  # numba compares its signature with those returned
-        if pixel == types.uint16:
-            # the upper half of the float32 that it stands for
-            return lambda pixel: np.uint32(np.uint32(pixel) << np.uint32(16)).view(np.float32)
-        return lambda pixel: pixel
-
-    try:
-        kernel: Kernel = njit(nogil=True, fastmath=REORDERED, cache=True)(_moments)
-    except RuntimeError:  # numba found no folder that it could keep the compiled kernel in
-        kernel = njit(nogil=True, fastmath=REORDERED)(_moments)
-
-    def kept_or_not(*arguments: Any) -> None:
-        try:
-            kernel(*arguments)
-        except OSError:  # the kernel is compiled, and its folder has no room for it; what it does is no file's
-            kernel(*arguments)
-
-    return kept_or_not
-
-
-def _value(pixel: Any) -> Any:
-    """The float32 that a pixel stands for; what it is compiled to depends on the pixel's type."""
-    return pixel
-
-
-def _moments(
-    reference: Pixels, reference_mean: Floats, distorted: Pixels, found: tuple[Floats, Floats, Floats]
-) -> None:
-    """Mean and variance of `distorted` (rows, n * C) and its covariance with `reference` (rows, n * C).
-
-    They are written to `found`, (C,) each. `reference_mean` (C,) may be that mean itself, which is set before it is
-    used.
-    """
-    mean, variance, covariance = found
-    (rows, width), channels = distorted.shape, len(mean)
-    pixels = rows * width // channels
-    first, second = np.zeros(width, np.float64), np.zeros(width, np.float64)
-    short, other = np.empty(width, np.float32), np.empty(width, np.float32)
-    for start in range(0, rows, ROWS):
-        short[:] = 0
-        for row in range(start, min(start + ROWS, rows)):
-            for place in range(width):
-                short[place] += _value(distorted[row, place])
-        for place in range(width):
-            first[place] += short[place]
-    for channel in range(channels):
-        mean[channel] = first[channel::channels].sum() / pixels
-    means, reference_means = np.empty(width, np.float32), np.empty(width, np.float32)
-    for place in range(width):
-        means[place] = mean[place % channels]
-        reference_means[place] = reference_mean[place % channels]
-    first[:] = 0
-    for start in range(0, rows, ROWS):
-        short[:] = 0
-        other[:] = 0
-        for row in range(start, min(start + ROWS, rows)):
-            for place in range(width):
-                centred = _value(distorted[row, place]) - means[place]
-                short[place] += centred * centred
-                other[place] += centred * (_value(reference[row, place]) - reference_means[place])
-        for place in range(width):
-            first[place] += short[place]
-            second[place] += other[place]
-    for channel in range(channels):
-        variance[channel] = first[channel::channels].sum() / pixels
-        covariance[channel] = second[channel::channels].sum() / pixels
+    pixels: Pixels = flat.view(torch.uint16).numpy() if flat.dtype == torch.bfloat16 else flat.float().numpy()
+    return pixels

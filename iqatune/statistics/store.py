@@ -23,11 +23,11 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from iqatune.records.run_folder import backbone_folder
+from iqatune.records.paths import backbone_folder
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
 
 SUFFIX = ".safetensors"

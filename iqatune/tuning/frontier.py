@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from iqatune.errors import InputError
+from iqatune.errors import InputError, counted
 from iqatune.evaluation.gain import estimate, test_to_train
 from iqatune.images import read_rgb
 from iqatune.metric.weights import Weights, tuned_weights
@@ -30,6 +30,7 @@ from iqatune.records.frontier import (
     write_frontier,
 )
 from iqatune.records.options import Run
+from iqatune.records.paths import options_path
 from iqatune.records.result import HeldOut, Result, without_weights
 from iqatune.records.run_folder import RESULT_FILE, RunFolder
 from iqatune.runtime.files import check_writable
@@ -59,10 +60,22 @@ LEAST: Final = 1e-3
 """What a stage costs at least, as a part of all: a shorter time than can be measured is not none."""
 
 
-def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress) -> tuple[Frontier, Path]:
+def run_frontier(
+    options: FrontierOptions,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    command: str | None = None,
+) -> tuple[Frontier, Path]:
     """Find the frontier of a backbone on a data set; goes on where an interrupted one stopped.
 
     A complete one of the same options is returned as it is recorded.
+
+    Args:
+        name: of its folder, in the place of what tells the options.
+        command: the command line that was typed, for the record.
 
     Returns:
         the record, and the folder that it and its points are in.
@@ -73,7 +86,7 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
     """
     check_frontier(options)
     run = checked_run(options.run())
-    folder = options.folder(output)
+    folder = options.folder(output, name)
     check_writable(folder, option="output")
     source = Source.of(run)
     table = load_table(source.data, cache, progress)
@@ -90,7 +103,9 @@ def run_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progre
             return draft, folder
         backbone = _backbone(run)
         if draft is None:
-            draft = write_frontier(folder, _draft(options, prepared, backbone, progress))
+            draft = _draft(options, prepared, backbone, progress)
+            of_process = draft.environment.model_copy(update={"command": command})
+            draft = write_frontier(folder, draft.model_copy(update={"environment": of_process}))
         results = _searched(draft, prepared, folder, progress)
         hold.check()
         return write_frontier(folder, _complete(draft, results, backbone, progress)), folder
@@ -136,7 +151,7 @@ def _earlier(folder: Path, options: FrontierOptions, prepared: PreparedPairs, pr
     if found.backbone_sha256 != protocol.backbone_sha256:
         others.append("the CNN's parameters")
     if others:
-        raise InputError(f"{file}: is of another frontier ({', '.join(others)}); delete it, or give another `output`")
+        raise InputError(f"{file}: is of another frontier ({', '.join(others)}); delete it, or give another `name`")
     if found.status == "running":
         progress.say(f"{file}: goes on with the costs that were measured at its start")
     return found
@@ -219,7 +234,7 @@ def _searched(draft: Frontier, prepared: PreparedPairs, folder: Path, progress: 
             run = draft.options.run(
                 **({"penalty": penalty, "stage_costs": costs} if penalty > 0 else {"last_stage": last})
             )
-            place = RunFolder(folder / RunFolder.of(Path(), run).path.name)
+            place = RunFolder(folder / options_path(run).name)
             result = search_prepared(checked_run(run), prepared, place, progress=silent)
             if result.best is None:
                 raise InputError(f"{place.result_file}: {without_weights(result)}")
@@ -244,7 +259,7 @@ def _complete(draft: Frontier, results: Mapping[str, Result], backbone: "Backbon
     # those that compute the same part of the CNN cost the same, however the clock runs: one of them is timed
     alike = {name: (len(metric.backbone.channels), metric.backbone.kept_last) for name, metric in metrics.items()}
     timed = {of_all: name for name, of_all in alike.items()}
-    progress.say(f"timing {len(timed)} metrics and the unpruned one")
+    progress.say(f"timing {counted(len(timed), 'metric')} and the unpruned one")
     found = measured(
         {**{name: metrics[name] for name in timed.values()}, UNPRUNED: whole},
         (height, width),

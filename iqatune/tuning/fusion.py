@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +32,8 @@ from iqatune.records.fusion import (
     open_fusion,
     write_fusion,
 )
+from iqatune.records.paths import LONGEST, backbone_folder, options_path
 from iqatune.records.result import BestColumn, ColumnWeight, Strategy, Timing
-from iqatune.records.run_folder import LONGEST, RunFolder, backbone_folder
 from iqatune.runtime.files import check_writable
 from iqatune.runtime.locks import locked
 from iqatune.runtime.threads import processors
@@ -52,6 +51,7 @@ from iqatune.tuning.checks import check_objective
 from iqatune.tuning.folds import Folds, folds_of, held_out_of, searches_beside, tuned_on
 from iqatune.tuning.members import MemberDistances, hash_of, member_distances
 from iqatune.tuning.recorded import counts, split_seed, undefined_reason
+from iqatune.tuning.resume import refuse_another
 from iqatune.tuning.scales import scales_of
 
 SEEN = "{names}: tuned on these very pairs, and cannot be tuned anew: the held-out figures are optimistic"
@@ -99,11 +99,22 @@ class Found:
 
 
 def fuse(
-    options: FuseOptions, output: Path, *, cache: Cache, progress: Progress, strict: bool = False
+    options: FuseOptions,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    strict: bool = False,
+    command: str | None = None,
 ) -> tuple[Fusion, Path]:
     """Fuse metrics, say how well that does on references left out, and record it.
 
     A fusion of the same members, options and pairs that is recorded already is returned as it is.
+
+    Args:
+        name: of the last folder, in the place of what tells the options.
+        command: the command line that was typed, for the record.
 
     Returns:
         the record, and its file.
@@ -114,7 +125,7 @@ def fuse(
     started = time.perf_counter()
     options = options.model_copy(update={"searcher": find_searcher(options.searcher).name})
     members = members_of(options)
-    folder = output / folder_of(options, members)
+    folder = output / folder_of(options, members, name)
     check_writable(folder, option="output")
     prepared = prepare_fusion(options, members, cache=cache, progress=progress)
     with locked(folder) as hold:
@@ -128,11 +139,10 @@ def fuse(
         searched = time.perf_counter() - before
         record = recorded(prepared, found, folder)
         timing = Timing(extraction=0, pairs_extracted=0, search=searched, total=time.perf_counter() - started)
-        record = record.model_copy(update={"timing": timing})
+        record = record.model_copy(update={"timing": timing, "environment": environment(NO_CNN, command=command)})
         for note in record.notes:
             progress.warn(note)
         hold.check()
-        _move_aside(file)
         return write_fusion(file, record), file
 
 
@@ -296,11 +306,11 @@ def recorded(fusion: PreparedFusion, found: Found, folder: Path) -> Fusion:
     )
 
 
-def folder_of(options: FuseOptions, members: Sequence[Member]) -> Path:
-    """Where a fusion is put below the folder of results; other members have another folder.
+def folder_of(options: FuseOptions, members: Sequence[Member], name: str | None = None) -> Path:
+    """Where a fusion is put below the folder of results; other members and other options have another folder.
 
     Raises:
-        InputError: for a member's file that cannot be read.
+        InputError: for a member's file that cannot be read, and a name that is no name of a folder.
     """
     hashes = [(member.name, hash_of(member), member.column) for member in members]
     digest = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:8]
@@ -308,7 +318,7 @@ def folder_of(options: FuseOptions, members: Sequence[Member]) -> Path:
     if len(names) > LONGEST:
         names = f"{len(members)}-members"
     run = options.run
-    return Path(run.dataset, "fusion", f"{names}-{digest}", RunFolder.of(Path(), run).path.name)
+    return Path(run.dataset, "fusion", f"{names}-{digest}", options_path(run, name))
 
 
 def _alone(fusion: PreparedFusion) -> list[float]:
@@ -370,25 +380,24 @@ def _references(member: MemberDistances) -> int | None:
 
 
 def _earlier(file: Path, fusion: PreparedFusion) -> Fusion | None:
-    """The record of the same fusion; None where there is none, or one of other pairs or options."""
+    """The record of the same fusion; None where there is none.
+
+    Raises:
+        InputError: where it is of other members, pairs or options.
+    """
     if not file.exists():
         return None
     earlier = open_fusion(file).trusted(force=False)
     where = dict.fromkeys(("members", "device", "backbone_weights", "data_root", "pairs", "features"))
-    is_same = (
-        earlier.protocol == fusion.prepared.protocol
-        and earlier.options.model_copy(update=where) == fusion.options.model_copy(update=where)
-        and [(member.name, member.sha256, member.column) for member in earlier.members]
-        == [(member.name, member.sha256, member.member.column) for member in fusion.members]
-    )
-    return earlier if is_same else None
-
-
-def _move_aside(file: Path) -> None:
-    """Give a record of another fusion a name that nothing reads."""
-    if file.exists():
-        names = (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in count(1))
-        file.replace(next(name for name in names if not name.exists()))
+    then, now = (dict(each.model_copy(update=where)) for each in (earlier.options, fusion.options))
+    others = [option for option in then if then[option] != now[option]]
+    others += [part for part, value in fusion.prepared.protocol if value != getattr(earlier.protocol, part)]
+    if [(member.name, member.sha256, member.column) for member in earlier.members] != [
+        (member.name, member.sha256, member.member.column) for member in fusion.members
+    ]:
+        others.append("members")
+    refuse_another(file, others)
+    return earlier
 
 
 def _from(folder: Path, file: Path) -> str:

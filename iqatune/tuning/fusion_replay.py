@@ -11,13 +11,14 @@ from iqatune.errors import InputError
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
 from iqatune.records.fusion import FuseOptions, Fusion, OpenedFusion, open_fusion
+from iqatune.records.moved import check_all_there
 from iqatune.records.replay import Changed, Replay, Replayed
 from iqatune.runtime.files import sha256_of_file
 from iqatune.scoring.members import Member
 from iqatune.statistics.cache import Cache
 from iqatune.tuning.fusion import Found, PreparedFusion, prepare_fusion, recorded, search_weights
 from iqatune.tuning.proof import NEAR
-from iqatune.tuning.replay import NOT_RECOMPUTED, flat, is_same, tolerance
+from iqatune.tuning.replay import flat, is_same, protocol_changes, tolerance
 
 FIGURES = {
     "scales",
@@ -44,6 +45,7 @@ def replay_fusion(file: Path, where: Mapping[str, Any], *, cache: Cache, progres
     opened = open_fusion(file)
     fusion = opened.fusion
     options = _where_it_is_now(fusion.options, where)
+    check_all_there(file, options)
     members = tuple(_member(opened, place, options) for place in range(len(fusion.members)))
     changed = [] if opened.fault is None else [_changed("seal", "of what was written", opened.fault)]
     for member, then in zip(members, fusion.members, strict=True):
@@ -52,7 +54,8 @@ def replay_fusion(file: Path, where: Mapping[str, Any], *, cache: Cache, progres
         if sha256_of_file(member.file) != then.sha256:
             changed.append(_changed(f"file of {then.name}", then.sha256[:12], sha256_of_file(member.file)[:12]))
     prepared = prepare_fusion(options, members, cache=replace(cache, hashes_anew=True), progress=progress)
-    changed += _protocol(fusion, prepared)
+    of_protocol, renamed = protocol_changes(fusion.protocol, prepared.prepared.protocol)
+    changed += [*of_protocol, *_folds(fusion, prepared)]
     parameters = _vector(fusion.parameters, prepared)
     held_out = fusion.held_out
     folds = [] if held_out is None else [_vector(fold.parameters, prepared) for fold in held_out.per_fold]
@@ -85,7 +88,7 @@ def replay_fusion(file: Path, where: Mapping[str, Any], *, cache: Cache, progres
         if name in today
     )
     lost = [_changed(name, value, "nothing") for name, value in before.items() if name not in today]
-    return Replay(file=str(file), changed=(*changed, *lost), figures=figures)
+    return Replay(file=str(file), changed=(*changed, *lost), figures=figures, notes=tuple(renamed))
 
 
 def _where_it_is_now(options: FuseOptions, where: Mapping[str, Any]) -> FuseOptions:
@@ -114,12 +117,10 @@ def _changed(name: str, recorded: object, now: object) -> Changed:
     return Changed(name=name, recorded=str(recorded), now=str(now))
 
 
-def _protocol(fusion: Fusion, prepared: PreparedFusion) -> Iterator[Changed]:
-    excluded = {name: what for name, what in NOT_RECOMPUTED.items() if name != "split_seed"}
-    then, now = (protocol.model_dump(exclude=excluded) for protocol in (fusion.protocol, prepared.prepared.protocol))
-    for name, value in then.items():
-        if value != now[name]:
-            yield _changed(name, value, now[name])
+def _folds(fusion: Fusion, prepared: PreparedFusion) -> Iterator[Changed]:
+    now = prepared.prepared.protocol.split_seed
+    if fusion.protocol.split_seed != now:
+        yield _changed("split_seed", fusion.protocol.split_seed, now)
     if fusion.held_out is None:
         return
     ids = np.array(prepared.table.reference_ids)

@@ -22,10 +22,14 @@ from iqatune.runtime.yaml_files import read_yaml
 from iqatune.tuning.checks import checked_run
 
 NOT_OF_A_GRID = ("engine", "address", "concurrency")
+NAME = "name"
+"""The option of `search` that a grid cannot have: the folders of its cells say what tells these apart."""
 OPTIONS = tuple(name for name in Run.names() if name not in (*NOT_OF_A_GRID, "datasets"))
 APART = tuple(name for name in Run.model_fields if name not in NOT_OF_A_GRID)
 """What may tell runs apart."""
 REQUIRED = ("dataset", "backbone", "searcher")
+MOST_SEEDS = 10_000
+"""In one range."""
 LISTS = ("exclude", "feature_columns", "stage_costs")
 """Options whose one value is itself a list."""
 VIEW = "view"
@@ -102,6 +106,8 @@ def _axes(source: str, content: Mapping[Any, Any]) -> dict[str, list[dict[str, A
         option = _option(source, key, plural=True)
         if option in axes:
             raise InputError(f"{source}: '{key}' is given twice; write one list")
+        if option == "seed":
+            value = _seeds(source, key, value)
         several = value if isinstance(value, list) and option not in LISTS else [value]
         if not several:
             raise InputError(f"{source}: '{key}' is empty; give a value, or leave it out")
@@ -110,10 +116,37 @@ def _axes(source: str, content: Mapping[Any, Any]) -> dict[str, list[dict[str, A
     return {name: axes[name] for name in (*REQUIRED[:2], *axes) if name in axes}
 
 
+def _seeds(source: str, key: Any, value: Any) -> Any:
+    """Seeds with those of a range, as 0-4, one by one.
+
+    Raises:
+        InputError: for a range that is none, and for `seeds` with one number, which is a seed or how many there are.
+    """
+    if str(key) == "seeds" and not isinstance(value, list) and re.fullmatch(r"\d+", str(value)):
+        number = int(value)
+        several = f"'seeds: 0-{number - 1}' for {number} of them" if number > 1 else "a list for several"
+        raise InputError(
+            f"{source}: 'seeds: {value}' could be one seed or their number; write 'seed: {value}', or {several}"
+        )
+    found: list[Any] = []
+    for each in value if isinstance(value, list) else [value]:
+        ends = re.fullmatch(r"(\d{1,9})\s*-\s*(\d{1,9})", each) if isinstance(each, str) else None
+        if ends is None:
+            found.append(each)
+            continue
+        first, last = int(ends[1]), int(ends[2])
+        if not 0 <= last - first < MOST_SEEDS:
+            raise InputError(f"{source}: '{key}: {each}': give the lower one first, and at most {MOST_SEEDS} seeds")
+        found += range(first, last + 1)
+    return found if len(found) != 1 else found[0]
+
+
 def _option(source: str, key: Any, *, plural: bool) -> str:
     name = str(key).replace("-", "_")
     if name in NOT_OF_A_GRID:
         raise InputError(f"{source}: '{key}' is no option of a grid; a sweep has `address` and `jobs`")
+    if name in (NAME, f"{NAME}s"):
+        raise InputError(f"{source}: '{key}' is no option of a grid; the folder of each cell says what it is")
     if name in OPTIONS:
         return name
     if plural and name.removesuffix("s") in OPTIONS:

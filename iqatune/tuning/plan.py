@@ -20,10 +20,18 @@ from iqatune.errors import InputError
 from iqatune.metric.spaces import make_space
 from iqatune.progress import Progress
 from iqatune.records.frontier import FrontierOptions
+from iqatune.records.fusion import FUSION_FILE, FuseOptions, is_fusion
 from iqatune.records.options import BackboneOptions, DataOptions, Run
+from iqatune.records.paths import options_path
 from iqatune.records.plan import Plan, PlannedRun, PlannedStatistics, State
+from iqatune.records.result import open_result
 from iqatune.records.run_folder import RunFolder
+from iqatune.records.vocabulary import COLUMNS
 from iqatune.runtime.threads import processors
+from iqatune.scoring.evaluate import Machine, backbone_options
+from iqatune.scoring.members import members_of
+from iqatune.scoring.metric_files import is_metric_file
+from iqatune.scoring.robustness import conditions
 from iqatune.search.searchers.base import Problem
 from iqatune.search.searchers.registry import find as find_searcher
 from iqatune.statistics.cache import Cache, settings_of
@@ -32,8 +40,9 @@ from iqatune.statistics.rates import Rates, kind_of, known_rates, rate_of
 from iqatune.tuning.checks import check_objective, checked_run
 from iqatune.tuning.folds import folds_of
 from iqatune.tuning.frontier import check_frontier
+from iqatune.tuning.fusion import folder_of
 from iqatune.tuning.grid import Cell
-from iqatune.tuning.resume import differences
+from iqatune.tuning.resume import differences, refuse_another
 from iqatune.tuning.tracking import check_trackers
 
 IMAGE: Final = 3
@@ -41,7 +50,14 @@ IMAGE: Final = 3
 
 
 def plan_search(
-    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False, track: Sequence[str] = ()
+    run: Run,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    strict: bool = False,
+    track: Sequence[str] = (),
 ) -> Plan:
     """What a search would do.
 
@@ -51,7 +67,7 @@ def plan_search(
     run = checked_run(run)
     check_trackers(track)
     planner = _Planner(cache=cache, progress=progress, strict=strict)
-    folder = RunFolder.of(output, run)
+    folder = RunFolder.of(output, run, name)
     _check_could_write(folder.path)
     planned = planner.run(run, folder)
     return planner.plan("search", statistics=planner.statistics([run]), runs=[planned])
@@ -90,7 +106,9 @@ def plan_extract(data: DataOptions, backbones: Sequence[BackboneOptions], *, cac
     return planner.plan("extract", statistics=found, runs=[])
 
 
-def plan_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress) -> Plan:
+def plan_frontier(
+    options: FrontierOptions, output: Path, *, cache: Cache, progress: Progress, name: str | None = None
+) -> Plan:
     """What finding a frontier would do: the statistics, and the first of its fits.
 
     Raises:
@@ -99,11 +117,74 @@ def plan_frontier(options: FrontierOptions, output: Path, *, cache: Cache, progr
     check_frontier(options)
     run = checked_run(options.run())
     planner = _Planner(cache=cache, progress=progress)
-    folder = options.folder(output)
+    folder = options.folder(output, name)
     _check_could_write(folder)
     planned = planner.run(run, RunFolder(folder))
     planner.note("each point of the frontier is such a search; how many there are shows when costs are measured")
     return planner.plan("frontier", statistics=planner.statistics([run]), runs=[planned])
+
+
+def plan_robust(
+    files: Sequence[Path], data_sets: Sequence[DataOptions], machine: Machine, *, kinds: Sequence[str]
+) -> Plan:
+    """What measuring the robustness of tuned records would do: the images as they are and under each change.
+
+    Raises:
+        InputError: for bad input, as of `robustness`.
+    """
+    planner = _Planner(cache=machine.cache, progress=machine.progress)
+    backbones = planner.backbones_of(files, machine)
+    for data in data_sets:
+        refuse_features(data)
+    found = []
+    for data in data_sets:
+        table = planner.table(data)
+        changed = [table, *(condition.of(table) for condition in conditions(kinds))]
+        found += [planner.images(changed, options) for options in backbones]
+    planner.note("baselines see each of these images as well, and are not counted here")
+    return planner.plan("robust", statistics=found, runs=[])
+
+
+def plan_fuse(options: FuseOptions, output: Path, *, cache: Cache, progress: Progress, name: str | None = None) -> Plan:
+    """What fusing metrics would do: the images of its records' backbones, and the search for the members' weights.
+
+    Raises:
+        InputError: for bad input, as of `fuse`.
+    """
+    options = options.model_copy(update={"searcher": find_searcher(options.searcher).name})
+    members = members_of(options)
+    folder = output / folder_of(options, members, name)
+    _check_could_write(folder)
+    planner = _Planner(cache=cache, progress=progress)
+    table = planner.table(options.data)
+    check_objective(options.run, table)
+    backbones: list[BackboneOptions] = []
+    for member in members:
+        if member.kind == "column":
+            continue
+        weights = None
+        if member.kind == "record":
+            weights = options.weights_of(open_result(member.file).result.run.backbone)
+        machine = Machine(device=options.device, backbone_weights=weights, cache=cache, progress=progress)
+        backbones += planner.backbones_of([member.file], machine)
+    names = tuple(member.name for member in members)
+    problem = Problem(names, options.run.samples, options.run.seed)
+    is_there = (folder / FUSION_FILE).exists()
+    planned = PlannedRun(
+        folder=str(folder),
+        state="complete" if is_there else "new",
+        dataset=table.dataset,
+        pairs=len(table),
+        references=len(table.references),
+        searcher=options.searcher,
+        space=COLUMNS,
+        samples=options.run.samples,
+        folds=len(folds_of(options.run, table).splits),
+        seconds=0.0 if is_there else find_searcher(options.searcher).expected_seconds(problem),
+    )
+    planner.note("records that were tuned on these pairs are tuned anew without each fold, which is not counted here")
+    found = [planner.images([table], each) for each in dict.fromkeys(backbones)]
+    return planner.plan("fuse", statistics=found, runs=[planned])
 
 
 @dataclass(kw_only=True)
@@ -162,7 +243,18 @@ class _Planner:
         """The images of each data set through a backbone, or through both views of one."""
         table = self.table(data)
         seen = [branch.backbone for branch in options.branches] or [options]
-        return [self._statistics(each, backbone) for each in table.sets or (table,) for backbone in seen]
+        return [self.images([each], backbone) for each in table.sets or (table,) for backbone in seen]
+
+    def backbones_of(self, files: Sequence[Path], machine: Machine) -> list[BackboneOptions]:
+        """What the metrics of records see images through, each once; exports are not looked into."""
+        found: dict[BackboneOptions, None] = {}
+        for file in files:
+            if is_metric_file(file) or is_fusion(file):
+                self.note(f"{file}: the images that pass its CNN are not counted here")
+                continue
+            options = backbone_options(open_result(file).result, machine)
+            found |= dict.fromkeys([branch.backbone for branch in options.branches] or [options])
+        return list(found)
 
     def table(self, data: DataOptions) -> PairTable:
         """The pairs, as their labels say; copies of one reference are not looked for."""
@@ -223,7 +315,8 @@ class _Planner:
         channels = find_backbone(run.backbone).channels
         return (IMAGE, *channels) if channels else ()
 
-    def _statistics(self, table: PairTable, options: BackboneOptions) -> PlannedStatistics:
+    def images(self, tables: Sequence[PairTable], options: BackboneOptions) -> PlannedStatistics:
+        """The images of a data set through a backbone, as they are and as they are changed in further tables."""
         find_backbone(options.backbone)
         identity = self.cache.identity(options, self.progress)
         if identity is None:
@@ -231,19 +324,21 @@ class _Planner:
             from iqatune.backbones.parameters import check_choice
 
             check_choice(options.backbone_weights)
-        if identity is None or not table.pairs[0].reference.exists():  # the demo's images are not made yet
-            lacking = table.pairs
+        pairs = [pair for table in tables for pair in table.pairs]
+        if identity is None or not pairs[0].reference.exists():  # the demo's images are not made yet
+            lacking = pairs
         else:
-            lacks = self.cache.lacks(table, settings_of(identity, options), self.progress)
-            lacking = tuple(pair for pair, lacks_it in zip(table.pairs, lacks, strict=True) if lacks_it)
+            settings = settings_of(identity, options)
+            lacks = [lack for table in tables for lack in self.cache.lacks(table, settings, self.progress)]
+            lacking = [pair for pair, lacks_it in zip(pairs, lacks, strict=True) if lacks_it]
         to_compute = len(_images(lacking))
         rate = self.rates.images.get(rate_of(options, self._device(options.device))) if to_compute else None
         return PlannedStatistics(
-            dataset=table.dataset,
+            dataset=tables[0].dataset,
             backbone=options.backbone,
-            pairs=len(table),
-            pairs_cached=len(table) - len(lacking),
-            images=len(_images(table.pairs)),
+            pairs=len(pairs),
+            pairs_cached=len(pairs) - len(lacking),
+            images=len(_images(pairs)),
             images_to_compute=to_compute,
             images_a_second=rate,
             seconds=0.0 if not to_compute else None if rate is None else to_compute / rate,
@@ -276,12 +371,15 @@ def _state(run: Run, folder: RunFolder) -> State:
     """What is in a run's folder, by the options alone; whether the images are still the same shows when they are read.
 
     Raises:
-        InputError: for a record that is damaged.
+        InputError: for a record that is damaged, and for a finished run of other options under a name of the user's.
     """
     earlier = folder.result()
     if earlier is None:
         return "new"
-    if differences(earlier, run, earlier.protocol):
+    others = differences(earlier, run, earlier.protocol)
+    if others and earlier.status == "complete" and folder.path.name != options_path(run).name:
+        refuse_another(folder.result_file, others)
+    if others:
         return "another run"
     return "complete" if earlier.status == "complete" else "unfinished"
 

@@ -14,6 +14,7 @@ from iqatune.evaluation.agreement import confidence
 from iqatune.evaluation.folds import Split
 from iqatune.metric.weights import Floats
 from iqatune.progress import Progress
+from iqatune.records.moved import check_all_there
 from iqatune.records.options import Run
 from iqatune.records.replay import Changed, Replay, Replayed
 from iqatune.records.result import Best, Confidence, HeldOut, Protocol, Result, open_result
@@ -67,10 +68,11 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
     result = opened.result
     run = _where_it_is_now(result.run, where)
     run = run.model_copy(update={"backbone": as_recorded(run.backbone, result.protocol.taps, result.channels)})
+    check_all_there(file, run)
     source = Source.of(run)
     proving = replace(cache, hashes_anew=True)
     prepared = source.prepare(proving, progress)
-    changed = _changed(result, prepared)
+    changed, renamed = _changed(result, prepared)
     if opened.fault is not None:
         changed = (Changed(name="seal", recorded="of what was written", now=opened.fault), *changed)
     if prepared.channels != result.channels:
@@ -94,10 +96,12 @@ def replay(file: Path, where: Mapping[str, Any], *, cache: Cache, progress: Prog
         for name, value in recorded.items()
         if name in recomputed
     )
-    changed = (*changed, *_of_another_kind(result, again), *proof.changed)
+    names = {prepared.protocol.label: result.protocol.label} if renamed else {}
+    names |= {now.label: result.sets[name].protocol.label for name, now in prepared.set_protocols.items() if renamed}
+    changed = (*changed, *_of_another_kind(result, again, names), *proof.changed)
     older = (OLDER_OPTIMISM,) if result.held_out is not None and result.held_out.is_older else ()
     unscaled = (OLDER_WITHOUT_SCALES,) if again.scales and not result.scales else ()
-    return Replay(file=str(file), changed=changed, figures=compared, notes=(*proof.notes, *older, *unscaled))
+    return Replay(file=str(file), changed=changed, figures=compared, notes=(*renamed, *proof.notes, *older, *unscaled))
 
 
 def _where_it_is_now(run: Run, where: Mapping[str, Any]) -> Run:
@@ -149,8 +153,12 @@ def flat(content: Any, path: str) -> list[tuple[str, float]]:
     return [figure for name, part in parts for figure in flat(part, name)]
 
 
-def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
-    """How the intervals of a complete record were made, and the verdict: recomputed with the figures, and none."""
+def _of_another_kind(result: Result, again: Result, renamed: Mapping[str, str]) -> tuple[Changed, ...]:
+    """How the intervals of a complete record were made, and the verdict: recomputed with the figures, and none.
+
+    Args:
+        renamed: what files of the same content are called now, and were called then.
+    """
     if result.status != "complete":
         return ()
     words: dict[str, tuple[Any, Any]] = {
@@ -158,7 +166,7 @@ def _of_another_kind(result: Result, again: Result) -> tuple[Changed, ...]:
         "baselines.best_column.name": (_best_columns(result)[:1], _best_columns(again)[:1]),
     }
     if result.scales and (again.held_out is None) == (result.held_out is None):
-        words["scales"] = (_scales_in_words(result), _scales_in_words(again))
+        words["scales"] = (_scales_in_words(result, {}), _scales_in_words(again, renamed))
     for name, part in result.sets.items():
         if name in again.sets:
             words[f"sets.{name}.confidence.method"] = (_method(part.confidence), _method(again.sets[name].confidence))
@@ -174,13 +182,16 @@ def _method(intervals: Confidence | None) -> str | None:
     return None if intervals is None else intervals.method
 
 
-def _scales_in_words(result: Result) -> str:
+def _scales_in_words(result: Result, renamed: Mapping[str, str]) -> str:
     """What a record says of its scales but for their figures."""
-    return "; ".join(
+    said = "; ".join(
         f"{scale.described} of {scale.dataset}, {len(scale.distances)} knots, "
         f"{'no interval' if scale.interval is None else scale.interval.method}"
         for scale in result.scales
     )
+    for now, then in renamed.items():
+        said = said.replace(now, then)
+    return said
 
 
 def _verdict(result: Result) -> str | None:
@@ -194,29 +205,40 @@ def _best_columns(result: Result) -> tuple[str, ...]:
     return tuple(column.name for column in found if column is not None)
 
 
-def _changed(result: Result, prepared: PreparedPairs) -> tuple[Changed, ...]:
-    recorded, now = (
-        protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in _both(result.protocol, prepared.protocol)
-    )
-    changes = [(name, value, now[name]) for name, value in recorded.items() if value != now[name]]
+def protocol_changes(recorded: Protocol, now: Protocol, before: str = "") -> tuple[list[Changed], list[str]]:
+    """In what a protocol differs from a record's; a file of other name and the same content is a note.
+
+    Args:
+        before: what stands before the names of keys.
+    """
+    then, today = (protocol.model_dump(exclude=NOT_RECOMPUTED) for protocol in _both(recorded, now))
+    names = [name for name, value in then.items() if value != today[name]]
+    notes = []
+    if "label" in names and recorded.dataset_sha256 == now.dataset_sha256:
+        names.remove("label")
+        notes.append(f"{before}label: {recorded.label} is now called {now.label}, with the same pairs and scores")
+    changes = [Changed(name=before + name, recorded=str(then[name]), now=str(today[name])) for name in names]
+    return changes, notes
+
+
+def _changed(result: Result, prepared: PreparedPairs) -> tuple[tuple[Changed, ...], tuple[str, ...]]:
+    """What is not as recorded, and what is no harm."""
+    found, notes = protocol_changes(result.protocol, prepared.protocol)
+    changes: list[tuple[str, object, object]] = []
     if set(result.sets) != set(prepared.set_protocols):
         changes.append(("sets", ", ".join(result.sets), ", ".join(prepared.set_protocols)))
     else:
         for of_set, part in result.sets.items():
-            then, today = (
-                protocol.model_dump(exclude=NOT_RECOMPUTED)
-                for protocol in _both(part.protocol, prepared.set_protocols[of_set])
-            )
-            changes += [
-                (f"sets.{of_set}.{name}", value, today[name]) for name, value in then.items() if value != today[name]
-            ]
+            of_part, said = protocol_changes(part.protocol, prepared.set_protocols[of_set], f"sets.{of_set}.")
+            found, notes = found + of_part, notes + said
     if result.held_out is not None and not _keeps_parameters(result.held_out):
         changes.append(("parameters of the folds", "none", "needed for the held-out figures; search anew"))
     if result.held_out is not None and _folds_to_score(result.held_out, result.run, prepared) is None:
         changes.append(("references of the folds", "those of the record", "not those of the data"))
     if result.channels != prepared.channels:
         changes.append(("channels", result.channels, prepared.channels))
-    return tuple(Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes)
+    found += [Changed(name=name, recorded=str(old), now=str(new)) for name, old, new in changes]
+    return tuple(found), tuple(notes)
 
 
 def _both(recorded: Protocol, now: Protocol) -> tuple[Protocol, Protocol]:

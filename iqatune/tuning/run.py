@@ -54,14 +54,24 @@ from iqatune.tuning.tracking import check_trackers, tracking
 
 
 def run_search(
-    run: Run, output: Path, *, cache: Cache, progress: Progress, strict: bool = False, track: Sequence[str] = ()
+    run: Run,
+    output: Path,
+    *,
+    cache: Cache,
+    progress: Progress,
+    name: str | None = None,
+    strict: bool = False,
+    track: Sequence[str] = (),
+    command: str | None = None,
 ) -> tuple[Result, RunFolder]:
     """Search, score and record one run; goes on where an interrupted one stopped.
 
     A complete run of the same options is returned as it is recorded.
 
     Args:
+        name: of the run's folder, in the place of what tells the options.
         track: trackers that are told of every trial (`TRACKERS`).
+        command: the command line that was typed, for the record.
 
     Returns:
         the record, and the folder that it is in.
@@ -73,7 +83,7 @@ def run_search(
     """
     run = checked_run(run)
     check_trackers(track)
-    folder = RunFolder.of(output, run)
+    folder = RunFolder.of(output, run, name)
     check_writable(folder.path, option="output")
     source = Source.of(run)
     table = load_table(source.data, cache, progress)
@@ -81,7 +91,7 @@ def run_search(
     folds_of(run, table)  # refused before anything is computed
     prepared = source.prepare(cache, progress, table)
     began = time.time_ns()
-    result = search_prepared(run, prepared, folder, progress=progress, strict=strict, track=track)
+    result = search_prepared(run, prepared, folder, progress=progress, strict=strict, track=track, command=command)
     if folder.result_file.stat().st_mtime_ns >= began:  # it was searched now, and on this machine
         keep_search_time(cache, run, time_of(result))
     if result.best is None:
@@ -98,12 +108,14 @@ def search_prepared(
     strict: bool = False,
     processes: int | None = None,
     track: Sequence[str] = (),
+    command: str | None = None,
 ) -> Result:
     """`run_search` from statistics at hand; writes into `folder`. A run without a defined SRCC is returned as well.
 
     Args:
         processes: that the folds' searches may use, 1 for this process alone; by default the number of processors.
         track: trackers that are told of every trial.
+        command: the command line that was typed, for the record.
     """
     check_objective(run, prepared.table)
     check_stages(run, prepared.channels)
@@ -116,7 +128,9 @@ def search_prepared(
         for note in folds.notes:
             progress.warn(note)
         baselines = baselines_of(task, prepared)
-        draft = _draft(run, prepared, folds=folds, baselines=baselines, warnings=(*warnings, *folds.notes))
+        draft = _draft(
+            run, prepared, folds=folds, baselines=baselines, warnings=(*warnings, *folds.notes), command=command
+        )
         draft = draft.model_copy(update={"sets": set_results(task, prepared, uniform=uniform)})
         earlier = earlier_result(folder, draft.run, draft.protocol, progress)
         if earlier is not None and earlier.status == "complete":
@@ -181,7 +195,13 @@ class _Work:
 
 
 def _draft(
-    run: Run, prepared: PreparedPairs, *, folds: Folds, baselines: Baselines, warnings: tuple[str, ...]
+    run: Run,
+    prepared: PreparedPairs,
+    *,
+    folds: Folds,
+    baselines: Baselines,
+    warnings: tuple[str, ...],
+    command: str | None,
 ) -> Result:
     """The record of a run that begins."""
     return Result(
@@ -193,7 +213,7 @@ def _draft(
         # a record speaks to the command line, as it always did
         strategy=Strategy(evaluations={}, warnings=tuple(map(as_flags, warnings))),
         timing=Timing(extraction=prepared.seconds, pairs_extracted=prepared.computed, search=0, total=0),
-        environment=environment(prepared.device, _plugins(run)),
+        environment=environment(prepared.device, _plugins(run), command=command),
     )
 
 

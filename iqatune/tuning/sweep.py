@@ -45,6 +45,7 @@ def run_sweep(
     jobs: int | None = None,
     strict: bool = False,
     track: Sequence[str] = (),
+    command: str | None = None,
 ) -> Sweep:
     """Search every cell that has no complete result yet, side by side, and keep `sweep.json` up to date.
 
@@ -61,6 +62,7 @@ def run_sweep(
         jobs: cells at a time; by default the number of processors there.
         strict: whether a cell fails whose searcher could not act as its name says.
         track: trackers that are told of every run when it is over (`TRACKERS`).
+        command: the command line that was typed, for the records.
 
     Raises:
         InputError: before any work, for a data set that cannot be loaded, or no cluster at the address.
@@ -79,7 +81,7 @@ def run_sweep(
             board.write("running")
             if unfinished:
                 with _workers(address, jobs, output) as workers:
-                    _search(unfinished, work, workers, strict=strict)
+                    _search(unfinished, work, workers, strict=strict, command=command)
         except BaseException:
             with suppress(InputError):  # on a full disk; what ended the sweep is what its user has to know
                 board.write("interrupted")
@@ -178,7 +180,9 @@ def _unfinished(cells: Sequence[Cell], work: _Work) -> dict[Source, list[Cell]]:
     return unfinished
 
 
-def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool) -> None:
+def _search(
+    unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: Workers, *, strict: bool, command: str | None
+) -> None:
     board = work.board
     under_way: dict[RunFolder, tuple[Cell, _Statistics]] = {}
     timed: dict[Run, Result] = {}
@@ -216,7 +220,7 @@ def _search(unfinished: Mapping[Source, Sequence[Cell]], work: _Work, workers: W
             folder = work.folder(cell)
             under_way[folder] = (cell, statistics)
             board.running(cell)
-            workers.start(Job(cell.run, folder, strict=strict), statistics.shared)
+            workers.start(Job(cell.run, folder, strict=strict, command=command), statistics.shared)
         board.write("running")
     while under_way:
         collect()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from iqatune.errors import InputError, did_you_mean
+from iqatune.extras import install_command
 from iqatune.progress import Progress
 from iqatune.records.result import Result
 from iqatune.records.run_folder import RunFolder
@@ -39,7 +40,7 @@ def check_trackers(names: Sequence[str]) -> None:
         if name not in TRACKERS:
             raise InputError(f"`track` {name}: no such tracker; {did_you_mean(name, TRACKERS)}")
         if find_spec(TRACKERS[name]) is None:
-            raise InputError(f"`track` {name}: {TRACKERS[name]} is not installed; pip install 'iqatune[tracking]'")
+            raise InputError(f"`track` {name}: {TRACKERS[name]} is not installed; {install_command('tracking')}")
 
 
 @dataclass(frozen=True)

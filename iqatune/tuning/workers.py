@@ -35,11 +35,16 @@ SHARED = ".shared-"
 
 @dataclass(frozen=True)
 class Job:
-    """One run to do: its options, the folder of its files, and what to do where its searcher cannot act its part."""
+    """One run to do: its options, the folder of its files, and what to do where its searcher cannot act its part.
+
+    Attributes:
+        command: the command line that was typed, for the record.
+    """
 
     run: Run
     folder: RunFolder
     strict: bool
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class RayWorkers:
             return
         number = next(self._numbers)
         self._busy[number] = _Sent(job, folder, lock)
-        self._ray.call(_no_news, _start, number, _Order(job.run, folder.content(), job.strict), shared)
+        self._ray.call(_no_news, _start, number, _Order(job.run, folder.content(), job.strict, job.command), shared)
 
     def next(self) -> list[Ended]:
         """Wait until a job is over, and write its files."""
@@ -261,6 +266,7 @@ class _Order:
     run: Run
     content: Mapping[str, bytes]
     strict: bool
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -302,14 +308,16 @@ def _save(path: Path, moments: AnyMoments) -> None:
 
 
 def _run_mapped(job: Job, shared: _Mapped | _Carried) -> Result:
-    return search_prepared(job.run, shared.load(), job.folder, progress=Progress(), strict=job.strict, processes=1)
+    settings: dict[str, Any] = {"strict": job.strict, "command": job.command, "processes": 1}
+    return search_prepared(job.run, shared.load(), job.folder, progress=Progress(), **settings)
 
 
 def _run_apart(order: _Order, prepared: PreparedPairs) -> dict[str, bytes]:
     with scratch_folder() as place:
         folder = RunFolder(place)
         folder.write_content(order.content)
-        search_prepared(order.run, prepared, folder, progress=Progress(), strict=order.strict, processes=1)
+        settings: dict[str, Any] = {"strict": order.strict, "command": order.command, "processes": 1}
+        search_prepared(order.run, prepared, folder, progress=Progress(), **settings)
         return folder.content()
 
 

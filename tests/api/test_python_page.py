@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.run_paths import run_at
+
 pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
@@ -37,7 +39,7 @@ def test_the_page_runs_as_a_script(tmp_path: Path, environment: dict[str, str]) 
     assert re.search(r"searching \(bohb\) 10 of 10 samples", ran.stdout)
     assert "extracting squeezenet" in ran.stderr  # a bar
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "my-runs/csv/squeezenet/bohb-stage-s0/result.json").exists()
+    assert run_at(tmp_path / "my-runs/csv/squeezenet/bohb-stage-s0/result.json").exists()
 
 
 def test_the_page_runs_as_a_notebook(

@@ -235,7 +235,7 @@ def test_pickled_objects_are_named_and_never_made(
     trace, path = tmp_path / "was-run", tmp_path / "args.pth"
     FORMS[form]({"state_dict": squeezenet.state_dict(), "args": [argparse.Namespace(lr=1), _Harmful(trace)]}, path)
     line = _refusal(None, path)
-    assert "it holds pickled objects (argparse.Namespace, " in line
+    assert "it contains pickled objects (argparse.Namespace, " in line
     assert "posix.mkdir" in line
     assert "save its state dict alone, as torch.save(model.state_dict(), FILE)" in line
     assert not trace.exists()
@@ -247,7 +247,7 @@ def test_a_whole_pickled_model_is_named(legacy: bool, squeezenet: nn.Module, tmp
     path = tmp_path / "model.pth"
     torch.save(squeezenet, path, _use_new_zipfile_serialization=not legacy)
     line = _refusal(None, path)
-    assert "it holds pickled objects (torch.nn.modules.activation.ReLU, " in line
+    assert "it contains pickled objects (torch.nn.modules.activation.ReLU, " in line
 
 
 def _cut(path: Path, state: dict[str, Tensor], save: Callable[[Any, Path], None]) -> None:
@@ -271,12 +271,12 @@ OTHER_FILES: dict[str, tuple[Callable[[Path, State], Any], str]] = {
         lambda path, _: torch.jit.trace(  # type: ignore[no-untyped-call]
             nn.Conv2d(3, 4, 3), torch.rand(1, 3, 8, 8)
         ).save(str(path)),
-        "it is a TorchScript archive, which holds code; save its state dict alone",
+        "it is a TorchScript archive, which contains code; save its state dict alone",
     ),
-    "program": (lambda path, _: _exported(path), "it is a program exported by torch (.pt2), which holds code"),
+    "program": (lambda path, _: _exported(path), "it is a program exported by torch (.pt2), which contains code"),
     "npz": (
         lambda path, _: np.savez(path.open("wb"), a=np.zeros(2), b=np.zeros(2)),
-        "it holds numpy arrays (a, b); save them as tensors",
+        "it contains numpy arrays (a, b); save them as tensors",
     ),
     "npy": (lambda path, _: np.save(path.open("wb"), np.zeros(2)), "it is one numpy array"),
     "sharded": (

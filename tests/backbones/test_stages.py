@@ -257,3 +257,13 @@ def test_the_stages_of_vgg16_are_those_of_the_published_dists(
         ours, theirs = backbone(images), published.forward_once(images)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other)
+
+
+def test_a_backbone_is_copied_only_to_where_it_is_not(random_backbone: Callable[..., Backbone]) -> None:
+    backbone = random_backbone("squeezenet")
+    device = torch.device("cpu")
+    placed = backbone.placed(device, torch.float32)
+    assert placed is not backbone
+    assert placed.placed(device, torch.float32) is placed
+    assert placed.placed(device, torch.bfloat16) is not placed
+    assert next(placed.parameters()).dtype == torch.float32

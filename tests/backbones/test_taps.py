@@ -15,8 +15,9 @@ from iqatune.backbones import zoo
 from iqatune.backbones.network import Backbone, build_backbone
 from iqatune.errors import InputError
 from iqatune.records.options import Run
+from iqatune.records.paths import backbone_folder
 from iqatune.records.result import Protocol
-from iqatune.records.run_folder import RunFolder, backbone_folder
+from iqatune.records.run_folder import RunFolder
 
 
 @given(

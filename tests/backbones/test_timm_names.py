@@ -50,7 +50,9 @@ def test_what_a_folder_holds_tells_its_backbone_from_others(folder: Path, tmp_pa
 
 
 def test_a_folder_without_a_model_is_told_in_a_line(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not a folder of a timm model \(Config file not found.*name one that holds"):
+    with pytest.raises(
+        InputError, match=r"not a folder of a timm model \(Config file not found.*name one that contains"
+    ):
         build_backbone(f"timm:local-dir:{tmp_path / 'absent'}")
     (folder / "model.safetensors").write_bytes(b"damaged")
     for other in folder.glob("pytorch_model*"):

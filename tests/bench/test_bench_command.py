@@ -223,7 +223,7 @@ def test_a_check_of_less_than_a_whole_bench_is_refused(iqatune: Callable[..., An
     for options in (("--quick",), ("--precision", "bf16")):
         ran = iqatune("bench", "--check", *options)
         assert ran.code == 2
-        assert ran.err.startswith("iqatune: --check: is of a whole bench")
+        assert ran.err.startswith("iqatune: --check: needs a whole bench")
 
 
 @pytest.mark.parametrize(

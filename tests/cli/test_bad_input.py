@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from iqatune.cli.progress import Console
+from tests.run_paths import run_at
 
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 SEARCH = (*RANDOM_SQUEEZENET, "--searcher", "random", "--samples", "2")
@@ -178,7 +179,7 @@ def test_evaluate_by_level_of_a_set_without_levels(
 ) -> None:
     options = (*_csv(images, FOUR), "--cache-dir", small_cache)
     assert iqatune("search", *options, *SEARCH, "--folds", "0").code == 0
-    ran = iqatune("evaluate", "runs/csv/squeezenet/random-stage-s0/result.json", *options, "--by", "level")
+    ran = iqatune("evaluate", run_at("runs/csv/squeezenet/random-stage-s0/result.json"), *options, "--by", "level")
     assert ran.code == 2
     assert "--by level" in ran.last_line
 
@@ -189,7 +190,7 @@ def test_evaluate_with_other_backbone_parameters(
     options = (*small_set.options, "--cache-dir", small_cache)
     assert iqatune("search", *options, *SEARCH, "--folds", "0").code == 0
     ran = iqatune(
-        "evaluate", "runs/csv/squeezenet/random-stage-s0/result.json", *options, "--backbone-weights", "x.pth"
+        "evaluate", run_at("runs/csv/squeezenet/random-stage-s0/result.json"), *options, "--backbone-weights", "x.pth"
     )
     assert ran.code == 2
     assert "x.pth" in ran.last_line

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from tests.run_paths import Runs, run_at
+
 C1, C2 = 0.01, 0.2
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 
@@ -38,7 +40,7 @@ def record(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> di
     return found
 
 
-FOLDER = Path("runs/csv/squeezenet/random-stage-c1=0.01-c2=0.2-s0")
+FOLDER = Runs("runs/csv/squeezenet/random-stage-c1=0.01-c2=0.2-s0")
 
 
 def test_the_figures_are_those_of_the_formulas(record: dict[str, Any], small_set: Any, small_cache: Path) -> None:
@@ -69,7 +71,7 @@ def test_it_replays_and_goes_on(
     own = iqatune(*search, "--cache-dir", small_cache, "--output", "runs", "--json")
     assert json.loads(own.out)["baselines"] != record["baselines"]
     assert FOLDER.is_dir()
-    assert Path("runs/csv/squeezenet/random-stage-s0").is_dir()
+    assert run_at("runs/csv/squeezenet/random-stage-s0").is_dir()
 
 
 def test_the_export_holds_them(record: dict[str, Any], iqatune: Callable[..., Any], small_set: Any) -> None:
@@ -107,7 +109,10 @@ def test_a_grid_has_them(iqatune: Callable[..., Any], small_set: Any, small_cach
     ran = iqatune("sweep", "grid.yaml", "--jobs", 1, "--output", "out", "--cache-dir", small_cache, "--json")
     assert ran.code == 0, ran.err
     folders = sorted(cell["folder"] for cell in json.loads(ran.out)["cells"])
-    assert folders == ["csv/squeezenet/random-stage-c1=0.01-c2=0.01-s0", "csv/squeezenet/random-stage-c2=0.01-s0"]
+    assert [folder.rpartition("/")[2] for folder in folders] == [
+        "random-stage-c1=0.01-c2=0.01-folds=0-samples=3-s0",
+        "random-stage-c2=0.01-folds=0-samples=3-s0",
+    ]
     Path("grid.yaml").write_text(json.dumps({**grid, "c1": "1_0"}))
     refused = iqatune("sweep", "grid.yaml", "--output", "other")
     assert "c1 '1_0': not a number" in refused.last_line
@@ -121,7 +126,7 @@ def chosen(search: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-WITH_C = Path("runs/csv/squeezenet/random-stage+c-cube-s0")
+WITH_C = Runs("runs/csv/squeezenet/random-stage+c-cube-s0")
 
 
 def test_the_constant_that_is_chosen_is_that_of_its_number(

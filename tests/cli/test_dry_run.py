@@ -116,6 +116,30 @@ def test_a_sweep_and_a_frontier(planned: Callable[..., Any], small_set: Any) -> 
     assert frontier["statistics"][0]["images_to_compute"] == 54
 
 
+def test_robustness_and_a_fusion(
+    planned: Callable[..., Any], iqatune: Callable[..., Any], small_set: Any, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        ran = iqatune(
+            "search", *small_set.options, *SEARCH, "--seed", seed, "--cache-dir", tmp_path / "kept", "--quiet"
+        )
+        assert ran.code == 0
+    records = sorted(Path("runs").rglob("result.json"))
+    line = ("robust", *records, *small_set.options, "--kinds", "jpeg")
+    (found,) = planned(*line)["statistics"]
+    # as they are, which is cached, and in five severities
+    assert (found["pairs"], found["pairs_cached"], found["images"], found["images_to_compute"]) == (288, 48, 324, 270)
+    assert iqatune(*line, "--cache-dir", tmp_path / "kept", "--quiet").code == 0
+    assert planned(*line)["statistics"][0]["images_to_compute"] == 0
+    fuse = ("fuse", *records, *small_set.options, "--folds", 2, "--samples", 8, "--searcher", "random")
+    plan = planned(*fuse)
+    assert (plan["statistics"][0]["images_to_compute"], plan["runs"][0]["state"]) == (0, "new")
+    ran = iqatune(*fuse, "--cache-dir", tmp_path / "kept", "--quiet")
+    assert ran.code == 0
+    assert (Path(plan["runs"][0]["folder"]) / "fusion.json").is_file()
+    assert planned(*fuse)["runs"][0]["state"] == "complete"
+
+
 def test_images_that_are_not_made_yet_are_not_made(planned: Callable[..., Any], tmp_path: Path) -> None:
     found = planned("extract", "--dataset", "demo", "--data-root", tmp_path / "demo", *RANDOM_SQUEEZENET)
     assert (found["statistics"][0]["pairs"], found["statistics"][0]["images"]) == (350, 360)

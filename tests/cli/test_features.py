@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import gamma, spearmanr
 
 import iqatune as package
+from tests.run_paths import Runs, run_at
 
 Command = Callable[..., Any]
 
@@ -53,10 +54,10 @@ def fuse(iqatune: Command, metrics: Path) -> Command:
     return run
 
 
-RECORD = Path("runs", "csv", "metrics", "random-columns-s0", "result.json")
+RECORD = Runs("runs", "csv", "metrics", "random-columns-s0", "result.json")
 
 
-def _record(file: Path = RECORD) -> dict[str, Any]:
+def _record(file: Path | Runs = RECORD) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(file.read_text())
     return record
 
@@ -79,7 +80,7 @@ def test_figures_of_real_metrics_are_those_of_numpy_and_scipy(
     given = ("--features", file, "--better", better, "--searcher", "random", "--samples", 10, "--prior", prior)
     assert iqatune("search", *given).code == 0
     folder = f"random-columns{'-cube' if prior == 'cube' else ''}-s0"
-    record = _record(Path("runs", "csv", name, folder, "result.json"))
+    record = _record(run_at(Path("runs", "csv", name, folder, "result.json")))
     frame = pd.read_csv(file)
     quality = frame["score"] if better == "higher" else -frame["score"]
     columns = [column for column in frame.columns if column not in LABELS]
@@ -140,13 +141,13 @@ def test_a_search_says_which_columns_it_took_and_where_the_weight_is(fuse: Comma
 @pytest.mark.parametrize("options", [(), ("--prior", "simplex"), ("--objective", "worst-distortion"), ("--folds", 0)])
 def test_a_record_replays_wholly(options: tuple[object, ...], fuse: Command, iqatune: Command, metrics: Path) -> None:
     printed = json.loads(fuse(*options, "--json").out)
-    (file,) = Path("runs", "csv", "metrics").glob("*/result.json")
+    (file,) = Path("runs", "csv", "metrics").rglob("result.json")
     assert _record(file) == printed
     moved = metrics.rename(metrics.with_name("moved.csv"))
     ran = iqatune("replay", file, "--features", moved)
-    assert ran.code == 1, "the label file has another name"
+    assert ran.code == 0, "the same file under another name"
     assert "figures are as recorded" in ran.out
-    assert "label has changed" in ran.out
+    assert "Label: metrics.csv is now called moved.csv, with the same pairs and scores." in ran.out
     moved.rename(metrics)
     ran = iqatune("replay", file)
     assert ran.code == 0, ran.out
@@ -179,12 +180,17 @@ def test_a_search_goes_on_and_another_file_is_another_run(fuse: Command, metrics
     fuse()
     assert "this run is complete" in fuse().err
     metrics.write_text(metrics.read_text().replace("text", "words"))
-    assert "held a run of other dataset_sha256" in fuse().err
+    before = RECORD.read_bytes()
+    with pytest.raises(
+        AssertionError, match=r"is of another run \(other images or scores\); give this one another --name"
+    ):
+        fuse()
+    assert RECORD.read_bytes() == before
 
 
 def test_columns_that_are_named_are_in_the_folder_and_in_the_record(fuse: Command) -> None:
     fuse("--feature-columns", "lpips,psnr")
-    record = _record(RECORD.parents[1] / "random-columns-lpips+psnr-s0" / "result.json")
+    record = _record(run_at("runs/csv/metrics/random-columns-lpips+psnr-s0/result.json"))
     assert record["run"]["feature_columns"] == record["protocol"]["columns"] == ["lpips", "psnr"]
 
 
@@ -226,7 +232,7 @@ def test_a_record_is_scored_where_it_was_tuned_unless_told_otherwise(fuse: Comma
 def test_records_of_different_columns_stand_side_by_side(fuse: Command, iqatune: Command) -> None:
     fuse("--feature-columns", "noise")
     fuse("--feature-columns", "psnr,lpips")
-    files = sorted(Path("runs", "csv", "metrics").glob("*/result.json"))
+    files = sorted(Path("runs", "csv", "metrics").rglob("result.json"))
     ran = iqatune("evaluate", *files, "--baseline", "uniform")
     assert ran.code == 0, ran.err
     assert "another protocol" not in ran.out
@@ -244,7 +250,7 @@ def test_a_sweep_takes_features_and_resumes(iqatune: Command, metrics: Path) -> 
     assert ran.code == 0, ran.err
     cells = json.loads(ran.out)["cells"]
     assert {cell["state"] for cell in cells} == {"done"}
-    assert cells[0]["folder"] == "csv/metrics/random-columns-psnr+lpips-cube-s0"
+    assert cells[0]["folder"] == "csv/metrics/better=higher/random-columns-psnr+lpips-cube-folds=2-samples=6-s0"
     assert (cells[0]["backbone"], cells[0]["features"]) == ("", str(metrics))
     ran = iqatune("sweep", grid, "--jobs", 2)
     assert ran.code == 0, ran.err
@@ -296,7 +302,7 @@ def test_what_needs_images_refuses_in_a_line(
     images = (small_set.folder / "ref0.png", small_set.folder / "noise0_1.png")
     on_file = ("--features", metrics, "--better", "higher")
     search("--searcher", "random")
-    of_backbone = Path("runs", "csv", "squeezenet", "random-stage-s0", "result.json")
+    of_backbone = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     for given, words in (
         (("score", RECORD, *images), "made of figures of other metrics (psnr, lpips, noise) and not of images"),
         (("export", RECORD, "--output", tmp_path / "metric.safetensors"), "made of figures of other metrics"),
@@ -340,7 +346,7 @@ def test_a_search_needs_a_backbone_or_features(iqatune: Command) -> None:
         "iqatune: --backbone: needed; name one, or give --features FILE.csv in its place",
     )
     ran = iqatune("search", "--dataset", "demo", "--backbone", "vgg16", "--searcher", "random", "--space", "columns")
-    assert (ran.code, "--space columns: is of a features file" in ran.last_line) == (2, True)
+    assert (ran.code, "--space columns: needs a features file" in ran.last_line) == (2, True)
 
 
 @pytest.mark.parametrize("searcher", ["random", "nevergrad", "bohb"])
@@ -351,7 +357,8 @@ def test_columns_may_have_any_names(searcher: str, iqatune: Command, metrics: Pa
     given = ("search", "--features", odd, "--better", "higher", "--searcher", searcher, "--samples", 8, "--folds", 2)
     ran = iqatune(*given, "--json")
     assert ran.code == 0, ran.err
-    file = Path("runs", "csv", "odd_metrics", f"{searcher}-columns-s0", "result.json")
+    (file,) = Path("runs").rglob("result.json")
+    assert file.parts[2].startswith("odd_metrics-")
     assert list(_record(file)["best"]["columns"]) == ["x|y/<b>", "=µ, metric", "x|y <b>"]
     ran = iqatune("replay", file)
     assert ran.code == 0, ran.out
@@ -370,11 +377,11 @@ def test_a_config_file_and_variables_name_features(
         f"features: {metrics}\nbetter: higher\nfeature-columns: [psnr, lpips]\nsearcher: random\n"
     )
     assert iqatune("search", "--config", "fuse.yaml", "--samples", 3, "--folds", 0).code == 0
-    assert _record(RECORD.parents[1] / "random-columns-psnr+lpips-s0" / "result.json")["run"]["samples"] == 3
+    assert _record(run_at("runs/csv/metrics/random-columns-psnr+lpips-s0/result.json"))["run"]["samples"] == 3
     monkeypatch.setenv("IQATUNE_FEATURES", str(metrics))
     monkeypatch.setenv("IQATUNE_FEATURE_COLUMNS", "psnr,noise")
     assert iqatune("search", "--better", "higher", "--searcher", "random", "--samples", 3, "--folds", 0).code == 0
-    assert _record(RECORD.parents[1] / "random-columns-psnr+noise-s0" / "result.json")["run"]["samples"] == 3
+    assert _record(run_at("runs/csv/metrics/random-columns-psnr+noise-s0/result.json"))["run"]["samples"] == 3
 
 
 def test_doctor_says_which_way_each_column_runs(iqatune: Command, metrics: Path) -> None:
@@ -389,7 +396,7 @@ def test_doctor_says_which_way_each_column_runs(iqatune: Command, metrics: Path)
 def test_other_splits_of_a_features_file(iqatune: Command, metrics: Path) -> None:
     frame, named = pd.read_csv(metrics), ("--features", metrics, "--better", "higher", "--searcher", "random")
     assert iqatune("search", *named, "--samples", 8, "--leave-one-distortion-out").code == 0
-    file = Path("runs/csv/metrics/random-columns-leave-one-distortion-out-s0/result.json")
+    file = run_at("runs/csv/metrics/random-columns-leave-one-distortion-out-s0/result.json")
     held_out = _record(file)["held_out"]
     assert [fold["name"] for fold in held_out["per_fold"]] == ["blur", "noise"]
     assert all(fold["best_column"] for fold in held_out["per_fold"])
@@ -397,7 +404,7 @@ def test_other_splits_of_a_features_file(iqatune: Command, metrics: Path) -> Non
     frame["part"] = [1 if row % 6 < 2 else 2 for row in range(48)]
     frame.to_csv(metrics, index=False)
     assert iqatune("search", *named, "--samples", 8, "--split-column", "Part").code == 0
-    file = Path("runs/csv/metrics/random-columns-split=Part-s0/result.json")
+    file = run_at("runs/csv/metrics/random-columns-split=Part-s0/result.json")
     record = _record(file)
     assert list(record["best"]["columns"]) == ["psnr", "lpips", "noise"]
     for fold, part in zip(record["held_out"]["per_fold"], (1, 2), strict=True):

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path("runs/csv/squeezenet/fit-stage-s0")
+from tests.run_paths import Runs
+
+FOLDER = Runs("runs/csv/squeezenet/fit-stage-s0")
 
 
 @pytest.fixture

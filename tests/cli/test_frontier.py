@@ -159,7 +159,7 @@ def test_a_report_shows_frontiers_and_counts_no_point_as_a_search(
 ) -> None:
     alone = iqatune("report", "runs")
     assert alone.code == 2
-    assert "holds frontiers alone" in alone.last_line
+    assert "contains frontiers alone" in alone.last_line
     search("--searcher", "fit", "--output", "runs")
     ran = iqatune("report", "runs")
     assert ran.code == 0, ran.err
@@ -186,7 +186,7 @@ def test_a_search_takes_what_a_point_is_made_of(
 
 def test_limits_on_stages_are_of_a_fit(search: Callable[..., Any]) -> None:
     ran = search("--searcher", "random", "--last-stage", "2", code=2)
-    assert "--last-stage: of --searcher fit; leave it out" in ran.last_line
+    assert "--last-stage: only possible with --searcher fit; leave it out" in ran.last_line
 
 
 def test_from_python_the_chosen_point_is_a_metric(found: Any) -> None:

@@ -22,6 +22,7 @@ import iqatune as package
 from iqatune.metric.exchange import EXTRA_FILE
 from iqatune.metric.files import HEADER
 from iqatune.records.result import Result, write_result
+from tests.run_paths import run_at
 
 PAGE = 4096
 SIZES = 8
@@ -80,7 +81,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, small_set: Any, small_cache
     search = ["search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "random", "--samples", "3"]
     search += ["--folds", "2", "--cache-dir", str(small_cache), "--quiet"]
     assert main([*search, "--output", str(folder / "runs")]) == 0
-    record = json.loads((folder / "runs" / RECORD).read_text())
+    record = json.loads(run_at(folder / "runs" / RECORD).read_text())
     channels = sum(record["channels"][:2])
     for name in ("alpha", "beta"):
         record["best"][name][channels:] = [0.0] * (len(record["best"][name]) - channels)

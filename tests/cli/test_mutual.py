@@ -13,9 +13,10 @@ import torch
 from iqatune.metric.base import ImageMetric
 from iqatune.metric.fused import FusedMetric
 from iqatune.metric.module import Metric
+from tests.run_paths import Runs
 
 RUNS = ("--output", "runs", "--json")
-SQUEEZENET = Path("runs/csv/squeezenet")
+SQUEEZENET = Runs("runs/csv/squeezenet")
 
 
 def _distances(metric: ImageMetric, folder: Path) -> list[float]:
@@ -127,7 +128,7 @@ def test_mutual_is_recorded_proven_and_goes_on_where_it_stopped(
     assert [again[key] for key in ("best", "confidence")] == [record[key] for key in ("best", "confidence")]
     # another picture is another experiment
     (pictures / "own-ref0.png").unlink()
-    assert "unlabelled" in search(*options).err or list(folder.glob("result-1.json"))
+    assert "is of another run (other unlabelled)" in search(*options, code=2).last_line
 
 
 def test_any_searcher_takes_views_and_settings_come_from_everywhere(
@@ -172,8 +173,11 @@ def test_a_grid_has_single_views_and_pairs_of_them(iqatune: Any, small_set: Any,
         (("--searcher", "fit", "--view", "mirror"), "--view mirror: no view;"),
         (("--searcher", "fit", "--view", "backbone:alexnt"), "--backbone alexnt: unknown backbone"),
         (("--searcher", "fit", "--view", "stages:0-9"), "--view stages:0-9: squeezenet has the stages 0 to 5"),
-        (("--searcher", "fit", "--view", "backbone:squeezenet"), "--view backbone:squeezenet: sees what the other"),
-        (("--searcher", "fit", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: fit makes no use"),
+        (
+            ("--searcher", "fit", "--view", "backbone:squeezenet"),
+            "--view backbone:squeezenet: is the same as the other",
+        ),
+        (("--searcher", "fit", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: fit does not use"),
         (("--searcher", "mutual", "--view", "flip", "--unlabelled", "x"), "--unlabelled x: no such folder"),
         (("--searcher", "mutual", "--view", "flip", "--unlabelled", "."), "--unlabelled .: contains no images"),
     ],
@@ -188,7 +192,7 @@ def test_views_of_columns_are_refused(iqatune: Any) -> None:
     Path("f.csv").write_text("reference,distorted,score,a\nr,x,1,2\nr,y,2,1\ns,z,3,0\n")
     ran = iqatune("search", "--features", "f.csv", "--better", "higher", "--searcher", "fit", "--view", "flip")
     assert ran.code == 2
-    assert ran.last_line.startswith("iqatune: --view flip: of images")
+    assert ran.last_line.startswith("iqatune: --view flip: needs images")
 
 
 def test_the_searcher_is_listed_and_a_report_tells_views_apart(search: Any, iqatune: Any) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import iqatune as package
+from tests.run_paths import Runs, run_at
 
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
-FOLDER = Path("runs", "csv", "squeezenet")
+FOLDER = Runs("runs", "csv", "squeezenet")
 OTHERS = ("krcc", "plcc", "reference-srcc", "worst-distortion")
 
 Command = Callable[..., Any]
@@ -92,7 +93,7 @@ def test_a_resumed_search_equals_a_whole_one(searcher: str, search: Command, for
     search(*options)
     search(*options, "--output", "again")
     name = f"{searcher}-stage-krcc-s0"
-    whole, folder = FOLDER / name, Path("again", "csv", "squeezenet", name)
+    whole, folder = FOLDER / name, run_at(Path("again", "csv", "squeezenet", name))
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     (folder / "trials.jsonl").write_text("".join(lines[:5]))
     interrupted = {"status": "interrupted", "best": None, "held_out": None, "confidence": None, "trials_file": None}
@@ -135,7 +136,7 @@ def test_references_without_an_srcc_are_said(iqatune: Command, small_set: Any, s
     ("options", "line"),
     [
         (("--objective", "srocc"), "--objective"),
-        (("--objective", "krcc", "--engine", "ray"), "--objective krcc: --engine ray maximises the SRCC alone"),
+        (("--objective", "krcc", "--engine", "ray"), "--objective krcc: --engine ray maximises only the SRCC"),
     ],
 )
 def test_what_cannot_be_maximised_is_refused_in_one_line(options: tuple[str, ...], line: str, search: Command) -> None:
@@ -153,7 +154,7 @@ def test_sweeps_reports_and_python_tell_objectives_apart(iqatune: Command, small
     ran = iqatune("sweep", "grid.yaml", "--cache-dir", small_cache, "--jobs", 1)
     assert ran.code == 0, ran.err
     assert "stage, maximising krcc" in ran.out
-    assert sorted(folder.name for folder in FOLDER.iterdir()) == ["random-stage-krcc-s0", "random-stage-s0"]
+    assert FOLDER.names == ["random-stage-krcc-s0", "random-stage-s0"]
     assert iqatune("report", "runs", "--output", "report").code == 0
     tables = {file.stem for file in Path("report", "tables").glob("scores-*.csv")}
     assert tables == {"scores-random-stage-4", "scores-random-stage-krcc-4"}

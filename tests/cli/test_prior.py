@@ -10,20 +10,21 @@ import pytest
 from scipy.stats import gamma
 
 import iqatune as package
+from tests.run_paths import Runs, run_at
 
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
-FOLDER = Path("runs", "csv", "squeezenet")
+FOLDER = Runs("runs", "csv", "squeezenet")
 
 Command = Callable[..., Any]
 
 
 def _record(folder: str, output: str = "runs") -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(Path(output, "csv", "squeezenet", folder, "result.json").read_text())
+    record: dict[str, Any] = json.loads(run_at(Path(output, "csv", "squeezenet", folder, "result.json")).read_text())
     return record
 
 
 def _trials(folder: str, output: str = "runs") -> list[dict[str, Any]]:
-    lines = Path(output, "csv", "squeezenet", folder, "trials.jsonl").read_text().splitlines()
+    lines = run_at(Path(output, "csv", "squeezenet", folder, "trials.jsonl")).read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -75,7 +76,8 @@ def test_other_spaces_replay_under_a_prior(space: str, search: Command, iqatune:
 def of_an_older_release(search: Command, forge: Command) -> dict[str, Any]:
     """A finished search as it was made before there were priors: under the cube, and in the folder of the default."""
     search("--searcher", "random", "--prior", "cube")
-    (FOLDER / "random-stage-cube-s0").rename(FOLDER / "random-stage-s0")
+    folder = FOLDER / "random-stage-cube-s0"
+    folder.rename(folder.with_name(folder.name.replace("-cube", "")))
     forge(FOLDER / "random-stage-s0" / "result.json", lambda content: content["run"].pop("prior"))
     return _record("random-stage-s0")
 
@@ -94,11 +96,11 @@ def test_a_default_search_leaves_an_older_record_to_reports_and_to_who_goes_on_w
     of_an_older_release: dict[str, Any], search: Command
 ) -> None:
     ran = search("--searcher", "random")
-    assert "held a run under the prior cube, which is now in random-stage-cube-s0" in ran.err
+    assert "held a run of other prior, which is now in runs/csv/squeezenet/" in ran.err
     assert _record("random-stage-cube-s0") == of_an_older_release
     assert _record("random-stage-s0")["run"]["prior"] == "dirichlet:0.3"
     assert "complete" in search("--searcher", "random", "--prior", "cube").err
-    assert sorted(folder.name for folder in FOLDER.iterdir()) == ["random-stage-cube-s0", "random-stage-s0"]
+    assert FOLDER.names == ["random-stage-cube-s0", "random-stage-s0"]
 
 
 @pytest.mark.parametrize("searcher", ["random", "blendsearch"])
@@ -107,7 +109,7 @@ def test_a_resumed_search_equals_a_whole_one(searcher: str, search: Command, for
     search(*options)
     search(*options, "--output", "again")
     name = f"{searcher}-stage-s0"
-    folder = Path("again", "csv", "squeezenet", name)
+    folder = run_at(Path("again", "csv", "squeezenet", name))
     trials = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     (folder / "trials.jsonl").write_text("".join(trials[:3]))
     interrupted = {"status": "interrupted", "best": None, "held_out": None, "confidence": None, "trials_file": None}
@@ -128,7 +130,7 @@ def test_two_spellings_are_one_run(search: Command) -> None:
     assert "complete" in search("--searcher", "random", "--prior", "dirichlet:.3").err
     search("--searcher", "random", "--prior", "simplex")
     assert "complete" in search("--searcher", "random", "--prior", "dirichlet:1.0").err
-    assert sorted(folder.name for folder in FOLDER.iterdir()) == [
+    assert FOLDER.names == [
         "random-stage-s0",
         "random-stage-simplex-s0",
     ]
@@ -153,7 +155,7 @@ def test_a_sweep_over_priors_gives_each_its_folder_and_row(iqatune: Command, sma
     )
     ran = iqatune("sweep", "grid.yaml", "--cache-dir", small_cache, "--output", "runs", "--jobs", 1)
     assert ran.code == 0, ran.err
-    assert sorted(folder.name for folder in FOLDER.iterdir()) == [
+    assert FOLDER.names == [
         "random-stage-cube-s0",
         "random-stage-s0",
         "random-stage-simplex-s0",

@@ -10,6 +10,7 @@ import pytest
 
 from iqatune.records.result import read_result, write_result
 from iqatune.runtime.locks import locked
+from tests.run_paths import run_at
 
 Run = Callable[..., Any]
 
@@ -37,7 +38,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
     assert ran.out.strip() == str(runs / "report" / "report.html")
     name = small_set.labels.stem
     tables = runs / "report" / "tables"
-    record = json.loads((runs / "csv" / "squeezenet" / "random-stage-s0" / "result.json").read_text())
+    record = json.loads(run_at(runs / "csv/squeezenet/random-stage-s0/result.json").read_text())
     tuned, uniform = read(tables / "scores-random-stage-6.csv")
     assert float(tuned[f"csv:{name} SRCC"]) == record["best"]["srcc"]
     assert float(tuned[f"csv:{name} held-out"]) == pytest.approx(record["held_out"]["srcc_mean"], abs=1e-12)
@@ -81,7 +82,7 @@ def test_report_of_records_and_of_scores(iqatune: Run, runs: Path, small_set: An
 
 
 def test_report_changes_nothing_that_it_reads(iqatune: Run, runs: Path, small_set: Any, small_cache: Path) -> None:
-    searching = runs / "csv" / "squeezenet" / "nevergrad-stage-s0"
+    searching = run_at(runs / "csv/squeezenet/nevergrad-stage-s0")
     record = read_result(searching / "result.json")
     ran = iqatune(
         "evaluate", *runs.rglob("result.json"), *small_set.options, "--cache-dir", small_cache, "--format", "json"
@@ -132,7 +133,7 @@ def test_an_unknown_baseline_is_refused_before_any_work(iqatune: Run, runs: Path
 def test_a_report_of_older_and_newer_records_keeps_their_optimism_apart(
     iqatune: Run, runs: Path, make_older: Callable[[Path], None]
 ) -> None:
-    make_older(runs / "csv" / "squeezenet" / "random-stage-s0" / "result.json")
+    make_older(run_at(runs / "csv/squeezenet/random-stage-s0/result.json"))
     ran = iqatune("report", runs)
     assert ran.code == 0, ran.err
     folder = runs / "report"

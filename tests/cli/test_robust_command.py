@@ -205,7 +205,7 @@ def test_bad_input(iqatune: Run, robust: Run, record: Path, small_set: Any, smal
         "iqatune: --kinds side,blurr: unknown kind 'blurr'; did you mean 'blur'?"
     )
     Path("scores.csv").write_text("reference,distorted,mine\n")
-    assert "holds scores of the images as they are" in line(robust("--baseline", "mine=scores.csv"))
+    assert "contains scores of the images as they are" in line(robust("--baseline", "mine=scores.csv"))
     assert "did you mean 'psnr'" in line(robust("--baseline", "psnrr"))
     Path("other.json").write_text("{}")
     assert "other.json" in line(iqatune("robust", "other.json", *small_set.options))

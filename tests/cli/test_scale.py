@@ -103,8 +103,8 @@ def test_what_has_no_scale_is_told_in_a_line(
     ran = iqatune("score", file, *images, "--scale", "score")
     assert ran.code == 2
     assert ran.out == ""
-    assert "result.json: carries no map to human scores" in ran.last_line
-    assert "search anew" in ran.last_line
+    assert "result.json: has no scale of human scores" in ran.last_line
+    assert "search again" in ran.last_line
     exported = iqatune("export", file, "--output", "old.safetensors")
     assert exported.code == 0
     assert "Scale: none, D alone" in exported.out

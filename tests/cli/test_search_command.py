@@ -17,6 +17,7 @@ import pytest
 
 import iqatune as package
 from iqatune.records.run_folder import RunFolder
+from tests.run_paths import Runs, run_at
 
 SEARCHERS = ("random", "blendsearch", "ax", "bayesopt", "bohb", "nevergrad")
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
@@ -35,7 +36,7 @@ def search(iqatune: Callable[..., Any], small_set: Any, small_cache: Path) -> Ca
 
 
 def _record(searcher: str = "random", space: str = "stage", seed: int = 0, output: str = "runs") -> dict[str, Any]:
-    path = Path(output, "csv", "squeezenet", f"{searcher}-{space}-s{seed}", "result.json")
+    path = run_at(Path(output, "csv", "squeezenet", f"{searcher}-{space}-s{seed}", "result.json"))
     record: dict[str, Any] = json.loads(path.read_text())
     return record
 
@@ -57,7 +58,7 @@ def test_every_searcher_ends_with_a_whole_record(searcher: str, search: Callable
     best = record["best"]
     assert sum(best["alpha"]) + sum(best["beta"]) == pytest.approx(1, abs=1e-9)
     assert len(best["alpha"]) == len(best["beta"]) == sum(record["channels"])
-    lines = Path("runs/csv/squeezenet", f"{searcher}-stage-s0", "trials.jsonl").read_text().splitlines()
+    lines = run_at(Path("runs/csv/squeezenet", f"{searcher}-stage-s0", "trials.jsonl")).read_text().splitlines()
     trials = [json.loads(line) for line in lines]
     assert {trial["sample"] for trial in trials} == set(range(8))
     whole = [trial for trial in trials if trial["budget"] == 1]
@@ -111,7 +112,7 @@ def test_the_last_lines_are_gains_on_the_same_pairs_and_a_verdict(
     assert f"Verdict: {said[held_out['verdict']]}" in ran.out
     assert "Tuned minus held-out" not in ran.out
 
-    file = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    file = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     make_older(file)
     ran = search("--searcher", "random", "--samples", 5, "--folds", 3)
     assert "as an older release recorded it" in ran.out
@@ -139,28 +140,41 @@ def test_the_same_seed_gives_the_same_record_and_another_does_not(search: Callab
 
 def test_a_complete_run_is_not_searched_again(search: Callable[..., Any]) -> None:
     search("--searcher", "random", "--samples", 4)
-    before = Path("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes()
+    before = run_at("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes()
     ran = search("--searcher", "random", "--samples", 4)
     assert "complete" in ran.err
-    assert Path("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes() == before
+    assert run_at("runs/csv/squeezenet/random-stage-s0/result.json").read_bytes() == before
 
 
-def test_a_run_with_other_options_leaves_the_last_one_beside_it_and_says_so(search: Callable[..., Any]) -> None:
-    folder = Path("runs/csv/squeezenet/random-stage-s0")
-    for samples in (7, 5, 4):  # more of them would go on from those that there are
-        ran = search("--searcher", "random", "--samples", samples)
-    assert "held a run of other samples, whose record is now result-2.json" in ran.err
-    for name, samples in (("trials-1.jsonl", 7), ("trials-2.jsonl", 5), ("trials.jsonl", 4)):
-        assert len((folder / name).read_text().splitlines()) == samples
-    assert json.loads((folder / "result-1.json").read_text())["run"]["samples"] == 7
+def test_a_run_with_other_options_has_a_folder_of_its_own(search: Callable[..., Any]) -> None:
+    for samples in (7, 5, 4):
+        search("--searcher", "random", "--samples", samples)
+    for samples in (7, 5, 4):
+        (folder,) = Path("runs").rglob(f"random-stage-samples={samples}-s0")
+        assert sorted(path.name for path in folder.iterdir()) == [".lock", "result.json", "trials.jsonl"]
+        assert len((folder / "trials.jsonl").read_text().splitlines()) == samples
+        assert json.loads((folder / "result.json").read_text())["run"]["samples"] == samples
+
+
+def test_an_unfinished_run_of_other_options_is_put_out_of_the_way_and_said_so(
+    search: Callable[..., Any], forge: Callable[..., None]
+) -> None:
+    named = ("--searcher", "random", "--samples", 4, "--name", "mine")
+    search(*named)
+    folder = Path("runs/csv/squeezenet/mine")
+    forge(folder / "result.json", lambda record: record.update(status="interrupted", trials_file=None, held_out=None))
+    ran = search(*named, "--pooling", "l2")
+    assert "held a run of other pooling" in ran.err
+    assert "whose record is now result-1.json" in ran.err
+    assert len((folder / "trials-1.jsonl").read_text().splitlines()) == 4
 
 
 def test_two_searches_do_not_write_into_one_folder(search: Callable[..., Any]) -> None:
-    folder = Path("runs/csv/squeezenet/random-stage-s0")
+    folder = Path("runs/csv/squeezenet/mine")
     with RunFolder(folder).locked():
-        ran = search("--searcher", "random", "--samples", 4, code=2)
+        ran = search("--searcher", "random", "--samples", 4, "--name", "mine", code=2)
     assert ran.last_line.startswith(f"iqatune: {folder}: process {os.getpid()} on ")
-    assert search("--searcher", "random", "--samples", 4).code == 0
+    assert search("--searcher", "random", "--samples", 4, "--name", "mine").code == 0
 
 
 @pytest.mark.parametrize("searcher", ["random", "bohb", "nevergrad"])
@@ -169,7 +183,7 @@ def test_a_killed_search_goes_on_to_the_same_record(
 ) -> None:
     search("--searcher", searcher, "--samples", 9, "--output", "whole")
     search("--searcher", searcher, "--samples", 9, "--output", "torn")
-    folder = Path("torn/csv/squeezenet", f"{searcher}-stage-s0")
+    folder = run_at(Path("torn/csv/squeezenet", f"{searcher}-stage-s0"))
     # what a kill in the middle of writing the fifth line leaves behind
     running = {"status": "running", "best": None, "held_out": None, "trials_file": None}
     forge(folder / "result.json", lambda record: record.update(running))
@@ -187,7 +201,7 @@ def test_a_killed_search_goes_on_to_the_same_record(
 
 def test_trials_of_another_search_are_refused(search: Callable[..., Any], forge: Callable[..., None]) -> None:
     search("--searcher", "random", "--samples", 4)
-    folder = Path("runs/csv/squeezenet/random-stage-s0")
+    folder = run_at("runs/csv/squeezenet/random-stage-s0")
     forge(folder / "result.json", lambda record: record.update(status="running", trials_file=None))
     trials = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     trials[1]["parameters"]["alpha_0"] = 0.5
@@ -213,7 +227,7 @@ def test_interrupt_keeps_a_valid_record_and_exits_130(
         "bayesopt",
     ]
     command += ["--samples", "400", "--folds", "0", "--cache-dir", str(small_cache), "--output", str(tmp_path)]
-    trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
+    trials = Runs(str(tmp_path), "csv/squeezenet/bayesopt-stage-s0/trials.jsonl")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _wait_for(process, trials, 3)
     process.send_signal(number)
@@ -254,7 +268,7 @@ def test_a_search_under_nohup_does_not_end_with_its_terminal(small_set: Any, sma
     command = [sys.executable, "-m", "iqatune", "search", *small_set.options, *RANDOM_SQUEEZENET]
     command += ["--searcher", "bayesopt", "--samples", "400", "--folds", "0"]
     command += ["--cache-dir", str(small_cache), "--output", str(tmp_path)]
-    trials = tmp_path / "csv/squeezenet/bayesopt-stage-s0/trials.jsonl"
+    trials = Runs(str(tmp_path), "csv/squeezenet/bayesopt-stage-s0/trials.jsonl")
     process = subprocess.Popen(["nohup", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _wait_for(process, trials, 3)
     process.send_signal(signal.SIGHUP)
@@ -264,7 +278,7 @@ def test_a_search_under_nohup_does_not_end_with_its_terminal(small_set: Any, sma
     assert process.returncode == 130, err
 
 
-def _wait_for(process: subprocess.Popen[str], trials: Path, count: int) -> None:
+def _wait_for(process: subprocess.Popen[str], trials: Runs, count: int) -> None:
     """Until a search has kept so many trials."""
     deadline = time.monotonic() + 120
     while not (trials.exists() and trials.read_bytes().count(b"\n") >= count):
@@ -360,7 +374,7 @@ def test_evaluate_gives_the_searchs_figures_back(
 ) -> None:
     search("--searcher", "random", "--samples", 4)
     search("--searcher", "nevergrad", "--samples", 4)
-    files = [f"runs/csv/squeezenet/{searcher}-stage-s0/result.json" for searcher in ("random", "nevergrad")]
+    files = [run_at(f"runs/csv/squeezenet/{searcher}-stage-s0/result.json") for searcher in ("random", "nevergrad")]
     evaluate = ("evaluate", *files, *small_set.options, "--cache-dir", small_cache)
     ran = iqatune(*evaluate, "--by", "distortion", "--format", "json")
     assert ran.code == 0, ran.err
@@ -384,7 +398,7 @@ def test_two_pairs_have_no_correlation(search: Callable[..., Any], small_set: An
     few = Path("few.csv")
     lines = small_set.labels.read_text().splitlines()
     few.write_text("\n".join([lines[0], *lines[1:6], *lines[6:8]]) + "\n")
-    record = Path("runs", "csv", "squeezenet", "random-stage-s0", "result.json")
+    record = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     options = ("--dataset", "csv", "--pairs", few, "--data-root", small_set.folder, "--better", "higher")
     ran = iqatune("evaluate", record, *options, "--by", "distortion", "--format", "json")
     groups = {group["group"]: group for group in json.loads(ran.out)["results"][0]["groups"]}
@@ -498,7 +512,7 @@ def test_an_interrupted_record_keeps_its_best_and_the_time_of_its_samples(
     search: Callable[..., Any], forge: Callable[..., None]
 ) -> None:
     search("--searcher", "random", "--samples", 9, "--folds", 0)
-    path = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    path = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     forge(path, lambda record: record.update(status="interrupted", trials_file=None))
     trials = path.with_name("trials.jsonl")
     slow = [{**json.loads(line), "seconds": 100.0, "check": None} for line in trials.read_text().splitlines()[:4]]

@@ -12,9 +12,10 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 import iqatune as package
+from tests.run_paths import Runs, run_at
 
 RANDOM = ("--backbone", "squeezenet", "--backbone-weights", "random", "--searcher", "random", "--samples", 5)
-FOLDER = Path("runs/tid2013+csv/squeezenet/random-stage-s0")
+FOLDER = Runs("runs/tid2013+csv/squeezenet/random-stage-s0")
 Json = dict[str, Any]
 
 
@@ -57,7 +58,7 @@ def test_the_figures_are_weighted_means_of_each_sets_own(
     search: Callable[..., Json], two_sets: Any, small_cache: Path
 ) -> None:
     record = search("--dataset-weight", "csv=0.5", "--folds", 2)
-    weights = package.read_result("runs/tid2013+csv/squeezenet/random-stage-csv=0.5-s0").weights
+    weights = package.read_result(run_at("runs/tid2013+csv/squeezenet/random-stage-csv=0.5-s0")).weights
     own = {}
     for name in ("tid2013", "csv"):
         prepared = _own(two_sets, small_cache, name)
@@ -145,7 +146,7 @@ def test_a_set_left_out_is_tuned_without_its_pictures(
     record = search("--leave-one-set-out")
     held_out = record["held_out"]
     assert (held_out["split"], held_out["folds"], held_out["verdict"]) == ("sets", 2, "not shown to help")
-    folder = Path("runs/tid2013+csv/squeezenet/random-stage-leave-one-set-out-s0")
+    folder = run_at("runs/tid2013+csv/squeezenet/random-stage-leave-one-set-out-s0")
     assert not replay(folder / "result.json")["changed"]
     for fold, name, other in zip(held_out["per_fold"], ("tid2013", "csv"), ("csv", "tid2013"), strict=True):
         assert (fold["name"], list(fold["sets"])) == (name, [name])
@@ -167,7 +168,7 @@ def test_a_distortion_left_out(search: Callable[..., Json], replay: Callable[...
     record = search("--leave-one-distortion-out")
     names = [(fold["name"], fold["pairs"]) for fold in record["held_out"]["per_fold"]]
     assert names == [("gaussian-noise", 10), ("gaussian-blur", 10), ("noise", 10), ("blur", 10)]
-    folder = Path("runs/tid2013+csv/squeezenet/random-stage-leave-one-distortion-out-s0")
+    folder = run_at("runs/tid2013+csv/squeezenet/random-stage-leave-one-distortion-out-s0")
     assert not replay(folder / "result.json")["changed"]
     alone = search(
         "--leave-one-distortion-out", data=("--dataset", "csv", "--pairs", two_sets.labels, "--better", "lower")
@@ -183,7 +184,7 @@ def test_what_a_column_says(
     assert (held_out["split"], held_out["folds"], held_out["srcc_std"]) == ("column", 1, None)
     assert (held_out["verdict"], held_out["gain_error"]) == ("not shown to help", None)
     assert held_out["per_fold"][0]["references"] == ["stones.jpg"]
-    folder = Path("runs/csv/squeezenet/random-stage-split=Part-s0")
+    folder = run_at("runs/csv/squeezenet/random-stage-split=Part-s0")
     assert not replay(folder / "result.json")["changed"]
     table = iqatune("search", *data, *RANDOM, "--split-column", "part", "--output", "other", "--quiet")
     assert "1 fold is too few" in table.out
@@ -191,7 +192,7 @@ def test_what_a_column_says(
     # distortions as folds: each reference is then on both sides
     kinds = iqatune("search", *data, *RANDOM, "--split-column", "distortion", "--output", "other")
     assert "tuned on and held out" in kinds.err
-    record = json.loads(Path("other/csv/squeezenet/random-stage-split=distortion-s0/result.json").read_text())
+    record = json.loads(run_at("other/csv/squeezenet/random-stage-split=distortion-s0/result.json").read_text())
     assert [fold["name"] for fold in record["held_out"]["per_fold"]] == ["noise", "blur"]
     assert any("tuned on and held out" in line for line in record["strategy"]["warnings"])
 

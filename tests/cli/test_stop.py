@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path("runs", "csv", "squeezenet")
+from tests.run_paths import Runs, run_at
+
+FOLDER = Runs("runs", "csv", "squeezenet")
 Command = Callable[..., Any]
 
 
@@ -27,6 +29,17 @@ def typed(iqatune: Command, small_set: Any, small_cache: Path) -> Command:
 def _record(folder: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return record
+
+
+def _folder(output: str, samples: int) -> Path:
+    """The only run of so many samples."""
+    (folder,) = Path(output).rglob(f"*-samples={samples}-s0")
+    return folder
+
+
+def _files(output: str, samples: int) -> dict[str, bytes]:
+    """What is in its folder."""
+    return {file.name: file.read_bytes() for file in _folder(output, samples).iterdir()}
 
 
 def _trials(folder: Path) -> list[dict[str, Any]]:
@@ -137,37 +150,41 @@ class TestMoreSamples:
     def test_it_goes_on_to_what_a_search_of_that_many_finds(
         self, searcher: str, fewer: int, more: int, typed: Command
     ) -> None:
-        folder = f"csv/squeezenet/{searcher.replace(':', '_')}-stage-s0"
+        name = searcher.replace(":", "_")
         folds = ("--folds", 2 if searcher in ("random", "optuna:tpe") else 0)
         typed("--searcher", searcher, *folds, "--samples", fewer, "--output", "grown")
         ran = typed("--searcher", searcher, *folds, "--samples", more, "--output", "grown")
+        before = _files("grown", fewer)
         assert f"goes on from {fewer} samples to {more}" in ran.err
         typed("--searcher", searcher, *folds, "--samples", more, "--output", "whole")
-        assert _found(Path("grown", folder)) == _found(Path("whole", folder))
-        assert [path.name for path in Path("grown", folder).glob("result*")] == ["result.json"]
+        grown, whole = (_folder(output, more) for output in ("grown", "whole"))
+        assert grown.name.startswith(f"{name}-stage-")
+        assert _found(grown) == _found(whole)
+        assert _files("grown", fewer) == before
 
     @pytest.mark.parametrize("searcher", ["bohb", "nevergrad", "nevergrad:LHSSearch"])
     def test_one_that_plans_by_their_number_begins_anew(self, searcher: str, typed: Command) -> None:
-        folder = FOLDER / f"{searcher.replace(':', '_')}-stage-s0"
         typed("--searcher", searcher, "--folds", 0, "--samples", 6)
-        before = _record(folder)
+        before = _files("runs", 6)
         ran = typed("--searcher", searcher, "--folds", 0, "--samples", 9)
         assert (
             f"{searcher} plans its samples by their total number, so a search with more of them starts again" in ran.err
         )
-        assert "held a run of other samples, whose record is now result-1.json" in ran.err
-        assert json.loads((folder / "result-1.json").read_text()) == before
-        assert _record(folder)["run"]["samples"] == 9
+        assert _files("runs", 6) == before
+        assert _record(_folder("runs", 9))["run"]["samples"] == 9
 
     def test_fewer_are_another_run(self, typed: Command) -> None:
         typed("--searcher", "random", "--samples", 9)
-        assert "held a run of other samples" in typed("--searcher", "random", "--samples", 6).err
+        before = _files("runs", 9)
+        assert "goes on" not in typed("--searcher", "random", "--samples", 6).err
+        assert _files("runs", 9) == before
+        assert len(_trials(_folder("runs", 6))) == 6
 
     def test_other_options_beside_are_another_run(self, typed: Command) -> None:
         typed("--searcher", "random", "--samples", 6)
         ran = typed("--searcher", "random", "--samples", 9, "--pooling", "l2")
         assert "goes on" not in ran.err
-        assert "held a run of other " in ran.err
+        assert len(list(Path("runs").rglob("result.json"))) == 2
 
     def test_a_stopped_search_of_a_larger_maximum_goes_on(self, typed: Command) -> None:
         stop = ("--searcher", "random", "--stop", "auto")
@@ -175,5 +192,5 @@ class TestMoreSamples:
         ran = typed(*stop, "--output", "grown")
         assert "goes on from 10 samples to 1000" in ran.err
         typed(*stop, "--output", "whole")
-        place = "csv/squeezenet/random-stage-stop=auto-s0"
-        assert _found(Path("grown", place)) == _found(Path("whole", place))
+        place = "csv/squeezenet/random-stage-stop=auto-folds=2-s0"
+        assert _found(run_at(Path("grown", place))) == _found(run_at(Path("whole", place)))

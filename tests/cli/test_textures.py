@@ -14,9 +14,10 @@ from PIL import Image, ImageFilter
 
 import iqatune as package
 from iqatune.images import read_rgb
+from tests.run_paths import Runs, run_at
 
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
-FOLDER = Path("runs", "csv", "squeezenet")
+FOLDER = Runs("runs", "csv", "squeezenet")
 
 Command = Callable[..., Any]
 
@@ -94,7 +95,8 @@ def test_textures_that_moved_replay_and_others_do_not(
     (file,) = Path("runs").rglob("result.json")
     Path("here").rename("there")
     cache = ("--cache-dir", small_cache)
-    assert iqatune("replay", file, *cache).last_line.startswith("iqatune: --textures here: no such folder")
+    gone = f"iqatune: {file}: its folder of textures is gone, here in {Path.cwd()}"
+    assert iqatune("replay", file, *cache).last_line == f"{gone}; say with --textures where it is"
     assert iqatune("replay", file, "--textures", "there", *cache).code == 0
     pixels = read_rgb(Path("there/texture0.png"))
     Image.fromarray(255 - pixels).save("there/texture0.png")
@@ -151,7 +153,7 @@ def test_a_killed_search_goes_on_to_the_same_record(
     search(*options)
     search(*options, "--output", "again")
     name = f"{searcher}-stage-textures=made-texture-weight=0.3-s0"
-    whole, folder = FOLDER / name, Path("again", "csv", "squeezenet", name)
+    whole, folder = FOLDER / name, run_at(Path("again", "csv", "squeezenet", name))
     lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
     (folder / "trials.jsonl").write_text("".join(lines[:4]) + lines[4][:30])
     running = {"status": "running", "best": None, "held_out": None, "confidence": None, "trials_file": None}
@@ -170,8 +172,7 @@ def test_other_textures_are_another_run(search: Command, textures: Path) -> None
     ran = search(*options, textures)  # the same ones from another place
     assert "this run is complete" in ran.err
     (Path("made") / "texture1.png").unlink()
-    ran = search(*options, "made")
-    assert "held a run of other textures" in ran.err
+    assert "is of another run (other textures)" in search(*options, "made", code=2).last_line
 
 
 def test_a_sweep_over_weights(iqatune: Command, small_set: Any, small_cache: Path, textures: Path) -> None:

@@ -250,7 +250,7 @@ LINES: tuple[tuple[Sequence[tuple[str, str]], str], ...] = (
         [("reference", "sep=|\nreference"), (",", "|")],
         "'sep=|' is not a separator that can be used; take , or ; or a tab",
     ),
-    ([("b.png", '"b.png')], "row 3 is no CSV (unexpected end of data); correct its quotes"),
+    ([("b.png", '"b.png')], "row 3 is not CSV (unexpected end of data); correct its quotes"),
     ([("score,level", "mos,dmos")], "its columns mos and dmos may each be the score; name one of them score"),
     ([("level", "std"), ("4.2,2", "4.2,-2")], "row 3 has the std -2, no standard deviation; correct it"),
     ([("level", "std"), ("4.2,2", "4.2,nil")], "row 3 has the std 'nil', which is not a number; correct it"),

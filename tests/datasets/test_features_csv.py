@@ -116,7 +116,7 @@ def test_a_file_without_features_is_refused(refused: Callable[..., str]) -> None
         ({"better": None}, "--better: needed with --features"),
         ({"label": "other.csv"}, "--label other.csv: csv offers no other labels"),
         ({"features": "nowhere.csv"}, "--features nowhere.csv: no such file"),
-        ({"features": None, "dataset": "demo", "better": None, "feature_columns": "psnr"}, "--feature-columns: of no"),
+        ({"features": None, "dataset": "demo", "better": None, "feature_columns": "psnr"}, "--feature-columns: only"),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -956,7 +956,7 @@ def test_a_column_of_the_label_file_splits_published_sets(
     without = refused("tid2013", copies("tid2013", "own")[0], split_column=SPLIT)
     assert without.startswith(f"--split-column {SPLIT.lower()}: mos_with_names.txt has no columns")
     assert "no column other" in refused("tid2013", root, split_column="other")
-    with pytest.raises(InputError, match="with a label file that has columns"):
+    with pytest.raises(InputError, match="whose label file has columns"):
         checked_run(run.model_copy(update={"dataset": "demo", "data_root": None}))
 
 

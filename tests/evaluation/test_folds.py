@@ -105,7 +105,7 @@ def test_a_set_is_left_out_with_its_pictures() -> None:
     np.testing.assert_array_equal(one.tuned, np.arange(16) >= 10)
     np.testing.assert_array_equal(other.tuned, (np.arange(16) >= 2) & (np.arange(16) < 8))
     assert (one.name, other.name) == ("a", "b")
-    with pytest.raises(InputError, match="takes several data sets"):
+    with pytest.raises(InputError, match="needs several data sets"):
         by_set(groups, ["a"] * 16)
     with pytest.raises(InputError, match="without a and the pictures that it shares fewer than 3"):
         by_set(list("1122") * 2, ["a"] * 4 + ["b"] * 4)
@@ -135,7 +135,11 @@ def test_a_column_is_one_split_or_a_fold_for_each_value() -> None:
     (split,) = by_column(words[:7], "split")
     assert (split.name, split.held_out.sum()) == ("Val", 3)
     assert [fold.name for fold in by_column(["x"] * 3 + ["y"] * 3 + ["z"] * 3, "part")] == ["x", "y", "z"]
-    for bad, says in ((["train"] * 9, "nothing is held out"), ([*words, "rest"], "holds 'rest'"), (words[:5], "'Val'")):
+    for bad, says in (
+        (["train"] * 9, "nothing is held out"),
+        ([*words, "rest"], "contains 'rest'"),
+        (words[:5], "'Val'"),
+    ):
         with pytest.raises(InputError, match=says):
             by_column(bad, "split")
     assert on_both_sides([split], list("1122234")) == "2"

@@ -231,11 +231,11 @@ def test_damage_is_found(metric: Metric, tmp_path: Path) -> None:
 
     key = next(key for key in tensors if key.startswith("backbone."))
     changed = {**tensors, key: tensors[key] + 1e-3}
-    with pytest.raises(InputError, match="damaged, it does not hold what was written"):
+    with pytest.raises(InputError, match="damaged: its content is not what was written"):
         Metric.load(rewritten(path, changed))
     path.write_bytes(whole)
     for change in ({"c2": 1e-3}, {"resize": None}, {"golden": {"side": 4, "scores": [0, 0, 0]}}):
-        with pytest.raises(InputError, match="damaged, it does not hold what was written"):
+        with pytest.raises(InputError, match="damaged: its content is not what was written"):
             Metric.load(rewritten(path, **change))
         path.write_bytes(whole)
     with pytest.raises(InputError, match=r"not an export of iqatune\.metric/1"):
@@ -244,7 +244,7 @@ def test_damage_is_found(metric: Metric, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a readable"):
         Metric.load(path)
     save_file({"alpha": torch.ones(3)}, path)
-    with pytest.raises(InputError, match="no metric but other tensors"):
+    with pytest.raises(InputError, match="not a metric but other tensors"):
         Metric.load(path)
 
 

@@ -172,7 +172,7 @@ def test_one_file_holds_all_of_it(two: FusedMetric, tmp_path: Path, pairs_of_ima
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
     path.write_bytes(damaged)
-    with pytest.raises(InputError, match="damaged, it does not hold what was written"):
+    with pytest.raises(InputError, match="damaged: its content is not what was written"):
         Metric.load(path)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import iqatune
 from iqatune.metric.moments import MOMENTS, centre, moments
 from iqatune.metric.similarity import Similarity
-from iqatune.metric.weights import Weights
+from iqatune.metric.weights import Weights, uniform_weights
 from iqatune.records.vocabulary import C1, C2, Structure
 from iqatune.statistics.distances import distances, similarities
 from iqatune.statistics.fused_cpu import compared, reference_of
@@ -107,10 +107,61 @@ def test_the_compiled_kernel_takes_any_layout_and_type(kind: torch.dtype) -> Non
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 70), st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_the_compiled_kernel_takes_any_shape(channels: int, height: int, width: int, seed: int) -> None:
-    # pixels of few channels share a row, where their number can be divided
+    # pixels of few channels share a row, of which the last may be short
     rng = np.random.default_rng(seed)
     x, y = (rng.normal(size=(1, channels, height, width)).astype(np.float32) for _ in range(2))
     np.testing.assert_allclose(_compiled(x, y), _reference_moments(x, y), rtol=2e-5, atol=2e-6)
+
+
+FLAT_AND_BRIGHT = st.tuples(
+    st.sampled_from([0.0, 1e-3, 1.0, 300.0, 3e4]),  # how far from 0
+    st.sampled_from([1e-6, 1e-3, 1.0, 100.0]),  # how much it varies
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(FLAT_AND_BRIGHT, FLAT_AND_BRIGHT, st.sampled_from([5, 64, 4095, 40_000]), st.integers(0, 2**32 - 1))
+def test_the_compiled_kernel_is_exact_wherever_maps_lie(
+    of_x: tuple[float, float], of_y: tuple[float, float], pixels: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # each channel is otherwise hard: even, drifting, zero but in a corner, and one pixel that is far from the others
+    both = rng.normal(size=(2, 1, 4, pixels, 1))
+    both[:, :, 1] += np.linspace(-5, 5, pixels)[:, None]
+    both[:, :, 2, : pixels - pixels // 50 - 1] = 0
+    both[:, :, 3, 0] += 1e3
+    x, y = ((mean + spread * maps).astype(np.float32) for maps, (mean, spread) in zip(both, (of_x, of_y), strict=True))
+    found, expected = _compiled(x, y), _reference_moments(x, y)
+    scale = np.abs(expected)
+    scale[:, :2] += np.sqrt(expected[:, 2:4])
+    scale[:, 4] = np.sqrt(expected[:, 2] * expected[:, 3])
+    assert np.all(np.abs(found - expected) <= 2e-6 * scale)  # maps that are centred first err by up to 2e-2 here
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_what_a_compiled_kernel_has_to_say_of_constants_and_copies_is_exact(kind: torch.dtype) -> None:
+    rng = np.random.default_rng(0)
+    flat = torch.tensor([0.7, 0.1, 0.0, 1e6, -3.3]).view(1, 5, 1, 1).expand(1, 5, 61, 67).to(kind)
+    noise = torch.from_numpy(rng.normal(7, 3, (1, 5, 61, 67))).to(kind)
+    found = compared(reference_of([flat]), [torch.cat([flat, noise])]).numpy()
+    np.testing.assert_array_equal(found[:, 0], flat[:, :, 0, 0].float().expand(2, -1))
+    np.testing.assert_array_equal(found[0, 1], found[0, 0])
+    assert not found[0, 2:].any()
+    assert not found[1, [2, 4]].any()
+    (copy,) = compared(reference_of([noise]), [noise]).numpy()
+    np.testing.assert_array_equal(copy[[1, 3, 4]], copy[[0, 2, 2]])
+    np.testing.assert_array_equal(similarities(copy[None], Similarity()), 1)
+    assert distances(copy[None], uniform_weights((5,))) == 0
+
+
+def test_the_compiled_kernel_gives_the_same_bits_in_any_batch_and_number_of_threads() -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((3, 131, 257), (64, 67, 71), (300, 30, 31))  # pieces of every map, and rows that are not full
+    maps = [torch.from_numpy(rng.normal(3, 1, (4, *shape)).astype(np.float32)) for shape in shapes]
+    references = reference_of([stage[:1] for stage in maps])
+    together = compared(references, maps, threads=1)
+    apart = torch.cat([compared(references, [stage[row : row + 1] for stage in maps], threads=3) for row in range(4)])
+    torch.testing.assert_close(together, apart, rtol=0, atol=0)
 
 
 def test_similarities_are_the_published_formulas() -> None:

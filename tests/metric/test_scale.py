@@ -109,7 +109,7 @@ def test_of_several_scales_one_is_named(metric: Metric) -> None:
     with pytest.raises(InputError, match="no such scale; did you mean 'live'"):
         both.scale("livee")
     assert both.scale("live") == DMOS
-    with pytest.raises(InputError, match="carries no map to human scores"):
+    with pytest.raises(InputError, match="has no scale of human scores"):
         Metric(metric.backbone, metric.weights).score(*images(1))
 
 

@@ -60,7 +60,8 @@ def test_error_lines_of_the_page_are_printed(with_broken: "Installation", tmp_pa
         given = [part for option, value in options.items() for part in (f"--{option}", value)]
         search = ["search", *given, "--backbone-weights", "random", "--samples", "3", "--folds", "0", "--quiet"]
         if kind == "baseline":
-            record = "runs/gradients/edges/random-stage-s0/result.json"
+            record = "runs/gradients/edges/mine/result.json"
+            search += ["--name", "mine"]
             commands += [search, ["evaluate", record, "--dataset", "gradients", "--baseline", name, "--quiet"]]
         else:
             commands.append(search)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.run_paths import Runs, run_at
+
 if TYPE_CHECKING:
     from tests.plugins.conftest import Installation
 
@@ -27,12 +29,12 @@ def record(with_toy: "Installation") -> Path:
     """The record of a search in which everything comes from the plug-in."""
     ran = with_toy.iqatune("search", *SEARCH, "--samples", 30, "--quiet")
     assert ran.code == 0, ran.err
-    return with_toy.place / "runs/gradients/edges/hillclimb-stage-s0/result.json"
+    return run_at(with_toy.place / "runs/gradients/edges/hillclimb-stage-s0/result.json")
 
 
 def _trials(folder: Path) -> list[dict[str, Any]]:
     """The lines of a search's trials, without the seconds that they took and the checksum over those."""
-    lines = (folder / "gradients/edges/hillclimb-stage-s0/trials.jsonl").read_text().splitlines()
+    lines = run_at(folder / "gradients/edges/hillclimb-stage-s0/trials.jsonl").read_text().splitlines()
     return [
         {key: value for key, value in json.loads(line).items() if key not in ("seconds", "check")} for line in lines
     ]
@@ -112,7 +114,7 @@ def test_a_killed_search_goes_on(toy: "Installation") -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    file = toy.place / "killed/gradients/edges/hillclimb-stage-s0/trials.jsonl"
+    file = Runs(str(toy.place / "killed/gradients/edges/hillclimb-stage-s0/trials.jsonl"))
     while killed.poll() is None and not (file.exists() and file.stat().st_size > 100_000):
         time.sleep(0.005)
     killed.kill()
@@ -159,7 +161,7 @@ def test_what_a_notebook_registers_is_known_to_its_own_process(toy: "Installatio
     status, refused = ran.out.splitlines()
     assert status == "complete"
     assert refused.startswith("--searcher sparse: unknown searcher;")
-    result = json.loads((toy.place / "runs/gradients/edges/sparse-stage-s0/result.json").read_text())
+    result = json.loads(run_at(toy.place / "runs/gradients/edges/sparse-stage-s0/result.json").read_text())
     assert result["environment"]["plugins"] == {"iqatune-toy": "0.3.1"}
 
 
@@ -178,7 +180,7 @@ def test_built_in_ones_work_beside_a_broken_package(with_broken: "Installation",
     assert rows["absent"]["description"].startswith("--searcher absent: iqatune-toy-broken 0.1 cannot be loaded")
     assert "added by iqatune-toy 0.3.1 and iqatune-toy-broken 0.1" in rows["hillclimb"]["description"]
     assert searched.code == 0, searched.err
-    result = json.loads((tmp_path / "runs/gradients/edges/random-stage-s0/result.json").read_text())
+    result = json.loads(run_at(tmp_path / "runs/gradients/edges/random-stage-s0/result.json").read_text())
     assert result["strategy"]["random"] == 5
     assert result["environment"]["plugins"] == {"iqatune-toy": "0.3.1"}
 

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from iqatune.records.schemas import DOCUMENTS, json_schema
+from tests.run_paths import run_at
 
 DOCS = Path(__file__).parents[2] / "docs"
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
@@ -34,7 +35,7 @@ def test_what_verbs_write_is_valid(iqatune: Callable[..., Any], small_set: Any, 
     search = ("--searcher", "random", "--samples", 3)
     ran = iqatune("search", *small_set.options, *RANDOM_SQUEEZENET, *cache, *search, "--json")
     _check("result", ran.out)
-    record = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    record = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     _check("result", record.read_text())
     for line in record.with_name("trials.jsonl").read_text().splitlines():
         _check("trial", line)

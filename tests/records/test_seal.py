@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 import iqatune as package
 from iqatune.errors import InputError
+from tests.run_paths import run_at
 
 Copy = Callable[..., Path]
 Command = Callable[..., Any]
@@ -181,7 +182,7 @@ def test_a_search_goes_on_from_no_broken_record(iqatune: Command, small_set: Any
     search = ("search", *small_set.options, "--backbone", "squeezenet", "--backbone-weights", "random")
     search = (*search, "--searcher", "random", "--samples", 3, "--folds", 0, "--cache-dir", small_cache)
     assert iqatune(*search).code == 0
-    record = Path("runs/csv/squeezenet/random-stage-s0/result.json")
+    record = run_at("runs/csv/squeezenet/random-stage-s0/result.json")
     _change(record, _raise_srcc)
     ran = iqatune(*search)
     assert ran.code == 2

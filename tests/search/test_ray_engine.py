@@ -19,6 +19,7 @@ from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
 from iqatune.search.objective import JointObjective, Objective
 from iqatune.search.task import Task
+from tests.run_paths import Runs, run_at
 
 # Ray's start and its timeouts depend on what else the machine does
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.flaky(reruns=1)]
@@ -111,7 +112,7 @@ def test_an_evaluation_that_never_succeeds_is_an_error(
 
 
 def _result(output: str, seed: int = 0, searcher: str = "bohb") -> dict[str, Any]:
-    path = Path(output, "csv", "squeezenet", f"{searcher}-stage-s{seed}", "result.json")
+    path = run_at(Path(output, "csv", "squeezenet", f"{searcher}-stage-s{seed}", "result.json"))
     record: dict[str, Any] = json.loads(path.read_text())
     return record
 
@@ -142,7 +143,7 @@ def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(
     trials = [
         [{**json.loads(line), "seconds": 0, "check": ""} for line in file.read_text().splitlines()]
         for output in ("local", "ray", "sweep")
-        for file in [Path(output, "csv/squeezenet/bohb-stage-s0/trials.jsonl")]
+        for file in [run_at(Path(output, "csv/squeezenet/bohb-stage-s0/trials.jsonl"))]
     ]
     assert trials[0] == trials[1] == trials[2]
     assert _result("sweep", seed=1)["best"] != _result("sweep")["best"]
@@ -151,7 +152,7 @@ def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(
 def test_a_sweep_on_a_cluster_keeps_out_of_a_folder_that_a_search_has(
     iqatune: Callable[..., Any], two_nodes: str, small_set: Any, small_cache: Path
 ) -> None:
-    place = Path("out/csv/squeezenet/random-stage-s0")
+    place = run_at("out/csv/squeezenet/random-stage-s0")
     Path("grid.yaml").write_text(
         f"datasets: [{{dataset: csv, pairs: {small_set.labels}, better: higher}}]\n"
         "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"
@@ -184,7 +185,7 @@ def test_a_wrong_address_is_refused_in_a_line(address: str, says: str, make_task
 def test_an_interrupt_ends_the_own_ray_and_keeps_a_valid_record(
     small_set: Any, small_cache: Path, tmp_path: Path
 ) -> None:
-    trials = tmp_path / "runs/csv/squeezenet/random-stage-s0/trials.jsonl"
+    trials = Runs(str(tmp_path / "runs/csv/squeezenet/random-stage-s0/trials.jsonl"))
     settings = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     settings |= {"HOME": str(tmp_path), "PYTHONPATH": str(Path(iqatune.__file__).parents[1])}
     command = [sys.executable, "-m", "iqatune", "search", *small_set.options, *RANDOM_SQUEEZENET]

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from iqatune.evaluation.agreement import against_the_scores
+from tests.run_paths import run_at
 
 BACKBONE = ("--backbone", "squeezenet", "--backbone-weights", "random")
 WORDS = "the direction of the scores is probably wrong"
@@ -28,7 +29,7 @@ def test_a_search_warns_at_once_and_strict_refuses(
     (warning,) = [line for line in ran.err.splitlines() if WORDS in line]
     assert warning.startswith("warning: uniform weights: SRCC -0.")
     assert "--better" in warning
-    record = json.loads(Path("runs/csv/squeezenet/random-stage-s0/result.json").read_text())
+    record = json.loads(run_at("runs/csv/squeezenet/random-stage-s0/result.json").read_text())
     assert record["strategy"]["warnings"] == [warning.removeprefix("warning: ")]
 
     refused = iqatune("search", *_wrong_way(small_set), *BACKBONE, *search, "--strict", "--output", "strict")

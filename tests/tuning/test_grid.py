@@ -33,7 +33,7 @@ def _grid(**changes: str) -> str:
 def test_cells_are_all_combinations_with_the_data_set_changing_slowest(cells: Callable[..., tuple[Cell, ...]]) -> None:
     found = cells("seeds: [0, 1]\nsamples: 7\nresize: none\n" + _grid(searchers="[random, bohb]"))
     assert [cell.place.as_posix() for cell in found] == [
-        f"{dataset}/alexnet/{searcher}-stage-s{seed}"
+        f"{dataset}/alexnet/resize=none/{searcher}-stage-samples=7-s{seed}"
         for dataset in ("live", "csiq")
         for seed in (0, 1)
         for searcher in ("random", "bohb")
@@ -65,16 +65,35 @@ def test_cells_that_would_share_a_folder_get_one_between_that_tells_them_apart(
     places = [cell.place.as_posix() for cell in found]
     assert places[0] == "live/alexnet/backbone_weights=random/random-stage-s0"
     assert places[1] == "live/alexnet/backbone_weights=a.pth/random-stage-s0"
-    assert places[2].startswith("live/alexnet/backbone_weights=c.pth-")
+    assert places[2].startswith("live/alexnet/backbone_weights=c.pth/backbone_weights=c.pth-")
     assert places[4] == "live/vgg16/random-stage-s0"
     assert len(set(places)) == 5
 
 
 def test_every_option_can_vary(cells: Callable[..., tuple[Cell, ...]]) -> None:
     found = cells(_grid(datasets="live", samples="[5, 10]", folds="[0]", structures="[covariance, stddev]"))
-    assert {cell.place.parent.name for cell in found} == {
-        f"samples={samples},structure={structure}" for samples in (5, 10) for structure in ("covariance", "stddev")
+    folders = {"/".join(cell.place.parts[2:]) for cell in found}
+    assert folders == {
+        f"{structure}random-stage-folds=0-samples={samples}-s0"
+        for samples in (5, 10)
+        for structure in ("", "structure=stddev/")
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "seeds"),
+    [
+        ("seed: 3", [3]),
+        ("seeds: 0-4", [0, 1, 2, 3, 4]),
+        ("seeds: [3]", [3]),
+        ("seeds: [0-2, 7]", [0, 1, 2, 7]),
+        ("seed: 2-2", [2]),
+    ],
+)
+def test_seeds_are_those_that_a_reader_expects(
+    written: str, seeds: list[int], cells: Callable[..., tuple[Cell, ...]]
+) -> None:
+    assert [cell.run.seed for cell in cells(f"{_grid(datasets='live')}\n{written}\n")] == seeds
 
 
 @pytest.mark.parametrize(
@@ -90,6 +109,11 @@ def test_every_option_can_vary(cells: Callable[..., tuple[Cell, ...]]) -> None:
         (_grid(seeds="[0, 0]"), "twice"),
         (_grid(seeds="[0]", seed="1"), "given twice"),
         (_grid(seeds="[]"), "'seeds' is empty"),
+        (_grid(seeds="3"), "'seeds: 3' could be one seed or their number; write 'seed: 3', or 'seeds: 0-2'"),
+        (_grid(seeds="4-0"), "'seeds: 4-0': give the lower one first"),
+        (_grid(seeds="0-99999999"), "at most 10000 seeds"),
+        (_grid(seeds="[0-2, 1]"), "twice"),
+        (_grid(name="mine"), "'name' is no option of a grid; the folder of each cell says what it is"),
         (_grid(engine="ray"), "'engine' is no option of a grid"),
         (_grid(backbones="[{backbone_weights: random}]"), "has no 'backbone'"),
         (_grid(backbones="[{backbone: alexnet, weights: random}]"), "unknown key 'weights'"),

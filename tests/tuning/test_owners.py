@@ -16,8 +16,11 @@ import pytest
 import iqatune as package
 
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
-PLACE = Path("csv/squeezenet/bayesopt-stage-s0")
 SAMPLES = 2000  # more than it comes to
+PLACE = Path(
+    "csv/squeezenet/pairs=labels.csv,better=higher,backbone_weights=random",
+    f"bayesopt-stage-folds=0-samples={SAMPLES}-s0",
+)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from iqatune.statistics.cache import Cache
 from iqatune.statistics.prepare import Prepared, prepare
 from iqatune.tuning.run import search_prepared
 from iqatune.tuning.workers import Job, _Order, _run_apart, local_workers
+from tests.run_paths import run_at
 
 
 @pytest.fixture
@@ -144,11 +145,12 @@ def test_a_sweep_that_is_stopped_three_times_equals_one_that_is_not(
     with _interrupt(partial(at_least, 3300)):
         assert iqatune(*sweep).code == 130
     assert json.loads((output / "sweep.json").read_text())["status"] == "interrupted"
-    untouched = (output / "csv/squeezenet/random-stage-s0/result.json").read_bytes()
+    finished = run_at(output / "csv/squeezenet/random-stage-s0/result.json")
+    untouched = finished.read_bytes()
     again = iqatune(*sweep)
     assert again.code == 0, again.err
     assert _records(output) == _records(Path("whole"))
-    assert (output / "csv/squeezenet/random-stage-s0/result.json").read_bytes() == untouched
+    assert finished.read_bytes() == untouched
     assert "3 of 3 cells done" in again.out
     # nor do the killed ones leave anything behind
     assert sorted(path.name for path in output.iterdir()) == [".lock", "csv", "sweep.json"]
@@ -194,7 +196,7 @@ def _is_group(identity: int) -> bool:
     return True
 
 
-def test_a_cell_whose_scores_or_options_have_changed_is_searched_anew(
+def test_a_cell_whose_scores_have_changed_fails_and_keeps_what_was_finished(
     iqatune: Callable[..., Any], grid: Callable[..., Path], small_set: Any, small_cache: Path
 ) -> None:
     lines = small_set.labels.read_text().splitlines()
@@ -206,11 +208,16 @@ def test_a_cell_whose_scores_or_options_have_changed_is_searched_anew(
     names, scores = zip(*((line.split(",")[:2], line.split(",")[2:]) for line in lines[1:]), strict=True)
     mixed = [",".join([*name, *score]) for name, score in zip(names, scores[7:] + scores[:7], strict=True)]
     labels.write_text("\n".join([lines[0], *mixed]))
+    record = Path("out", first["folder"], "result.json")
+    before = record.read_bytes()
     ran = iqatune(*sweep, "--output", "out", "--json")
-    assert "held a run of other dataset_sha256, whose record is now result-1.json" in ran.err
-    again = json.loads(ran.out)["cells"][0]
+    assert ran.code == 1
+    (again,) = json.loads(ran.out)["cells"]
+    assert again["state"] == "failed"
+    assert "is of another run (other images or scores)" in again["error"]
+    assert record.read_bytes() == before
     fresh = json.loads(iqatune(*sweep, "--output", "new", "--json").out)["cells"][0]
-    assert again["srcc"] == fresh["srcc"] != first["srcc"]
+    assert fresh["srcc"] != first["srcc"]
     labels.unlink()
 
 
@@ -222,14 +229,15 @@ def test_a_cell_that_cannot_be_leaves_the_others_alone(
     ran = iqatune(*sweep)
     assert ran.code == 1, ran.err
     cells = {cell["folder"].rsplit("/")[-1]: cell for cell in json.loads(ran.out)["cells"]}
+    counts = "folds=0-samples=4"
     for seed in (0, 1):
-        assert cells[f"random-stage-s{seed}"]["state"] == "done"
-        assert "stage+3" in cells[f"random-stage+3-s{seed}"]["error"]
-    damaged = Path("out", cells["random-stage-s0"]["folder"], "result.json")
+        assert cells[f"random-stage-{counts}-s{seed}"]["state"] == "done"
+        assert "stage+3" in cells[f"random-stage+3-{counts}-s{seed}"]["error"]
+    damaged = Path("out", cells[f"random-stage-{counts}-s0"]["folder"], "result.json")
     damaged.write_text("{")
     cells = {cell["folder"].rsplit("/")[-1]: cell for cell in json.loads(iqatune(*sweep).out)["cells"]}
-    assert cells["random-stage-s0"]["error"].startswith(str(damaged))
-    assert cells["random-stage-s1"]["state"] == "done"
+    assert cells[f"random-stage-{counts}-s0"]["error"].startswith(str(damaged))
+    assert cells[f"random-stage-{counts}-s1"]["state"] == "done"
 
 
 def test_two_sweeps_do_not_work_in_one_folder(iqatune: Callable[..., Any], grid: Callable[..., Path]) -> None:
@@ -267,7 +275,10 @@ def test_failed_cells_are_recorded_while_the_rest_goes_on(
     sweep = ("sweep", path, "--cache-dir", small_cache, "--output", "out", "--jobs", 1)
     ran = iqatune(*sweep, "--strict", "--json")
     assert ran.code == 1, ran.err
-    states = {cell["folder"].split("=")[1]: (cell["state"], cell["error"]) for cell in json.loads(ran.out)["cells"]}
+    states = {
+        cell["folder"].split("backbone_weights=")[1].replace("-folds=0-samples=4", ""): (cell["state"], cell["error"])
+        for cell in json.loads(ran.out)["cells"]
+    }
     for searcher in ("bohb", "random"):
         state, error = states[f"broken.pth/{searcher}-stage-s0"]
         assert state == "failed"

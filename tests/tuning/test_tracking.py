@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from iqatune.extras import install_command
 from iqatune.tuning import tracking
 
 SEARCH = ("--backbone", "squeezenet", "--backbone-weights", "random", "--samples", 6, "--folds", 2, "--quiet")
@@ -113,7 +114,7 @@ def test_a_tracker_that_fails_is_told_once_and_the_search_goes_on(tracked: Calla
     ("name", "says"),
     [
         ("tensorbord", "--track tensorbord: no such tracker; did you mean 'tensorboard'?"),
-        ("mlflow", "--track mlflow: mlflow is not installed; pip install 'iqatune[tracking]'"),
+        ("mlflow", f"--track mlflow: mlflow is not installed; {install_command('tracking')}"),
     ],
 )
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
@@ -132,7 +133,7 @@ def test_what_cannot_be_told_is_refused_before_any_work(
 
 
 def test_mlflow_has_every_trial(tracked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="needs MLflow: pip install 'iqatune[tracking]'")
+    mlflow = pytest.importorskip("mlflow", reason="needs MLflow: the extra `tracking`")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     record, _ = tracked("--searcher", "random", "--track", "mlflow")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
@@ -145,7 +146,7 @@ def test_mlflow_has_every_trial(tracked: Callable[..., Any], monkeypatch: pytest
 
 
 def test_wandb_has_every_trial(tracked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb", reason="needs W&B: pip install 'iqatune[tracking]'")
+    pytest.importorskip("wandb", reason="needs W&B: the extra `tracking`")
     monkeypatch.setenv("WANDB_MODE", "offline")
     record, _ = tracked("--searcher", "random", "--track", "wandb")
     (file,) = Path("wandb").rglob("run-*.wandb")

@@ -94,10 +94,13 @@ def thinned(labels: Sequence[str], *, points: float, size: float = SMALL) -> lis
 
     Those between are left empty.
     """
-    room = points / max(len(labels), 1)
-    widest = max((width_of(each, size=size) for each in labels), default=0.0) + size
-    step = max(1, -int(-widest // room))
-    return [each if place % step == 0 else "" for place, each in enumerate(labels)]
+    room, kept, free = points / max(len(labels), 1), [], -points
+    for place, each in enumerate(labels):
+        half = width_of(each, size=size) / 2 + size / 3
+        fits = place * room - half >= free
+        kept.append(each if fits else "")
+        free = place * room + half if fits else free
+    return kept
 
 
 def lines_for(count: int) -> int:

@@ -112,9 +112,9 @@ def _importance_figure(context: Context, dataset: str, groups: Sequence[SettingR
         figures.importance_figure(found),
         (
             f"How much of the order of {found.samples} samples by {_objective(groups)}, of all searches of this space, "
-            f"follows from a number alone (functional ANOVA of their ranks); {found.together:.0%} follow from several "
-            "together, or from nothing. A high share says that the number can spoil or save a metric, not that more of "
-            "it is better. What is not to the right of the dashed line is not told from chance.",
+            f"follows from a number alone (functional ANOVA of their ranks); {100 * found.together:.0f} % follow from "
+            "several together, or from nothing. A high share says that the number can spoil or save a metric, not that "
+            "more of it is better. What is not to the right of the dashed line is not told from chance.",
             *_notes(context, dataset),
         ),
     )

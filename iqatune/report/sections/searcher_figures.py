@@ -30,7 +30,8 @@ def anytime_figures(context: Context, groups: Sequence[SettingRuns]) -> list[Fig
     for group in groups:
         setting = group.setting
         if not any(trial.inner is not None for run in group.runs for trial in run.trials):
-            words = (setting.backbone, f"{setting.space} space", setting.prior, setting.maximised, setting.effort)
+            objective = "" if setting.maximised == "srcc" else setting.maximised
+            words = (setting.backbone, f"{setting.space} space", setting.prior, objective, setting.effort)
             found[setting.dataset][*words, setting.protocol].append(group)
     return [figure for dataset, cases in found.items() for figure in _of_dataset(context, dataset, cases)]
 
@@ -41,9 +42,9 @@ def _of_dataset(
     shown = dict(list(cases.items())[: PANELS * MOST_FIGURES])
     # what all cases share is said once, in the caption
     columns = [[str(part) for part in column] for column in zip(*(key[:-1] for key in shown), strict=True)]
-    shared = [column[0] for column in columns if len(set(column)) == 1]
+    shared = [column[0] for column in columns if len(set(column)) == 1 and column[0]]
     apart = [column for column in columns if len(set(column)) > 1]
-    titles = [", ".join(column[place] for column in apart) for place in range(len(shown))]
+    titles = [", ".join(column[place] for column in apart if column[place]) for place in range(len(shown))]
     # cases that differ in their protocol alone
     titles = [f"{title} ({titles[:place].count(title) + 1})" if titles.count(title) > 1 else title
               for place, title in enumerate(titles)]  # fmt: skip
