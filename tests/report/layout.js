@@ -29,7 +29,7 @@
   }
 
   // no text is cut, and no two texts or pictures lie on each other
-  const texts = "h1, h2, h3, p, dt, dd, li, figcaption, summary, figure > img, th, td, nav a";
+  const texts = "h1, h2, h3, p, dt, dd, li, figcaption, summary, figure img, th, td, nav a";
   const parts = [...document.querySelectorAll(texts)].filter(shown);
   for (const one of parts) {
     const inline = getComputedStyle(one).display === "inline";
@@ -37,7 +37,7 @@
   }
   const table = (one) => one.closest(".table");
   // what scrolls in a box is seen in the box alone
-  const right = (one) => Math.min(edges(one).right, edges(table(one) ?? one).right);
+  const right = (one) => Math.min(edges(one).right, edges(one.closest(".table, .drawing") ?? one).right);
   const byTop = parts.map((one) => [one, edges(one)]).sort((a, b) => a[1].top - b[1].top);
   byTop.forEach(([one, a], place) => {
     for (let next = place + 1; next < byTop.length && byTop[next][1].top < a.bottom - 2; next++) {

@@ -22,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium on PATH")
 def test_pictures_of_a_real_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("playwright.sync_api")
-    write_report(ROOT / "results" / "live_r2_subset", tmp_path / "report", scoring=None, progress=Progress())
+    write_report(ROOT / "results" / "scatter", tmp_path / "report", scoring=None, progress=Progress())
     run(monkeypatch, tmp_path / "report", tmp_path / "pictures")
     sizes = {"desktop": (1280, 960), "phone": (390, 844), "print": (794, 1123)}
     for name, size in sizes.items():
