@@ -26,6 +26,10 @@ from scipy.io import savemat
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
 # before anything imports torch: tests side by side share the processors out among them
+# workers of pytest-xdist have a terminal of 80 columns by these, and tests would see its tables
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(share, 1)))

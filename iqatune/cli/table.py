@@ -22,6 +22,9 @@ READABLE: Final = 24
 FEWEST: Final = 8
 """Letters that one line of it shows in any case, at whatever place a word is parted."""
 
+TOGETHER: Final = 16
+"""Letters that stay on one line, such as a name with its mark."""
+
 PIPED: Final = 160
 """Letters of a line of sentences where stdout is no terminal. Names and figures take what they need there."""
 
@@ -59,7 +62,7 @@ class Column:
     @cached_property
     def least(self) -> int:
         """The width that it takes at least."""
-        if not self.is_words:
+        if not self.is_words or self.whole <= TOGETHER:
             return self.whole
         words = _longest(word for cell in self.cells for word in cell.split())
         return min(self.whole, max(_longest(self.head.split()), self.narrow, min(words, READABLE)))
@@ -146,8 +149,11 @@ def layout(columns: Sequence[Column], width: int, *, first: Sequence[str] = (), 
 
 
 def needed(columns: Sequence[Column]) -> int:
-    """The width at which no name is folded and no column is left out."""
-    widths = (column.whole if column.is_name else column.least for column in columns)
+    """The width at which no name and no head of figures is folded, and no column is left out."""
+    widths = (
+        column.whole if column.is_name else max(column.least, 0 if column.is_words else _longest([column.head]))
+        for column in columns
+    )
     return sum(widths) + GAP * (len(columns) - 1)
 
 

@@ -201,7 +201,7 @@ def test_other_pairs_of_the_same_references_are_told(
     assert dict(zip(head, line, strict=True))["tuned_on_references"] == "4"
 
 
-def test_each_is_compared_with_each(evaluate: Run, rows: list[dict[str, str]]) -> None:
+def test_each_is_compared_with_each(evaluate: Run, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     worse = [{**row, "mine": str(number)} for number, row in enumerate(rows)]
     files = ("--baseline", f"mine={written(rows)}", "--baseline", f"none={written(worse, 'worse.csv')}")
     given = (*files, "--baseline-better", "none=higher", "--baseline", "psnr", "--by", "distortion")
@@ -219,13 +219,14 @@ def test_each_is_compared_with_each(evaluate: Run, rows: list[dict[str, str]]) -
         significant = couple["p_corrected"] < 0.05
         assert couple["verdict"] == (("better" if couple["difference"] > 0 else "worse") if significant else "tie")
     assert {couple["verdict"] for couple in couples} >= {"better", "tie"}
+    monkeypatch.setenv("COLUMNS", "80")
     shown = evaluate(*given).out.splitlines()
     start = next(place for place, line in enumerate(shown) if line.startswith("each beside each"))
     tables = [line for line in shown[start:] if line.startswith(" ")]
     assert max(map(len, tables)) <= 80
     assert sum("SRCC by distortion" in line for line in shown) == 1
     assert "C: none (worse.csv)" in shown
-    (row,) = (line.split() for line in shown if line.startswith(" blur"))
+    (row,) = (line.split() for line in shown if line.startswith("blur "))
     figures = [next(group["srcc"] for group in metric["groups"] if group["group"] == "blur") for metric in found]
     assert row[1:] == ["18", *(f"{value:.3f}{'*' if value == max(figures) else ''}" for value in figures)]
 

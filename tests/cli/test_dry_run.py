@@ -11,6 +11,8 @@ import pytest
 RANDOM_SQUEEZENET = ("--backbone", "squeezenet", "--backbone-weights", "random")
 SEARCH = (*RANDOM_SQUEEZENET, "--searcher", "random", "--samples", 8, "--folds", 2)
 
+FOLDER = "runs/csv/squeezenet/pairs=labels.csv,better=higher,backbone_weights=random"
+
 REFERENCES, VERSIONS = 6, 8
 """Of the small set."""
 
@@ -75,7 +77,7 @@ def test_a_search_says_where_it_goes_and_how_long_such_searches_took(
     line = ("search", *small_set.options, *SEARCH)
     first = planned(*line)
     assert first["runs"][0] | {"seconds": None} == {
-        "folder": "runs/csv/squeezenet/random-stage-s0",
+        "folder": f"{FOLDER}/random-stage-folds=2-samples=8-s0",
         "state": "new",
         "dataset": "csv",
         "pairs": 48,
@@ -94,7 +96,22 @@ def test_a_search_says_where_it_goes_and_how_long_such_searches_took(
     other = planned(*line, "--seed", 1, "--samples", 16)
     assert other["runs"][0]["state"] == "new"
     assert other["seconds"] == other["runs"][0]["seconds"] == pytest.approx(2 * (timing["search"] + timing["folds"]))
-    assert planned(*line, "--samples", 16)["runs"][0]["state"] == "another run"
+    assert planned(*line, "--samples", 16)["runs"][0]["state"] == "new"
+
+
+def test_a_name_that_another_run_has_is_refused(
+    planned: Callable[..., Any], iqatune: Callable[..., Any], small_set: Any, tmp_path: Path
+) -> None:
+    line = ("search", *small_set.options, *SEARCH, "--name", "first")
+    assert planned(*line)["runs"][0]["folder"] == "runs/csv/squeezenet/first"
+    assert iqatune(*line, "--cache-dir", tmp_path / "kept", "--quiet").code == 0
+    assert planned(*line)["runs"][0]["state"] == "complete"
+    other = (*line, "--seed", 1, "--cache-dir", tmp_path / "kept")
+    dry = iqatune(*other, "--dry-run")
+    earnest = iqatune(*other, "--quiet")
+    assert (dry.code, dry.last_line) == (earnest.code, earnest.last_line)
+    assert earnest.code == 2
+    assert "first/result.json: is of another run (other seed)" in earnest.last_line
 
 
 def test_a_sweep_and_a_frontier(planned: Callable[..., Any], small_set: Any) -> None:
@@ -109,10 +126,10 @@ def test_a_sweep_and_a_frontier(planned: Callable[..., Any], small_set: Any) -> 
     sweep = planned("sweep", "grid.json")
     assert len(sweep["statistics"]) == 1
     assert [run["folder"].rpartition("/")[2] for run in sweep["runs"]] == [
-        f"{searcher}-stage-s{seed}" for searcher in ("random", "bohb") for seed in (0, 1)
+        f"{searcher}-stage-folds=2-s{seed}" for searcher in ("random", "bohb") for seed in (0, 1)
     ]
     frontier = planned("frontier", *small_set.options, *RANDOM_SQUEEZENET, "--folds", 2)
-    assert frontier["runs"][0]["folder"] == "runs/csv/squeezenet/frontier-stage-s0"
+    assert frontier["runs"][0]["folder"] == f"{FOLDER}/frontier-stage-folds=2-s0"
     assert frontier["statistics"][0]["images_to_compute"] == 54
 
 
@@ -178,5 +195,6 @@ def test_for_people(iqatune: Callable[..., Any], small_set: Any, monkeypatch: py
         ran = iqatune("search", *small_set.options, *SEARCH, "--dry-run", "--cache-dir", "kept")
         assert ran.code == 0
         assert "54" in ran.out
-        assert "random-stage-s0" in ran.out
+        # at 60 letters the folder is on several lines
+        assert width == "60" or f"{FOLDER}/random-stage-folds=2-samples=8-s0" in ran.out
         assert ran.out.splitlines()[-1] == "Nothing was computed or written (--dry-run)."
