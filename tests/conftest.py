@@ -25,6 +25,9 @@ from scipy.io import savemat
 # before anything imports Ray: it must neither read nor write a token in the home folder
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
+# pytest imports readline, which sets this for the processes of pytest-xdist: lines would be folded only with -n
+os.environ.pop("COLUMNS", None)
+
 # before anything imports torch: tests side by side share the processors out among them
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
