@@ -152,7 +152,8 @@ def test_search_and_sweep_on_the_cluster_equal_those_of_this_machine(
 def test_a_sweep_on_a_cluster_keeps_out_of_a_folder_that_a_search_has(
     iqatune: Callable[..., Any], two_nodes: str, small_set: Any, small_cache: Path
 ) -> None:
-    place = run_at("out/csv/squeezenet/random-stage-s0")
+    place = Path("out/csv/squeezenet/pairs=labels.csv,better=higher,backbone_weights=random")
+    place /= "random-stage-folds=0-samples=6-s0"  # run_at finds only what is there
     Path("grid.yaml").write_text(
         f"datasets: [{{dataset: csv, pairs: {small_set.labels}, better: higher}}]\n"
         "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"

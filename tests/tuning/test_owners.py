@@ -24,15 +24,24 @@ PLACE = Path(
 
 
 @pytest.fixture
-def grid(small_set: Any) -> Callable[[int], Path]:
-    """Write grid.yaml with one cell: a search by bayesopt, of so many samples."""
+def others(small_set: Any) -> Path:
+    """Some of the pairs, in a file of the same name: searches of both have one folder."""
+    path = Path("others/labels.csv").absolute()
+    path.parent.mkdir()
+    path.write_text("\n".join(small_set.labels.read_text().splitlines()[:41]) + "\n")
+    return path
 
-    def write(samples: int) -> Path:
+
+@pytest.fixture
+def grid(small_set: Any) -> Callable[[Path], Path]:
+    """Write grid.yaml with one cell: a search by bayesopt, of the pairs in a file."""
+
+    def write(pairs: Path) -> Path:
         path = Path("grid.yaml").absolute()
         path.write_text(
-            f"datasets: [{{dataset: csv, pairs: '{small_set.labels}', better: higher}}]\n"
+            f"datasets: [{{dataset: csv, pairs: '{pairs}', data_root: '{small_set.folder}', better: higher}}]\n"
             "backbones: [{backbone: squeezenet, backbone_weights: random}]\n"
-            f"searchers: bayesopt\nsamples: {samples}\nfolds: 0\n"
+            f"searchers: bayesopt\nsamples: {SAMPLES}\nfolds: 0\n"
         )
         return path
 
@@ -68,9 +77,15 @@ def _lines() -> int:
 
 
 @pytest.fixture
-def search(small_set: Any) -> tuple[object, ...]:
+def search(small_set: Any) -> Callable[..., tuple[object, ...]]:
     """The search of the grid's cell."""
-    return ("search", *small_set.options, *RANDOM_SQUEEZENET, "--searcher", "bayesopt", "--folds", 0)
+
+    def line(pairs: Path, samples: int = SAMPLES) -> tuple[object, ...]:
+        data = ("--dataset", "csv", "--pairs", pairs, "--data-root", small_set.folder, "--better", "higher")
+        searching = ("--searcher", "bayesopt", "--samples", samples, "--folds", 0, "--output", "out")
+        return ("search", *data, *RANDOM_SQUEEZENET, *searching)
+
+    return line
 
 
 def _ends_as_nothing_had_been(process: "subprocess.Popen[str]") -> None:
@@ -84,12 +99,18 @@ def _ends_as_nothing_had_been(process: "subprocess.Popen[str]") -> None:
 
 
 def test_a_sweep_leaves_a_running_search_alone(
-    iqatune: Callable[..., Any], start: Callable[..., Any], grid: Callable[[int], Path], search: Any, small_cache: Path
+    iqatune: Callable[..., Any],
+    start: Callable[..., Any],
+    grid: Callable[[Path], Path],
+    search: Callable[..., Any],
+    small_set: Any,
+    others: Path,
+    small_cache: Path,
 ) -> None:
-    searching = start(*search, "--samples", SAMPLES, "--output", "out")
+    searching = start(*search(small_set.labels))
     # of the same run as the search, which it could not continue, and of another one, whose files it would move
-    for samples in (SAMPLES, 12):
-        ran = iqatune("sweep", grid(samples), "--output", "out", "--cache-dir", small_cache, "--jobs", 1, "--json")
+    for pairs in (small_set.labels, others):
+        ran = iqatune("sweep", grid(pairs), "--output", "out", "--cache-dir", small_cache, "--jobs", 1, "--json")
         assert ran.code == 1, ran.err
         (cell,) = json.loads(ran.out)["cells"]
         assert cell["state"] == "failed"
@@ -98,11 +119,17 @@ def test_a_sweep_leaves_a_running_search_alone(
 
 
 def test_a_search_leaves_a_running_sweep_alone(
-    iqatune: Callable[..., Any], start: Callable[..., Any], grid: Callable[[int], Path], search: Any, small_cache: Path
+    iqatune: Callable[..., Any],
+    start: Callable[..., Any],
+    grid: Callable[[Path], Path],
+    search: Callable[..., Any],
+    small_set: Any,
+    others: Path,
+    small_cache: Path,
 ) -> None:
-    sweeping = start("sweep", grid(SAMPLES), "--output", "out", "--jobs", 1)
-    for samples in (SAMPLES, 12):
-        ran = iqatune(*search, "--samples", samples, "--output", "out", "--cache-dir", small_cache)
+    sweeping = start("sweep", grid(small_set.labels), "--output", "out", "--jobs", 1)
+    for pairs in (small_set.labels, others):
+        ran = iqatune(*search(pairs), "--cache-dir", small_cache)
         assert ran.code == 2
         assert ran.last_line.startswith(f"iqatune: {'out' / PLACE}: process ")
         assert ran.last_line.endswith("is at work in this folder; wait for it, or name another --output")
@@ -110,13 +137,18 @@ def test_a_search_leaves_a_running_sweep_alone(
 
 
 def test_a_search_whose_folder_was_taken_away_ends(
-    start: Callable[..., Any], iqatune: Callable[..., Any], search: Any, small_cache: Path
+    start: Callable[..., Any],
+    iqatune: Callable[..., Any],
+    search: Callable[..., Any],
+    small_set: Any,
+    small_cache: Path,
 ) -> None:
-    searching = start(*search, "--samples", SAMPLES, "--output", "out")
+    searching = start(*search(small_set.labels))
     shutil.rmtree("out" / PLACE)
     _, error = searching.communicate(timeout=60)
     assert searching.returncode == 2
     assert error.startswith(f"iqatune: {'out' / PLACE}: was removed or replaced while this process was at work")
-    again = iqatune(*search, "--samples", 12, "--output", "out", "--cache-dir", small_cache)
+    again = iqatune(*search(small_set.labels, samples=12), "--cache-dir", small_cache)
     assert again.code == 0, again.err
-    assert _lines() == 12
+    (trials,) = Path("out").rglob("trials.jsonl")
+    assert len(trials.read_text().splitlines()) == 12

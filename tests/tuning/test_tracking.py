@@ -100,10 +100,10 @@ def test_nothing_is_told_unless_asked(tracked: Callable[..., Any]) -> None:
 
 
 def test_a_tracker_that_fails_is_told_once_and_the_search_goes_on(tracked: Callable[..., Any]) -> None:
-    place = Path("runs/csv/squeezenet/random-stage-s0/tensorboard")
+    place = Path("runs/csv/squeezenet/told/tensorboard")
     place.parent.mkdir(parents=True)
     place.write_text("a file in the place of the folder")
-    record, err = tracked("--searcher", "random", "--track", "tensorboard")
+    record, err = tracked("--searcher", "random", "--track", "tensorboard", "--name", "told")
     assert record["status"] == "complete"
     (line,) = err.strip().splitlines()
     assert line.startswith("warning: --track tensorboard: FileExistsError: ")
