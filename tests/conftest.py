@@ -25,14 +25,11 @@ from scipy.io import savemat
 # before anything imports Ray: it must neither read nor write a token in the home folder
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
-# pytest imports readline, which sets this for the processes of pytest-xdist: lines would be folded only with -n
-os.environ.pop("COLUMNS", None)
-
-# before anything imports torch: tests side by side share the processors out among them
-# workers of pytest-xdist have a terminal of 80 columns by these, and tests would see its tables
+# workers of pytest-xdist have a terminal of 80 columns by these: lines would be folded only with -n
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
+# before anything imports torch: tests side by side share the processors out among them
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(share, 1)))
