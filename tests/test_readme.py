@@ -74,6 +74,8 @@ class Place:
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "PYTHONPATH": str(self.packages),
                 "PIP_NO_INDEX": "1",
+                "PIP_NO_DEPS": "1",  # which are all there
+                "PIP_NO_COMPILE": "1",
                 "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as the option --no-build-isolation, whose value is False
                 "COLUMNS": "200",
             },

@@ -230,7 +230,8 @@ def find(name: str) -> BackboneInfo:
     named = parsed(name)
     if named.cnn.startswith(TIMM) and len(named.cnn) > len(TIMM):
         return replace(ANY_TIMM, name=named.cnn, model=named.cnn.removeprefix(TIMM), taps=named.taps)
-    if named.cnn not in BACKBONES.names() and is_timm_model(named.cnn):
+    # a search of installed packages for names takes milliseconds, which add up in a large grid
+    if not BACKBONES.is_builtin(named.cnn) and named.cnn not in BACKBONES.names() and is_timm_model(named.cnn):
         raise InputError(f"`backbone` {name}: unknown backbone; did you mean {TIMM}{name}?")
     info = BACKBONES.find(named.cnn)
     if not named.taps:

@@ -20,7 +20,10 @@ from iqatune.search.searchers.registry import SEARCHERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto.md"
 
-ELSEWHERE = ("~/", "cuda", "10.0.0.1", "lpips", "demo", "bench", "robust", "cache clear", ".pt2", "sweep", "--track")
+ELSEWHERE = (
+    *("~/", "cuda", "10.0.0.1", "lpips", "demo", "bench", "robust", "cache clear", ".pt2", "sweep", "--track"),
+    "iqatune report",
+)
 """What needs a download, a machine that is not here, or more time: other tests run it."""
 
 

@@ -356,11 +356,17 @@ def test_a_file_of_options_has_their_own_names(
         assert f"unknown key '{key}'" in iqatune("evaluate", "x.json", "--config", "options.yaml").last_line
 
 
-@pytest.mark.parametrize("verb", ["list", "doctor"])
-def test_a_reader_that_leaves_is_no_error(verb: str) -> None:
-    arguments = {"list": "list backbones --json", "doctor": "doctor --only device"}[verb]
+@pytest.mark.parametrize(
+    ("arguments", "kinds"),
+    [
+        ("list backbones --json", ({}, {"PYTHONUNBUFFERED": "1"})),
+        ("doctor --only device", ({"PYTHONUNBUFFERED": "1"},)),
+    ],
+    ids=["list", "doctor"],
+)
+def test_a_reader_that_leaves_is_no_error(arguments: str, kinds: tuple[dict[str, str], ...]) -> None:
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    for unbuffered in ({}, {"PYTHONUNBUFFERED": "1"}):
+    for unbuffered in kinds:
         reader, writer = os.pipe()
         os.close(reader)
         command = [sys.executable, "-m", "iqatune", *arguments.split()]

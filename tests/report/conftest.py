@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -121,13 +122,19 @@ def record() -> Callable[..., Result]:
 
 
 @pytest.fixture
-def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Write a record, and trials of given SRCC, where a search would; returns the record's path."""
+def write_run(tmp_path: Path, write_run_below: Callable[..., Path]) -> Callable[..., Path]:
+    """`write_run_below` the test's folder."""
+    return partial(write_run_below, tmp_path)
 
-    def write(folder: str = "runs", trials: Sequence[float] | None = None, **fields: Any) -> Path:
+
+@pytest.fixture(scope="session")
+def write_run_below() -> Callable[..., Path]:
+    """Write a record, and trials of given SRCC, where a search would below a folder; returns the record's path."""
+
+    def write(root: Path, folder: str = "runs", trials: Sequence[float] | None = None, **fields: Any) -> Path:
         result = made_result(**fields)
         run = result.run
-        place = tmp_path / folder / run.dataset / run.backbone / f"{run.searcher}-stage-s{run.seed}"
+        place = root / folder / run.dataset / run.backbone / f"{run.searcher}-stage-s{run.seed}"
         path = place / "result.json"
         write_result(path, result)
         values = [fields.get("srcc", 0.9)] if trials is None else trials

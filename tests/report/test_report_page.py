@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,16 @@ def browser() -> Iterator[Any]:
         instance.close()
 
 
-@pytest.fixture
-def report(tmp_path: Path, write_run: Callable[..., Path]) -> Path:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, write_run_below: Callable[..., Path]) -> Path:
+    """A report of several data sets and backbones, to look at alone."""
+    folder = tmp_path_factory.mktemp("mixed")
+    write_run = partial(write_run_below, folder)
     for backbone, srcc in (("vgg19", 0.91), ("alexnet", 0.93), ("<b>bold</b>", 0.92)):
         write_run(folder=str(srcc), backbone=backbone.replace("/", ""), srcc=srcc, bounds=(srcc - 0.01, srcc + 0.015))
     for backbone in ("vgg19", "resnet50"):
         write_run(dataset="demo", backbone=backbone)
-    return write_report(tmp_path, tmp_path / "report", scoring=None, progress=Progress())
+    return write_report(folder, folder / "report", scoring=None, progress=Progress())
 
 
 @pytest.mark.browser

@@ -113,6 +113,7 @@ def test_pictures_show_every_free_photograph_in_every_row(written: Path) -> None
         assert (written / name).stat().st_size < 400_000
 
 
+@pytest.mark.thorough
 def test_mixed_precision_and_a_compiled_metric_change_little(
     written: Path, metrics: tuple[Path, Path], generate: Generate, tmp_path: Path
 ) -> None:
