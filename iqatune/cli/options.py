@@ -593,7 +593,7 @@ run_options = handed_over(
         Run,
         "--searcher",
         metavar="NAME|nevergrad:NAME|optuna:NAME",
-        help="Search algorithm; see 'iqatune list searchers'.",
+        help="Search algorithm; fit is a good start; see 'iqatune list searchers'.",
     ),
     option_of(
         Run,
