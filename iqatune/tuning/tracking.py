@@ -1,7 +1,8 @@
 """Searches told to TensorBoard, MLflow and Weights & Biases as they go, whichever engine searches: each is one run.
 
 TensorBoard and MLflow are told through Ray Tune's own callbacks, W&B through its own package, as Ray's callback for it
-starts a cluster. Where a tracker fails, such as a server that is gone, that is told once and the search goes on.
+starts a cluster. Where a tracker fails because a server is gone or a disk is full, that is told once, and the search
+goes on.
 """
 
 import importlib
@@ -20,6 +21,9 @@ from iqatune.records.result import Result
 from iqatune.records.run_folder import RunFolder
 from iqatune.records.trial import Trial
 from iqatune.search.choice import best_trial
+
+FAULTS: Final = {"mlflow": ("mlflow.exceptions", "MlflowException"), "wandb": ("wandb.errors", "Error")}
+"""Where the packages have the class of what they raise of servers, keys and settings."""
 
 TRACKERS: Final = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 """Trackers by name, and the package that each needs."""
@@ -122,10 +126,21 @@ class Track:
         for name, callback in list(self.callbacks.items()):
             try:
                 tell(callback)
-            except Exception as error:  # noqa: BLE001 - a tracker is no reason to lose a search, whatever it fails of
+            except _faults(name) as error:
                 del self.callbacks[name]
                 reason = " ".join(str(error).split())
                 self.progress.warn(f"`track` {name}: {type(error).__name__}: {reason}; the search goes on without it")
+
+
+def _faults(name: str) -> tuple[type[Exception], ...]:
+    """What a tracker raises that no search should be lost for: of files and connections, and of its own.
+
+    Anything else is a defect, and is shown as one.
+    """
+    if name not in FAULTS:
+        return (OSError,)
+    module, fault = FAULTS[name]
+    return (OSError, getattr(importlib.import_module(module), fault))
 
 
 @contextmanager

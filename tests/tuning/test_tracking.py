@@ -110,6 +110,20 @@ def test_a_tracker_that_fails_is_told_once_and_the_search_goes_on(tracked: Calla
     assert line.endswith("; the search goes on without it")
 
 
+def test_a_defect_is_not_taken_for_a_tracker_that_fails(
+    tracked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no fault of a file, a connection or a setting is shown, not told as a warning."""
+    from ray.tune.logger import TBXLoggerCallback
+
+    def wrong(*_: object) -> None:
+        raise TypeError("not what a callback is called with")
+
+    monkeypatch.setattr(TBXLoggerCallback, "log_trial_result", wrong)
+    with pytest.raises(AssertionError, match="internal error"):  # the fixture wants exit code 0
+        tracked("--searcher", "random", "--track", "tensorboard")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
