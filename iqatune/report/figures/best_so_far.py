@@ -8,7 +8,7 @@ import numpy as np
 
 from iqatune.metric.weights import Floats
 from iqatune.report.figures.looks import Look
-from iqatune.report.figures.style import GREY, WIDTH, grid, page_height, styled
+from iqatune.report.figures.style import GREY, styled, two_columns
 from iqatune.report.figures.text import legend_of, titled
 
 if TYPE_CHECKING:
@@ -38,13 +38,7 @@ def curves(panels: Mapping[str, Progressed], looks: Mapping[str, Look], *, x_nam
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
-    columns = min(2, len(panels))
-    every = grid(
-        figure,
-        len(panels),
-        columns=columns,
-        size=(WIDTH / columns, 3.3 if columns == 1 else page_height(len(panels), columns, 2.5)),
-    )
+    every, width = two_columns(figure, len(panels), 2.5)
     for axes, (title, panel) in zip(every, panels.items(), strict=True):
         for place, (row, values) in enumerate(panel.rows.items()):
             shown, x = looks[row], np.arange(1, values.shape[1] + 1)
@@ -72,7 +66,7 @@ def curves(panels: Mapping[str, Progressed], looks: Mapping[str, Look], *, x_nam
             axes.set_ylim(bottom=low)
         axes.grid()
         if len(panels) > 1 or title:
-            titled(axes, title, width=WIDTH / columns)
+            titled(axes, title, width=width)
     figure.supxlabel(x_name, fontsize="medium")
     figure.supylabel(y_name, fontsize="medium")
     legend_of(figure, *every)

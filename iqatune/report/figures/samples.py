@@ -8,7 +8,7 @@ import numpy as np
 
 from iqatune.records.trial import Inner, Trial
 from iqatune.records.vocabulary import ChosenBy
-from iqatune.report.figures.style import BEST, COLOURS, GREY, MARKERS, WIDTH, grid, page_height, styled
+from iqatune.report.figures.style import BEST, COLOURS, GREY, MARKERS, styled, two_columns
 from iqatune.report.figures.text import legend_of, titled
 from iqatune.search.choice import chosen
 
@@ -64,21 +64,14 @@ def history(panels: Mapping[str, Searched], *, objective: str = "SRCC") -> "Figu
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
-    columns = min(2, len(panels))
-    every = grid(
-        figure,
-        len(panels),
-        columns=columns,
-        size=(WIDTH / columns, 3.3 if columns == 1 else page_height(len(panels), columns, 1.9)),
-        shared=True,
-    )
+    every, width = two_columns(figure, len(panels), 1.9, shared=True)
     floor = _floor([trial.merit for panel in panels.values() for trial in _whole(panel.trials)])
     for axes, (title, panel) in zip(every, panels.items(), strict=True):
-        _draw(axes, panel.trials, panel.uniform, size=4.0 if columns == 1 else 3.2, floor=floor)
+        _draw(axes, panel.trials, panel.uniform, size=4.0 if len(panels) == 1 else 3.2, floor=floor)
         if floor is not None:
             axes.set_ylim(bottom=floor)
         axes.grid()
-        titled(axes, title, width=WIDTH / columns)
+        titled(axes, title, width=width)
     figure.supxlabel("sample", fontsize="medium")
     figure.supylabel(objective, fontsize="medium")
     legend_of(figure, *every)

@@ -140,3 +140,15 @@ def grid(
     for axes in every[max(count - columns, 0) : count]:
         axes.tick_params(labelbottom=True)  # where the last row is not full, under the panels above its gap as well
     return every[:count]
+
+
+ALONE = 3.3
+"""Inches that a panel is high that is alone in its figure."""
+
+
+def two_columns(figure: "Figure", panels: int, height: float, *, shared: bool = False) -> tuple[list["Axes"], float]:
+    """A `grid` of panels in at most two columns, each so high where a page has room for it; and a panel's width."""
+    columns = min(2, panels)
+    width = WIDTH / columns
+    size = (width, ALONE if columns == 1 else page_height(panels, columns, height))
+    return grid(figure, panels, columns=columns, size=size, shared=shared), width
