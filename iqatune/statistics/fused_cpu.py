@@ -1,25 +1,27 @@
 """Moments on the CPU by a compiled kernel: each map is read from memory once, where the torch operations pass it nine
 times.
 
-A map is taken in blocks that stay in a processor's cache. Of each block the means are found first and then, in a second
-pass through the cache, the sums of deviations from them, of their squares and of their products with the reference's.
-Blocks are added up in float64, as deviations from the map's first pixel (Chan, Golub and LeVeque 1983, 'Algorithms for
-computing the sample variance: analysis and recommendations', equation 1.5), which loses at most N of float64's 2^53
-steps over N pixels. So the figures are as exact as those of maps that are centred first, whatever their means; a
-constant map has variance and covariance 0, and an image compared with itself has s = 1, both exactly.
+A map is taken in blocks that stay in a processor's cache. Of each block a centre is found first, the mean of some of
+its rows, and then the sums of deviations from it, of their squares and of their products with the reference's. Blocks
+are added up in float64, as deviations from the map's first pixel (Chan, Golub and LeVeque 1983, 'Algorithms for
+computing the sample variance: analysis and recommendations', equation 1.5, for sums that are not about the mean), which
+loses at most N of float64's 2^53 steps over N pixels. So the figures are as exact as those of maps that are centred
+first, whatever their means; a constant map has variance and covariance 0, and an image compared with itself has s = 1,
+both exactly.
 
 The kernel is numba's, compiled at first use (some seconds) and kept on disk after that, beside its file or in the
 user's cache.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import gcd
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from iqatune.runtime.torch_threads import share
 
 Pixels = NDArray[np.float32] | NDArray[np.uint16]
 """Values of maps: float32, or bfloat16 as the 16 bits that it is."""
@@ -56,7 +58,7 @@ def compared(references: Sequence[Tensor], maps: Sequence[Tensor], threads: int 
     stages = [(_pixels(x)[0], _pixels(y)) for x, y in zip(references, maps, strict=True)]
     parted = [_pieces(*pixels, stage.shape[1]) for pixels, stage in zip(stages, maps, strict=True)]
     # the last map was made last, and may still be in the cache
-    _share([piece for _, pieces in reversed(parted) for piece in pieces], threads or torch.get_num_threads())
+    share([piece for _, pieces in reversed(parted) for piece in pieces], threads or torch.get_num_threads())
     for (reference, others), (sums, _), end in zip(stages, parted, ends, strict=True):
         set_moments(reference, others, sums, moments[:, :, end - sums.shape[3] : end])
     return torch.from_numpy(moments)
@@ -78,21 +80,6 @@ def _pieces(reference: Pixels, images: Pixels, channels: int) -> tuple[NDArray[n
         return lambda: set_sums(reference, images, place, sums[number])
 
     return sums, [piece(*each) for each in enumerate(starts)]
-
-
-def _share(work: Sequence[Callable[[], None]], threads: int) -> None:
-    """Do it in so many threads, this one among them."""
-    left = iter(work)  # of a list or tuple, which threads may take from at once
-
-    def take() -> None:
-        for piece in left:
-            piece()
-
-    with ThreadPoolExecutor(max(threads - 1, 1)) as pool:  # starts threads as they are needed
-        others = [pool.submit(take) for _ in range(threads - 1)]
-        take()
-        for other in others:
-            other.result()
 
 
 def _together(channels: int) -> int:

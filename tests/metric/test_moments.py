@@ -125,11 +125,12 @@ def test_the_compiled_kernel_is_exact_wherever_maps_lie(
     of_x: tuple[float, float], of_y: tuple[float, float], pixels: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    # each channel is otherwise hard: even, drifting, zero but in a corner, and one pixel that is far from the others
-    both = rng.normal(size=(2, 1, 4, pixels, 1))
+    # each channel is otherwise hard: even, drifting, zero but in a corner, a pixel or some that are far from the others
+    both = rng.normal(size=(2, 1, 5, pixels, 1))
     both[:, :, 1] += np.linspace(-5, 5, pixels)[:, None]
     both[:, :, 2, : pixels - pixels // 50 - 1] = 0
     both[:, :, 3, 0] += 1e3
+    both[:, :, 4, : pixels // 100] += 1e3
     x, y = ((mean + spread * maps).astype(np.float32) for maps, (mean, spread) in zip(both, (of_x, of_y), strict=True))
     found, expected = _compiled(x, y), _reference_moments(x, y)
     scale = np.abs(expected)
