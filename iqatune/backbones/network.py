@@ -234,7 +234,7 @@ class Backbone(nn.Module):
         return next(self._network.parameters(), self._mean).dtype
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return ((images - self._mean) / self._std).to(self._dtype)
+        return (images - self._mean).div_(self._std).to(self._dtype)
 
     def _refusal(self, size: tuple[int, int], error: Exception) -> Exception:
         """What to raise where the CNN fails at images of a size (height, width); `error` where the size is not why."""

@@ -25,10 +25,6 @@ ROWS = 64
 UNROLLED = 8
 """Rows whose values are added to a sum while it is in a register."""
 
-SAMPLED = 8
-"""One row in so many has a part in a block's centre. The mean of n / SAMPLED of n rows is off by at most sqrt(SAMPLED)
-standard deviations, so that squares about it sum up to at most 1 + SAMPLED times those about the mean."""
-
 
 def _value(pixel: Any) -> Any:
     """The float32 that a pixel stands for; what it is compiled to depends on the pixel's type."""
@@ -43,61 +39,62 @@ def _(pixel):  # type: ignore[no-untyped-def]  # numba compares its signature wi
     return lambda pixel: pixel
 
 
-def _set_centre(block: Pixels, centre: Floats) -> None:
-    """The mean of some rows all over a block (rows, width), column by column; of equal values it is exact."""
+def _set_means(block: Pixels, mean: Floats) -> None:
+    """Of every column of a block (rows, width). By deviations from the first row: of equal values it is exact."""
     rows, width = block.shape
-    centre[:] = 0
-    for row in range(SAMPLED, rows, SAMPLED):
+    mean[:] = 0
+    # row by row: this pass is the one that waits for the memory, which is quickest in its order
+    for row in range(1, rows):
         for place in range(width):
-            centre[place] += _value(block[row, place]) - _value(block[0, place])
-    taken = np.float32((rows + SAMPLED - 1) // SAMPLED)
+            mean[place] += _value(block[row, place]) - _value(block[0, place])
     for place in range(width):
-        centre[place] = _value(block[0, place]) + centre[place] / taken
+        mean[place] = _value(block[0, place]) + mean[place] / np.float32(rows)
 
 
 def _set_deviations(own: tuple[Pixels, Floats], other: tuple[Pixels, Floats], found: Floats) -> None:
-    """Sums over the rows of a block of the deviations from its centre, of their squares, and of their products with
+    """Sums over the rows of a block of the deviations from its mean, of their squares, and of their products with
     another block's.
 
     Args:
-        own, other: a block (rows, width) and its centre (width,).
+        own, other: a block (rows, width) and its means.
         found: (3, width).
     """
-    block, centre = own
-    other_block, other_centre = other
+    block, mean = own
+    other_block, other_mean = other
     rows, width = block.shape
     found[:] = 0
     for row in range(0, rows - UNROLLED + 1, UNROLLED):
         for place in range(width):
             total, square, product = found[0, place], found[1, place], found[2, place]
             for step in range(UNROLLED):
-                deviation = _value(block[row + step, place]) - centre[place]
+                deviation = _value(block[row + step, place]) - mean[place]
                 total += deviation
                 square += deviation * deviation
-                product += deviation * (_value(other_block[row + step, place]) - other_centre[place])
+                product += deviation * (_value(other_block[row + step, place]) - other_mean[place])
             found[0, place], found[1, place], found[2, place] = total, square, product
     for row in range(rows - rows % UNROLLED, rows):
         for place in range(width):
-            deviation = _value(block[row, place]) - centre[place]
+            deviation = _value(block[row, place]) - mean[place]
             found[0, place] += deviation
             found[1, place] += deviation * deviation
-            found[2, place] += deviation * (_value(other_block[row, place]) - other_centre[place])
+            found[2, place] += deviation * (_value(other_block[row, place]) - other_mean[place])
 
 
 def _add(own: Found, other: Found, shape: tuple[int, int], totals: Sums) -> None:
     """Add a block's sums to those of its map, which are of deviations from the map's first pixel.
 
     Args:
-        own, other: what was found of the block and of the other one, its centre, and its map's first pixel.
+        own, other: what was found of the block and of the other one, its mean, and its map's first pixel.
         shape: of both blocks.
         totals: (3, width).
     """
-    found, centre, first = own
-    other_found, other_centre, other_first = other
+    found, mean, first = own
+    other_found, other_mean, other_first = other
     rows, width = shape
     for place in range(width):
-        away = np.float64(centre[place]) - np.float64(first[place])
-        other_away = np.float64(other_centre[place]) - np.float64(other_first[place])
+        away = np.float64(mean[place]) - np.float64(first[place])
+        other_away = np.float64(other_mean[place]) - np.float64(other_first[place])
+        # all but 0: what is left for the mean's having been rounded
         total, other_total = np.float64(found[0, place]), np.float64(other_found[0, place])
         totals[0, place] += total + rows * away
         totals[1, place] += np.float64(found[1, place]) + (away * total + away * total) + rows * (away * away)
@@ -129,7 +126,7 @@ def _set_sums(reference: Pixels, images: Pixels, place: tuple[int, int, int], su
     _repeat(reference[:channels], first[0])
     for image in range(len(images)):
         _repeat(images[image, :channels], first[1 + image])
-    centre, own_centre = np.empty(width, np.float32), np.empty(width, np.float32)
+    mean, own_mean = np.empty(width, np.float32), np.empty(width, np.float32)
     found, own_found = np.empty((3, width), np.float32), np.empty((3, width), np.float32)
     while start < end:
         shape = (min(ROWS, (end - start) // together), width)
@@ -137,15 +134,15 @@ def _set_sums(reference: Pixels, images: Pixels, place: tuple[int, int, int], su
             shape = (1, (end - start) * channels)
         low, high = start * channels, start * channels + shape[0] * shape[1]
         block = reference[low:high].reshape(shape)
-        _set_centre(block, centre)
-        _set_deviations((block, centre), (block, centre), found)
-        its = (found, centre, first[0])
+        _set_means(block, mean)
+        _set_deviations((block, mean), (block, mean), found)
+        its = (found, mean, first[0])
         _add(its, its, shape, totals[0])
         for image in range(len(images)):
             own = images[image, low:high].reshape(shape)
-            _set_centre(own, own_centre)
-            _set_deviations((own, own_centre), (block, centre), own_found)
-            _add((own_found, own_centre, first[1 + image]), its, shape, totals[1 + image])
+            _set_means(own, own_mean)
+            _set_deviations((own, own_mean), (block, mean), own_found)
+            _add((own_found, own_mean, first[1 + image]), its, shape, totals[1 + image])
         start += shape[0] * shape[1] // channels
     sums[:] = 0
     for image in range(len(sums)):
@@ -185,7 +182,7 @@ def _set_moments(reference: Pixels, images: Pixels, sums: Sums, moments: Floats)
             moments[image, 4, channel] = product / pixels - own_away * away
 
 
-for _function in (_set_centre, _set_deviations, _add, _repeat):
+for _function in (_set_means, _set_deviations, _add, _repeat):
     register_jitable(_function)
 
 

@@ -431,5 +431,5 @@ def _features(images: Sequence[Rgb], batch: int, backbone: Backbone, device: tor
     tensor = pixels.to(device, non_blocking=True).permute(0, 3, 1, 2)
     with true_float32():
         # stage 0 is the image itself: it keeps full precision whatever the backbone's arithmetic is
-        stages: list[Tensor] = backbone(tensor.float() / 255)
+        stages: list[Tensor] = backbone(tensor.float().div_(255))
     return stages

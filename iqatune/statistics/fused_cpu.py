@@ -1,13 +1,12 @@
 """Moments on the CPU by a compiled kernel: each map is read from memory once, where the torch operations pass it nine
 times.
 
-A map is taken in blocks that stay in a processor's cache. Of each block a centre is found first, the mean of some of
-its rows, and then the sums of deviations from it, of their squares and of their products with the reference's. Blocks
-are added up in float64, as deviations from the map's first pixel (Chan, Golub and LeVeque 1983, 'Algorithms for
-computing the sample variance: analysis and recommendations', equation 1.5, for sums that are not about the mean), which
-loses at most N of float64's 2^53 steps over N pixels. So the figures are as exact as those of maps that are centred
-first, whatever their means; a constant map has variance and covariance 0, and an image compared with itself has s = 1,
-both exactly.
+A map is taken in blocks that stay in a processor's cache. Of each block the means are found first and then, in a second
+pass through the cache, the sums of deviations from them, of their squares and of their products with the reference's.
+Blocks are added up in float64, as deviations from the map's first pixel (Chan, Golub and LeVeque 1983, 'Algorithms for
+computing the sample variance: analysis and recommendations', equation 1.5), which loses at most N of float64's 2^53
+steps over N pixels. So the figures are as exact as those of maps that are centred first, whatever their means; a
+constant map has variance and covariance 0, and an image compared with itself has s = 1, both exactly.
 
 The kernel is numba's, compiled at first use (some seconds) and kept on disk after that, beside its file or in the
 user's cache.

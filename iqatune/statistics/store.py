@@ -27,7 +27,7 @@ from iqatune.records.paths import backbone_folder
 from iqatune.runtime.files import write_bytes
 from iqatune.runtime.kept import NOT_ITS_OWN, NOT_WHOLE
 
-VERSION = 6
+VERSION = 5
 """Raised whenever the same input would give other moments, or a file another form: older ones are then not found."""
 
 SUFFIX = ".safetensors"
