@@ -106,16 +106,22 @@ class Protocol(Model):
         description="two views of each image, whose stages `channels`, alpha and beta are of, one after the other; "
         "`backbone_sha256` is then over both, and what else is said of a backbone is of the first; else empty",
     )
+    statistics: Count | None = Field(
+        default=None,
+        description="version of the way moments are measured: figures of two versions differ by rounding, and pairs "
+        "that are all but tied may change places; null in older records and of a features file",
+    )
     unlabelled: Unlabelled | None = Field(default=None, description="null of a run that takes human scores alone")
-
     textures: Textures | None = Field(
         default=None, description="whose crops were looked at, where `--textures` was given; else null"
     )
 
     def as_made(self, now: "Protocol") -> "Protocol":
-        """What is computed now, as a record of this protocol's release tells it: older ones tell no taps."""
+        """What is computed now, as a record of this protocol's release tells it: of its own way to measure moments, and
+        older ones tell no taps."""
         older = not self.taps and self.padding is None
-        return now.model_copy(update={"taps": (), "padding": None}) if older else now
+        untold = {"taps": (), "padding": None} if older else {}
+        return now.model_copy(update={"statistics": self.statistics, **untold})
 
 
 class Correlation(Model):

@@ -34,6 +34,7 @@ from iqatune.statistics.multi_gpu import fill_store
 from iqatune.statistics.pictures import copies_line, one_reference_a_picture, reference_files
 from iqatune.statistics.rates import keep_images_rate
 from iqatune.statistics.same_pictures import one_picture_a_group, shared_line
+from iqatune.statistics.store import VERSION
 from iqatune.statistics.views import Seen, channels_of, sha256_of, side_by_side, stages_of
 
 NO_DEVICE = "none: all statistics were in the cache"
@@ -478,6 +479,7 @@ def _protocol(
         backbone_sha256=backbone.parameters_sha256,
         taps=backbone.taps,
         padding=backbone.padding,
+        statistics=VERSION,
     )
 
 

@@ -206,7 +206,8 @@ def _best_columns(result: Result) -> tuple[str, ...]:
 
 
 def protocol_changes(recorded: Protocol, now: Protocol, before: str = "") -> tuple[list[Changed], list[str]]:
-    """In what a protocol differs from a record's; a file of other name and the same content is a note.
+    """In what a protocol differs from a record's; a file of other name and the same content is a note, and so are
+    moments that are measured in another way.
 
     Args:
         before: what stands before the names of keys.
@@ -217,6 +218,12 @@ def protocol_changes(recorded: Protocol, now: Protocol, before: str = "") -> tup
     if "label" in names and recorded.dataset_sha256 == now.dataset_sha256:
         names.remove("label")
         notes.append(f"{before}label: {recorded.label} is now called {now.label}, with the same pairs and scores")
+    if recorded.statistics != now.statistics:
+        its = "an earlier one" if recorded.statistics is None else str(recorded.statistics)
+        notes.append(
+            f"{before}statistics: moments are measured by version {now.statistics} now, in the record by {its}; "
+            "pairs that are all but tied may have changed places"
+        )
     changes = [Changed(name=before + name, recorded=str(then[name]), now=str(today[name])) for name in names]
     return changes, notes
 

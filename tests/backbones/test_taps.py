@@ -158,3 +158,6 @@ def test_what_is_told_of_older_protocols() -> None:
     assert older.as_made(now) == older
     assert now.as_made(older) == older
     assert now.as_made(now) == now
+    # how moments are measured is told, and makes no protocol another one
+    anew = now.model_copy(update={"statistics": 5})
+    assert (now.as_made(anew), anew.as_made(now)) == (now, anew)

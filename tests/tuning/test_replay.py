@@ -44,6 +44,24 @@ def test_every_figure_comes_back(
     assert all(len(fold["parameters"]) == len(record["best"]["parameters"]) for fold in record["held_out"]["per_fold"])
 
 
+def test_a_record_says_how_its_moments_were_measured(
+    recorded: Callable[..., Path], iqatune: Callable[..., Any], small_cache: Path, forge: Callable[..., None]
+) -> None:
+    file = recorded("--folds", 2)
+    version = json.loads(file.read_text())["protocol"]["statistics"]
+    same = json.loads(iqatune("replay", file, "--cache-dir", small_cache, "--json").out)
+    assert not any(note.startswith("statistics") for note in same["notes"])
+
+    def make_older(content: Any) -> None:
+        del content["protocol"]["statistics"]
+
+    forge(file, make_older)
+    ran = iqatune("replay", file, "--cache-dir", small_cache, "--json")
+    (note,) = (note for note in json.loads(ran.out)["notes"] if note.startswith("statistics"))
+    assert f"version {version} now, in the record by an earlier one" in note
+    assert (ran.code, json.loads(ran.out)["changed"]) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("place", "change"),
     [
