@@ -77,7 +77,7 @@ PEERS = (
 def missing() -> tuple[str, ...]:
     """A line for every package that is not installed."""
     absent = sorted({peer.package for peer in PEERS if find_spec(peer.package) is None})
-    return tuple(f"{package} is not installed: not compared; {install_command('bench')}" for package in absent)
+    return tuple(f"{package} is not installed: not compared; run {install_command('bench')}" for package in absent)
 
 
 def shared_state(backbone: str, seed: int = 0) -> Mapping[str, Tensor] | None:

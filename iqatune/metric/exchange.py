@@ -99,7 +99,7 @@ def save_onnx(metric: ImageMetric, path: Path) -> Header | FusedHeader:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError as error:
-        raise InputError(f"`output` {path}: needs {error.name}; {install_command('export')}") from error
+        raise InputError(f"`output` {path}: needs {error.name}; run {install_command('export')}") from error
     minimum = _minimum_size(metric)
     scale = metric.scales[0] if len(metric.scales) == 1 else None  # of several, no output could say which is meant
     program = _exported(metric, minimum, path, scale)

@@ -20,7 +20,7 @@ from iqatune.metric.module import Metric
 try:
     import torchmetrics
 except ImportError as error:
-    raise ImportError(f"TunedMetric needs torchmetrics; {install_command('torchmetrics')}") from error
+    raise ImportError(f"TunedMetric needs torchmetrics; run {install_command('torchmetrics')}") from error
 
 
 class TunedMetric(torchmetrics.Metric):

@@ -46,10 +46,22 @@ def read_yaml(path: Path, name: str, wanted: str) -> Mapping[Any, Any]:
         _check_bounds(yaml.parse(text, loader), name)
         found = yaml.load(text, loader)
     except (yaml.YAMLError, ValueError) as error:  # the second for bytes that are no text
-        raise InputError(f"{name}: not YAML ({' '.join(str(error).split())})") from error
+        raise InputError(f"{name}: not YAML ({_why(error)})") from error
     if not isinstance(found, Mapping):
         raise InputError(f"{name}: must hold {wanted}")
     return found
+
+
+def _why(error: Exception) -> str:
+    """What YAML could not read, and where; its own words show the text as a name of Python's."""
+    import yaml
+
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character {error.position + 1}: {error.reason}"
+    return " ".join(str(error).split())
 
 
 def _check_bounds(events: Iterable[Any], name: str) -> None:

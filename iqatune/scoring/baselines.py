@@ -155,7 +155,7 @@ def find(name: str) -> Baseline:
     with held_to_contract("baseline", name, BASELINES.plugin(name)):  # what a module is part of is imported
         importable = _is_importable(baseline.module)
     if not importable:
-        install = f"install {baseline.package}" if baseline.extra is None else install_command(baseline.extra)
+        install = f"install {baseline.package}" if baseline.extra is None else f"run {install_command(baseline.extra)}"
         raise InputError(f"`baseline` {name}: needs {baseline.module}; {install}")
     return baseline
 

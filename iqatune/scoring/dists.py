@@ -30,7 +30,7 @@ def published_weights() -> Path:
         found = []
     there = [path for path in found if path.is_file()]
     if not there:
-        raise InputError(f"`baseline` dists: {PACKAGE} has no {WEIGHTS}; {install_command('baselines')}")
+        raise InputError(f"`baseline` dists: {PACKAGE} has no {WEIGHTS}; run {install_command('baselines')}")
     return there[0]
 
 

@@ -89,7 +89,7 @@ def linear_weights(name: str) -> list["Tensor"]:
     folder = Path(spec.origin).parent if spec is not None and spec.origin else Path()
     path = folder / "functional" / "image" / "lpips_models" / f"{name}.pth"
     if not path.is_file():
-        raise InputError(f"`baseline` lpips: torchmetrics has no {path.name}; {install_command('baselines')}")
+        raise InputError(f"`baseline` lpips: torchmetrics has no {path.name}; run {install_command('baselines')}")
     content = load_saved(path, str(path))
     found = [content[key] for key in sorted(content)] if isinstance(content, dict) else []
     if not found or not all(isinstance(weight, Tensor) and weight.ndim == 4 for weight in found):

@@ -15,7 +15,7 @@ from iqatune.extras import install_command
 try:
     import pytest
 except ImportError as error:
-    raise ImportError(f"iqatune.testing needs pytest; {install_command('test')}") from error
+    raise ImportError(f"iqatune.testing needs pytest; run {install_command('test')}") from error
 
 # before they are imported: a failing assert in them then shows its values, as it does in the tests of a package
 pytest.register_assert_rewrite(

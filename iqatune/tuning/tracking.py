@@ -44,7 +44,7 @@ def check_trackers(names: Sequence[str]) -> None:
         if name not in TRACKERS:
             raise InputError(f"`track` {name}: no such tracker; {did_you_mean(name, TRACKERS)}")
         if find_spec(TRACKERS[name]) is None:
-            raise InputError(f"`track` {name}: {TRACKERS[name]} is not installed; {install_command('tracking')}")
+            raise InputError(f"`track` {name}: {TRACKERS[name]} is not installed; run {install_command('tracking')}")
 
 
 @dataclass(frozen=True)

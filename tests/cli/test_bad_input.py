@@ -208,7 +208,8 @@ def test_debug_shows_the_traceback(iqatune: Callable[..., Any]) -> None:
     [
         ("samples: 5\nsamples: 50\n", "'samples' is given twice"),
         ("dataset: demo\nbackbone: vgg16\nsearcher: random\nseed: 2024-13-45\n", "'2024-13-45' is not a whole number"),
-        ("seed: [1\n", "not YAML"),
+        ("seed: [1\n", "not YAML (line 2, column 1: "),
+        ("seed: \x07\n", "not YAML (character 7: "),
     ],
 )
 def test_yaml_that_says_two_things_or_nothing(content: str, says: str, refused: Callable[..., str]) -> None:

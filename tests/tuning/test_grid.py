@@ -121,7 +121,7 @@ def test_seeds_are_those_that_a_reader_expects(
         (_grid(datasets="[{dataset: live, resize: none}]", resize="256"), "'resize' is given by two keys"),
         ("datasets: [live]\nsearchers: [random]\n", "says nothing about 'backbones'"),
         ("- live\n", "must hold options"),
-        ("datasets: [live\n", "not YAML"),
+        ("datasets: [live\n", "not YAML (line 2, column 1: "),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(text: str, says: str, cells: Callable[..., tuple[Cell, ...]]) -> None:

@@ -128,7 +128,7 @@ def test_a_defect_is_not_taken_for_a_tracker_that_fails(
     ("name", "says"),
     [
         ("tensorbord", "--track tensorbord: no such tracker; did you mean 'tensorboard'?"),
-        ("mlflow", f"--track mlflow: mlflow is not installed; {install_command('tracking')}"),
+        ("mlflow", f"--track mlflow: mlflow is not installed; run {install_command('tracking')}"),
     ],
 )
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
