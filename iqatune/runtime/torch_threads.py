@@ -15,6 +15,9 @@ import torch
 
 _Task = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
+_TORCH = ("libtorch_cpu.so", "libtorch_cpu.dylib")
+"""torch's library on Linux and on macOS."""
+
 
 def share(work: Sequence[Callable[[], None]], threads: int) -> None:
     """Do all of it in so many threads, this one among them, in any order.
@@ -63,6 +66,3 @@ def _parallel() -> Any:
         function.restype = None
         function.argtypes = [_Task, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     return function
-
-
-_TORCH = ("libtorch_cpu.so", "libtorch_cpu.dylib")
