@@ -32,9 +32,7 @@ def check_all_there(record: Path, options: DataOptions) -> None:
         name, path = gone
         where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
         what = "folder" if name in FOLDERS else "file"
-        raise InputError(
-            f"{record}: its {what} of {name.replace('_', ' ')} is gone, {path}{where}; say with `{name}` where it is"
-        )
+        raise InputError(f"{record}: the {what} of its `{name}` is gone, {path}{where}; say with `{name}` where it is")
 
 
 def _named(options: DataOptions) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,8 @@ SPINS = "GOMP_SPINCOUNT"
 it sleeps."""
 
 _FEW = "30000"
-"""A tenth of libgomp's own number: longer than the time between two layers of a CNN, and shorter than measuring
-moments, in which threads that wait would take a processor from those that work."""
+"""A tenth of libgomp's own number: longer than the time between two layers of a CNN, and shorter than decoding, in
+which threads that wait would take a processor from those that work."""
 
 SEARCHER_THREADS = 1
 """Of BLAS, OpenMP and torch while a searcher runs: Gaussian processes come out otherwise on another number."""

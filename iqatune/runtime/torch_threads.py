@@ -43,11 +43,10 @@ def share(work: Sequence[Callable[[], None]], threads: int) -> None:
     if parallel is not None:
         parallel(_Task(take), None, threads, 0)
     elif threads > 1:
-        with ThreadPoolExecutor(threads - 1) as pool:
-            others = [pool.submit(take) for _ in range(threads - 1)]
+        with ThreadPoolExecutor(threads - 1) as pool:  # which waits for all of them at its end
+            for _ in range(threads - 1):
+                pool.submit(take)
             take()
-            for other in others:
-                other.result()
     else:
         take()
     if raised:

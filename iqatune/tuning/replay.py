@@ -218,10 +218,10 @@ def protocol_changes(recorded: Protocol, now: Protocol, before: str = "") -> tup
     if "label" in names and recorded.dataset_sha256 == now.dataset_sha256:
         names.remove("label")
         notes.append(f"{before}label: {recorded.label} is now called {now.label}, with the same pairs and scores")
-    if recorded.statistics != now.statistics:
+    if recorded.statistics != now.statistics and not before:  # of every set it is the same
         its = "an earlier one" if recorded.statistics is None else str(recorded.statistics)
         notes.append(
-            f"{before}statistics: moments are measured by version {now.statistics} now, in the record by {its}; "
+            f"statistics: moments are measured by version {now.statistics} now, in the record by {its}; "
             "pairs that are all but tied may have changed places"
         )
     changes = [Changed(name=before + name, recorded=str(then[name]), now=str(today[name])) for name in names]

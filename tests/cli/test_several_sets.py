@@ -111,6 +111,16 @@ def test_the_whole_way_of_a_record(
     assert search("--folds", 2, data=tuple(elsewhere)) == record
     assert not replay(FOLDER / "result.json", "--data-root", f"tid2013={moved}")["changed"]
 
+    def make_older(content: Json) -> None:
+        for part in (content, *content["sets"].values()):
+            del part["protocol"]["statistics"]
+
+    older = shutil.copytree(FOLDER, tmp_path / "older") / "result.json"
+    forge(older, make_older)
+    told = replay(older)
+    assert not told["changed"]
+    assert sum("statistics: moments" in note for note in told["notes"]) == 1  # of all sets, not of each
+
     scored = iqatune("evaluate", FOLDER / "result.json", "--cache-dir", small_cache, "--format", "json", "--quiet")
     evaluations = json.loads(scored.out)["evaluations"]
     assert [each["dataset"] for each in evaluations] == ["tid2013", "csv"]

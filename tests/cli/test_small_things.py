@@ -94,7 +94,7 @@ def test_a_file_that_a_record_names_and_is_gone_is_named(
     verb: str, record: Path, forge: Command, iqatune: Command, small_set: Any
 ) -> None:
     forge(record, lambda content: content["run"].update(pairs="moved/labels.csv"))
-    gone = f"its file of pairs is gone, moved/labels.csv in {Path.cwd()}"
+    gone = f"the file of its --pairs is gone, moved/labels.csv in {Path.cwd()}"
     assert iqatune(verb, record).last_line == f"iqatune: {record}: {gone}; say with --pairs where it is"
 
 

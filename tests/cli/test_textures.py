@@ -95,7 +95,7 @@ def test_textures_that_moved_replay_and_others_do_not(
     (file,) = Path("runs").rglob("result.json")
     Path("here").rename("there")
     cache = ("--cache-dir", small_cache)
-    gone = f"iqatune: {file}: its folder of textures is gone, here in {Path.cwd()}"
+    gone = f"iqatune: {file}: the folder of its --textures is gone, here in {Path.cwd()}"
     assert iqatune("replay", file, *cache).last_line == f"{gone}; say with --textures where it is"
     assert iqatune("replay", file, "--textures", "there", *cache).code == 0
     pixels = read_rgb(Path("there/texture0.png"))
